@@ -1,0 +1,1 @@
+//! Benchmarks: each binary prints the figure that docs/performance.md names.

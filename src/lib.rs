@@ -1,0 +1,1 @@
+//! The supervisor binary as a library.

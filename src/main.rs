@@ -1,0 +1,2 @@
+//! Starts the supervisor.
+fn main() {}
