@@ -1,1 +1,36 @@
-//! supervision
+//! Supervision: OTP's contract on ractor's primitives, and what a bot needs beyond it.
+//!
+//! - [`core`] decides, purely: `decide(state, event, now)` gives a new state, actions and an explanation;
+//! - [`Actor`], [`Ctx`], [`Addr`] are what actors are written with;
+//! - [`ChildSpec`] describes a tree, [`Tree`] runs it: ordered start, reverse stop, kill, suspend, tell, explain.
+
+mod actor;
+mod adapter;
+mod addr;
+mod admin;
+pub mod core;
+mod exit;
+mod life;
+mod mailbox;
+mod message;
+mod panics;
+mod path;
+mod planes;
+mod spec;
+mod starter;
+mod supervisor;
+mod world;
+
+pub use actor::{Actor, Ctx};
+pub use addr::{Addr, CallError, RETRY_AFTER, SendError};
+pub use admin::{ADMIN_DEADLINE, ADMIN_WAITING_MAX, AdminCall, AdminError, AdminSpec, Role};
+pub use core::policy::{
+    AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy,
+};
+pub use exit::{Exit, Failure};
+pub use mailbox::{Mailbox, MailboxReading, Unavailable};
+pub use message::{Message, Overflow, Reply};
+pub use panics::{guarded, guarded_sync, install_panic_hook};
+pub use path::{ActorPath, ROOT};
+pub use planes::Planes;
+pub use spec::ChildSpec;

@@ -1,0 +1,99 @@
+//! What the rest of the bot may read of the gateway's cache: snapshots, never locks.
+
+use serenity::model::{
+    channel::{ChannelType, PermissionOverwrite},
+    guild::Role,
+    id::{ChannelId, GuildId, RoleId, UserId},
+};
+use std::sync::Arc;
+
+/// A guild as the cache keeps it: what permissions and greetings need, no members and no messages.
+#[derive(Debug, Clone)]
+pub struct CachedGuild {
+    /// Its id.
+    pub id: GuildId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Who owns it.
+    pub owner_id: UserId,
+    /// Members, as Discord last counted them.
+    pub member_count: u64,
+    /// Whether Discord reports an outage for it.
+    pub unavailable: bool,
+    /// Its roles, ascending by id.
+    pub roles: Arc<[CachedRole]>,
+    /// Its channels and known threads, ascending by id.
+    pub channels: Arc<[Arc<CachedChannel>]>,
+    /// The bot's own roles in it.
+    pub own_roles: Arc<[RoleId]>,
+    /// How many emojis it has; the emojis themselves are the emoji cache's.
+    pub emoji_count: u32,
+}
+
+/// A role: what permission checks need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedRole {
+    /// Its id.
+    pub id: RoleId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its place in the hierarchy; ties break by the lower id.
+    pub position: u16,
+    /// Its permission bits.
+    pub permissions: u64,
+}
+
+impl From<&Role> for CachedRole {
+    fn from(role: &Role) -> Self {
+        Self {
+            id: role.id,
+            name: role.name.as_str().into(),
+            position: role.position,
+            permissions: role.permissions.bits(),
+        }
+    }
+}
+
+/// A channel: what permission checks need.
+#[derive(Debug, Clone)]
+pub struct CachedChannel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its type.
+    pub kind: ChannelType,
+    /// The category it stands in, or a thread's channel.
+    pub parent_id: Option<ChannelId>,
+    /// Permission overwrites.
+    pub overwrites: Box<[PermissionOverwrite]>,
+}
+
+/// How much the cache holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CacheCounts {
+    /// Guilds that are there.
+    pub guilds: u64,
+    /// Guilds in an outage.
+    pub unavailable_guilds: u64,
+    /// Channels and threads.
+    pub channels: u64,
+    /// Roles.
+    pub roles: u64,
+    /// Members, as Discord counts them.
+    pub members: u64,
+}
+
+/// Read access to the cache. Every method is lock-free or nearly so, and none awaits.
+pub trait CacheView: Send + Sync + 'static {
+    /// The guild, if it is known.
+    fn guild(&self, id: GuildId) -> Option<Arc<CachedGuild>>;
+    /// Every known guild id.
+    fn guild_ids(&self) -> Vec<GuildId>;
+    /// The bot's own user id, once READY has been seen.
+    fn own_id(&self) -> Option<UserId>;
+    /// The bot's own name, once READY has been seen.
+    fn own_name(&self) -> Option<Arc<str>>;
+    /// How much it holds.
+    fn counts(&self) -> CacheCounts;
+}

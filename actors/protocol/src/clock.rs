@@ -1,0 +1,26 @@
+//! The one place where time comes from, so that tests can move it.
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+/// Wall time for what people see and for due dates; monotonic time for waiting.
+pub trait Clock: Send + Sync + 'static {
+    /// Wall time, UTC.
+    fn now(&self) -> DateTime<Utc>;
+    /// Monotonic time; tokio's, so that paused tests move it.
+    fn monotonic(&self) -> Instant;
+}
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+}

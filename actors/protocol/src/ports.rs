@@ -1,0 +1,123 @@
+//! Traits by which a lower crate gets what only a higher one has; `boot.rs` fills them.
+
+use crate::BoxFuture;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Something that is needed is not there at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: try again in {} ms", retry_after.as_millis())]
+pub struct NotNow {
+    /// What is missing, for an operator.
+    pub what: String,
+    /// When trying again makes sense.
+    pub retry_after: Duration,
+}
+
+/// The answer to asking for an IDENTIFY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentifyGrant {
+    /// Written down; the IDENTIFY may be sent.
+    Granted {
+        /// IDENTIFYs in the last 24 hours, this one included.
+        used: u32,
+    },
+    /// The budget is spent.
+    Exhausted {
+        /// When the oldest one falls out of the window.
+        retry_at: DateTime<Utc>,
+        /// IDENTIFYs in the last 24 hours.
+        used: u32,
+    },
+}
+
+/// Remembers IDENTIFYs across processes: Discord resets the token of a bot that sends more than 1,000 in 24 hours.
+pub trait IdentifyLedger: Send + Sync + 'static {
+    /// Takes one out of `limit` per 24 hours, committed before it returns.
+    /// Without a database there is no grant: the shard may resume but never IDENTIFY.
+    fn take(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>>;
+}
+
+/// `GET /gateway/bot`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayBot {
+    /// The WebSocket address.
+    pub url: String,
+    /// Shards that Discord recommends.
+    pub shards: u32,
+    /// IDENTIFYs that Discord still allows.
+    pub remaining: u32,
+    /// Milliseconds until Discord's count begins anew.
+    pub reset_after_ms: u64,
+    /// IDENTIFYs allowed per 5 seconds.
+    pub max_concurrency: u32,
+}
+
+/// Where the gateway is.
+pub trait GatewayDirectory: Send + Sync + 'static {
+    /// Asks Discord.
+    fn gateway_bot(&self) -> BoxFuture<'_, Result<GatewayBot, NotNow>>;
+}
+
+/// A mutation that somebody made over the control channel or on Discord.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: `uid 1000 (pid 4711)` or `user 80351110224678912`.
+    pub actor: String,
+    /// What: the method or command.
+    pub action: String,
+    /// On what: a path or an id.
+    pub target: String,
+    /// With what; secrets already removed.
+    pub detail: Value,
+    /// `done`, or the refusal.
+    pub outcome: String,
+}
+
+/// Keeps audit rows. Recording never fails its caller: what cannot be kept is logged and counted.
+pub trait AuditLog: Send + Sync + 'static {
+    /// Keeps `row`.
+    fn record(&self, row: AuditRow) -> BoxFuture<'_, ()>;
+}
+
+/// A failure worth an operator's attention.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `error` or `fatal`, `warning` for what mended itself.
+    pub level: ReportLevel,
+    /// One sentence.
+    pub message: String,
+    /// Reports with the same fingerprint are one problem.
+    pub fingerprint: Vec<String>,
+    /// Names and ids to search by; no message content, no token.
+    pub tags: Vec<(&'static str, String)>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportLevel {
+    /// It mended itself or will.
+    Warning,
+    /// Something failed.
+    Error,
+    /// The process cannot go on.
+    Fatal,
+}
+
+/// Takes failure reports (Sentry, when configured). Never blocks and never fails its caller.
+pub trait Capture: Send + Sync + 'static {
+    /// Takes one report.
+    fn capture(&self, report: Report);
+}
+
+/// Drops every report: for tests and for a bot without Sentry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCapture;
+
+impl Capture for NoCapture {
+    fn capture(&self, _: Report) {}
+}

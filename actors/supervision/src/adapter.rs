@@ -1,0 +1,184 @@
+//! The one place where our [`Actor`] meets ractor's.
+//!
+//! ractor's traps that this file answers: the supervisor would be blocked by a slow `pre_start`, so `start` runs in
+//! `post_start`; exit kinds are strings there, so the typed reason is noted in [`Life`]; the state outlives the exit
+//! event, so its end is signalled by the last field to drop.
+
+use crate::{
+    actor::{Actor, Ctx},
+    addr::Addr,
+    exit::Exit,
+    life::{Life, Signal},
+    message::{Envelope, Message, UserEnvelope},
+    panics::{guarded, guarded_sync},
+    path::ActorPath,
+};
+use ractor::{ActorProcessingErr, ActorRef};
+use std::{collections::VecDeque, marker::PhantomData, sync::Arc};
+use tokio::sync::oneshot;
+
+/// ractor's side of an actor of type `A`.
+pub(crate) struct Host<A>(pub(crate) PhantomData<fn() -> A>);
+
+/// What ractor hands to `pre_start`.
+pub(crate) struct Seed<A: Actor> {
+    pub(crate) actor: A,
+    pub(crate) addr: Addr<A::Msg>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) gone: Gone,
+    pub(crate) missing: Arc<[ActorPath]>,
+}
+
+/// Signals, when dropped, that everything before it in [`Live`] has been dropped.
+pub(crate) struct Gone(pub(crate) Option<oneshot::Sender<()>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(gone) = self.0.take() {
+            gone.send(()).ok(); // the watcher may have given up on a slow drop
+        }
+    }
+}
+
+/// ractor's state. Fields drop in this order: the actor first, the signal last.
+pub(crate) struct Live<A: Actor> {
+    actor: Option<A>,
+    waiting: VecDeque<UserEnvelope<A::Msg>>,
+    missing: Arc<[ActorPath]>,
+    ctx: Ctx<A>,
+    _gone: Gone,
+}
+
+impl<A: Actor> Drop for Live<A> {
+    fn drop(&mut self) {
+        self.ctx.life.close();
+        self.actor = None;
+    }
+}
+
+impl<A: Actor> Live<A> {
+    /// Fails ractor's loop with a reason that only its own log would show; ours is in [`Life`].
+    fn die(&self, exit: Exit) -> ActorProcessingErr {
+        let text = exit.to_string();
+        self.ctx.life.note_exit(exit);
+        text.into()
+    }
+
+    async fn user(&mut self, mut envelope: UserEnvelope<A::Msg>) -> Result<(), ActorProcessingErr> {
+        let (Some(actor), Some(message)) = (self.actor.as_mut(), envelope.take()) else { return Ok(()) };
+        self.ctx.addr.mailbox().begin(message.name());
+        let handled = guarded(actor.handle(message, &self.ctx)).await;
+        self.ctx.addr.mailbox().end();
+        drop(envelope);
+        match handled {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => Err(self.die(failure.into_exit())),
+            Err(panic) => Err(self.die(panic)),
+        }
+    }
+}
+
+impl<A: Actor> ractor::Actor for Host<A> {
+    type Msg = Envelope<A::Msg>;
+    type State = Live<A>;
+    type Arguments = Seed<A>;
+
+    async fn pre_start(&self, me: ActorRef<Self::Msg>, seed: Seed<A>) -> Result<Live<A>, ActorProcessingErr> {
+        seed.life.attach(me.get_cell());
+        seed.addr.attach(me, seed.life.incarnation());
+        let ctx = Ctx { addr: seed.addr, life: seed.life };
+        Ok(Live { actor: Some(seed.actor), waiting: VecDeque::new(), missing: seed.missing, ctx, _gone: seed.gone })
+    }
+
+    async fn post_start(&self, _: ActorRef<Self::Msg>, live: &mut Live<A>) -> Result<(), ActorProcessingErr> {
+        let stopping = live.ctx.life.stopping();
+        let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+        let started = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Err(live.die(Exit::shutdown_because("stopped while starting"))),
+            started = guarded(actor.start(&live.ctx)) => started,
+        };
+        match started {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return Err(live.die(failure.into_exit())),
+            Err(panic) => return Err(live.die(panic)),
+        }
+        live.ctx.life.notify(Signal::Started);
+        if !live.missing.is_empty() {
+            let missing = Arc::clone(&live.missing);
+            suspend(live, &missing)?;
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        envelope: Envelope<A::Msg>,
+        live: &mut Live<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        match envelope {
+            Envelope::User(envelope) if !live.missing.is_empty() => live.waiting.push_back(envelope), // keeps its permit
+            Envelope::User(envelope) => live.user(envelope).await?,
+            Envelope::Admin(admin) => {
+                let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+                live.ctx.addr.mailbox().begin("admin");
+                let answered = guarded(actor.admin(admin.call, &live.ctx)).await;
+                live.ctx.addr.mailbox().end();
+                match answered {
+                    Ok(answer) => admin.reply.send(answer),
+                    Err(panic) => return Err(live.die(panic)),
+                }
+            }
+            Envelope::Suspend(missing) => suspend(live, &missing)?,
+            Envelope::Resume => {
+                live.missing = Arc::from([]);
+                live.ctx.addr.mailbox().set_suspended(false);
+                let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+                if let Err(panic) = guarded_sync(|| actor.resumed(&live.ctx)) {
+                    return Err(live.die(panic));
+                }
+                while let Some(envelope) = live.waiting.pop_front() {
+                    live.user(envelope).await?;
+                }
+            }
+            Envelope::Drain(reply) => {
+                let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+                if let Err(panic) = guarded(actor.drain(&live.ctx)).await {
+                    return Err(live.die(panic));
+                }
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Self::Msg>, live: &mut Live<A>) -> Result<(), ActorProcessingErr> {
+        live.ctx.life.note_exit(Exit::shutdown());
+        if let Some(mut actor) = live.actor.take() {
+            // A panic while stopping changes nothing any more but must not pass unseen.
+            if let Err(panic) = guarded(actor.stop(&live.ctx)).await {
+                live.ctx.life.take_exit();
+                return Err(live.die(panic));
+            }
+        }
+        live.ctx.life.close();
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Self::Msg>,
+        _: ractor::SupervisionEvent,
+        _: &mut Live<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(()) // workers have no ractor children; the default would stop the worker
+    }
+}
+
+fn suspend<A: Actor>(live: &mut Live<A>, missing: &Arc<[ActorPath]>) -> Result<(), ActorProcessingErr> {
+    live.missing = Arc::clone(missing);
+    live.ctx.addr.mailbox().set_suspended(true);
+    let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+    guarded_sync(|| actor.suspended(missing, &live.ctx)).map_err(|panic| live.die(panic))
+}

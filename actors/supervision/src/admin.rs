@@ -1,0 +1,158 @@
+//! Admin messages: what an operator may tell an actor, each with a name, a role and a JSON schema.
+
+use crate::message::Reply;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{fmt, time::Duration};
+
+/// What a peer on the control channel may do; each role includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads.
+    Observe,
+    /// Changes what the bot does without endangering it: refresh, reconnect, run a task.
+    Operate,
+    /// Everything: kill, shutdown, force.
+    Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Observe => "observe",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// One message that an actor understands.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdminSpec {
+    /// The word used with `tell`.
+    pub name: &'static str,
+    /// The least role that may send it.
+    pub role: Role,
+    /// One sentence: what it does.
+    pub about: &'static str,
+    /// JSON schema of the argument; `null` when there is none.
+    pub params: Schema,
+}
+
+impl AdminSpec {
+    /// A message without an argument.
+    pub fn new(name: &'static str, role: Role, about: &'static str) -> Self {
+        Self { name, role, about, params: schema_for!(()) }
+    }
+
+    /// A message with an argument of type `P`.
+    pub fn with<P: JsonSchema>(name: &'static str, role: Role, about: &'static str) -> Self {
+        Self { name, role, about, params: schema_for!(P) }
+    }
+}
+
+/// Why an admin message was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum AdminError {
+    /// The actor knows no such message.
+    #[error("it understands no message {name:?}; it understands: {}", known.join(", "))]
+    UnknownMessage {
+        /// The name that was sent.
+        name: String,
+        /// What it would have understood.
+        known: Vec<String>,
+    },
+    /// The argument does not fit the schema.
+    #[error("the argument does not fit: {reason}")]
+    BadArgument {
+        /// What does not fit, from the JSON reader.
+        reason: String,
+    },
+    /// The actor understood and declined, or could not.
+    #[error("{reason}")]
+    Refused {
+        /// One sentence with the remedy.
+        reason: String,
+    },
+    /// No answer within the deadline; the message may still be carried out.
+    #[error("no answer within {millis} ms; it may still be carried out")]
+    Deadline {
+        /// The deadline that passed, in milliseconds.
+        millis: u64,
+    },
+    /// The actor is not running.
+    #[error("{path} is not running ({state})")]
+    NotRunning {
+        /// The addressed path.
+        path: String,
+        /// Its state.
+        state: String,
+    },
+    /// There is no such actor.
+    #[error("there is no actor {path:?}{}", suggestion.as_deref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
+    UnknownPath {
+        /// The addressed path.
+        path: String,
+        /// The nearest existing path.
+        suggestion: Option<String>,
+    },
+    /// The addressed incarnation has gone.
+    #[error("{path} is incarnation {actual}, not {wanted}")]
+    StaleIncarnation {
+        /// The addressed path.
+        path: String,
+        /// The incarnation the sender meant.
+        wanted: u64,
+        /// The incarnation that runs.
+        actual: u64,
+    },
+}
+
+impl AdminError {
+    /// Declines with a sentence.
+    pub fn refused(reason: impl fmt::Display) -> Self {
+        Self::Refused { reason: reason.to_string() }
+    }
+}
+
+/// An admin message on its way to an actor's handler.
+#[derive(Debug)]
+pub struct AdminCall {
+    /// The message's name.
+    pub name: String,
+    /// Its argument; `Null` when none was given.
+    pub params: Value,
+}
+
+impl AdminCall {
+    /// Reads the argument as `P`; a missing argument reads as `{}` so that types with defaults accept it.
+    ///
+    /// # Errors
+    /// [`AdminError::BadArgument`] with what does not fit.
+    pub fn params<P: DeserializeOwned>(&self) -> Result<P, AdminError> {
+        let value = if self.params.is_null() { Value::Object(serde_json::Map::new()) } else { self.params.clone() };
+        serde_json::from_value(value).map_err(|error| AdminError::BadArgument { reason: error.to_string() })
+    }
+
+    /// The refusal for a name that `specs` does not hold.
+    pub fn unknown(&self, specs: &[AdminSpec]) -> AdminError {
+        AdminError::UnknownMessage {
+            name: self.name.clone(),
+            known: specs.iter().map(|spec| spec.name.to_owned()).collect(),
+        }
+    }
+}
+
+/// An admin call with its way back, inside an envelope.
+pub(crate) struct AdminEnvelope {
+    pub(crate) call: AdminCall,
+    pub(crate) reply: Reply<Result<Value, AdminError>>,
+}
+
+/// How long `tell` waits for an answer unless told otherwise.
+pub const ADMIN_DEADLINE: Duration = Duration::from_secs(5);
+/// Admin messages that may wait in one mailbox; more are refused.
+pub const ADMIN_WAITING_MAX: usize = 16;

@@ -1,0 +1,212 @@
+//! What a supervisor is told about itself and its children: data, comparable and printable.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Which children follow one that failed (OTP's restart strategies).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Only the one that failed.
+    OneForOne,
+    /// All: the others are stopped in reverse order, then all are started in order.
+    OneForAll,
+    /// The one that failed and those started after it.
+    RestForOne,
+    /// Children come and go at run time; they are stopped concurrently (OTP's `simple_one_for_one`).
+    Dynamic,
+}
+
+impl Strategy {
+    /// The name shown to people, OTP's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneForOne => "one_for_one",
+            Self::OneForAll => "one_for_all",
+            Self::RestForOne => "rest_for_one",
+            Self::Dynamic => "dynamic",
+        }
+    }
+}
+
+/// When a child that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// Always.
+    Permanent,
+    /// After an abnormal exit only.
+    Transient,
+    /// Never; its spec is forgotten when it ends.
+    Temporary,
+}
+
+/// How a child is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shutdown {
+    /// Killed without being asked.
+    Brutal,
+    /// Asked, and killed when it has not stopped within this time.
+    Within(Duration),
+    /// Asked, and waited for. Right for supervisors, whose children have deadlines of their own.
+    Infinity,
+}
+
+/// At most `restarts` within a sliding `window`; one more and the rule for "too many" applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intensity {
+    /// Restarts allowed within the window.
+    pub restarts: u32,
+    /// The window. A restart exactly this old still counts, as in OTP.
+    pub window: Duration,
+}
+
+impl Intensity {
+    /// `restarts` within `window`.
+    pub const fn new(restarts: u32, window: Duration) -> Self {
+        Self { restarts, window }
+    }
+}
+
+impl Default for Intensity {
+    /// OTP's default: 1 restart within 5 s.
+    fn default() -> Self {
+        Self::new(1, Duration::from_secs(5))
+    }
+}
+
+/// A growing delay before a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Delay before the first restart.
+    pub min: Duration,
+    /// The delay grows no further than this.
+    pub max: Duration,
+    /// Each further restart waits this many times longer.
+    pub factor: f64,
+    /// Up to this share of the delay is added at random (0.0 to 1.0).
+    pub jitter: f64,
+    /// After this long without a failure the delay begins at `min` again.
+    pub reset_after: Duration,
+}
+
+impl Backoff {
+    /// Doubling from `min` to `max` with a tenth of jitter, forgotten after a minute of health.
+    pub const fn doubling(min: Duration, max: Duration) -> Self {
+        Self { min, max, factor: 2.0, jitter: 0.1, reset_after: Duration::from_secs(60) }
+    }
+}
+
+/// What the tree does without a child whose budget is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Criticality {
+    /// It cannot do without: the supervisor gives up too.
+    Vital,
+    /// It goes on, degraded: the child is parked and readiness suffers.
+    Important,
+    /// It goes on: the child is parked.
+    Optional,
+}
+
+/// Worker or supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Does the work.
+    Worker,
+    /// Watches children of its own.
+    Supervisor,
+}
+
+/// Whether a supervisor ends by itself once its significant children have (OTP's `auto_shutdown`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoShutdown {
+    /// It does not.
+    #[default]
+    Never,
+    /// When one of them ended.
+    AnySignificant,
+    /// When the last of them ended.
+    AllSignificant,
+}
+
+/// The rules for one child.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its name below its supervisor.
+    pub id: String,
+    /// Worker or supervisor.
+    pub kind: Kind,
+    /// When it is started again.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for the supervisor's `auto_shutdown`.
+    pub significant: bool,
+    /// What the tree does without it.
+    pub criticality: Criticality,
+    /// Whether its supervisor's start fails when it cannot start.
+    pub required: bool,
+    /// Its own budget; without one its restarts count against its supervisor's intensity.
+    pub budget: Option<Intensity>,
+    /// Delay before a restart.
+    pub backoff: Option<Backoff>,
+    /// Least time between the beginnings of two restarts.
+    pub cooldown: Option<Duration>,
+    /// How long `start` may take.
+    pub start_timeout: Duration,
+    /// Half-open retries while parked; without it only an operator brings it back.
+    pub retry_parked: Option<Backoff>,
+    /// Paths without which it has nothing to do: while one is missing it is suspended, never restarted.
+    pub needs: Vec<String>,
+}
+
+/// The rules of a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags {
+    /// Which children follow one that failed.
+    pub strategy: Strategy,
+    /// The budget of children without their own.
+    pub intensity: Intensity,
+    /// Whether it ends with its significant children.
+    pub auto_shutdown: AutoShutdown,
+}
+
+impl Flags {
+    /// `strategy` with OTP's default intensity.
+    pub fn new(strategy: Strategy) -> Self {
+        Self { strategy, intensity: Intensity::default(), auto_shutdown: AutoShutdown::Never }
+    }
+}
+
+/// A worker is asked to stop for this long before it is killed (OTP's default).
+pub const WORKER_SHUTDOWN: Duration = Duration::from_secs(5);
+/// `start` may take this long unless the spec says otherwise.
+pub const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Policy {
+    /// OTP's defaults for `id`: permanent, 5 s to stop for a worker, any time for a supervisor, required.
+    pub fn new(id: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            restart: Restart::Permanent,
+            shutdown: match kind {
+                Kind::Worker => Shutdown::Within(WORKER_SHUTDOWN),
+                Kind::Supervisor => Shutdown::Infinity,
+            },
+            significant: false,
+            criticality: Criticality::Vital,
+            required: true,
+            budget: None,
+            backoff: None,
+            cooldown: None,
+            start_timeout: START_TIMEOUT,
+            retry_parked: None,
+            needs: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Why an actor ended: a type, never a string.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The reason an incarnation ended, or could not begin.
+///
+/// OTP's atoms map onto it: `normal` is [`Exit::Normal`], `shutdown` and `{shutdown, Info}` are [`Exit::Shutdown`],
+/// `killed` is [`Exit::Killed`]; everything else is abnormal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Exit {
+    /// The actor finished its work and ended itself.
+    Normal,
+    /// The actor was asked to stop and did, or a supervisor gave up in order.
+    Shutdown {
+        /// What the shutdown was for, when there is more to say than "asked to".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        info: Option<String>,
+    },
+    /// The actor was killed: cancelled at an await point without cleaning up.
+    Killed {
+        /// Who killed it: `operator`, `stop deadline`, `start timeout`, `brutal`.
+        by: String,
+    },
+    /// A handler returned a failure.
+    Error {
+        /// What went wrong, for an operator.
+        message: String,
+    },
+    /// A handler returned a failure that no restart can mend: the actor is parked (or, when vital, escalates) at once.
+    Fatal {
+        /// What went wrong and what an operator has to do.
+        message: String,
+    },
+    /// A handler panicked.
+    Panic {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, when the panic hook saw it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    },
+    /// The actor never came up.
+    StartFailed {
+        /// What ended the start.
+        cause: Box<Exit>,
+    },
+    /// The actor made no progress within its stall limit.
+    Stalled,
+    /// The actor's task was cancelled from outside the supervision tree, or aborted after a kill had no effect.
+    Aborted,
+}
+
+impl Exit {
+    /// A plain shutdown.
+    pub fn shutdown() -> Self {
+        Self::Shutdown { info: None }
+    }
+
+    /// A shutdown with a reason to show.
+    pub fn shutdown_because(info: impl Into<String>) -> Self {
+        Self::Shutdown { info: Some(info.into()) }
+    }
+
+    /// Whether a transient child is restarted after it (OTP: anything but `normal`, `shutdown`, `{shutdown, _}`).
+    pub fn is_abnormal(&self) -> bool {
+        !matches!(self, Self::Normal | Self::Shutdown { .. })
+    }
+
+    /// Whether the actor itself said that a restart cannot help.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Fatal { .. } => true,
+            Self::StartFailed { cause } => cause.is_fatal(),
+            _ => false,
+        }
+    }
+
+    /// The variant as one stable word, for labels and JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Shutdown { .. } => "shutdown",
+            Self::Killed { .. } => "killed",
+            Self::Error { .. } => "error",
+            Self::Fatal { .. } => "fatal",
+            Self::Panic { .. } => "panic",
+            Self::StartFailed { .. } => "start_failed",
+            Self::Stalled => "stalled",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("finished"),
+            Self::Shutdown { info: None } => f.write_str("shut down"),
+            Self::Shutdown { info: Some(info) } => write!(f, "shut down: {info}"),
+            Self::Killed { by } => write!(f, "killed by {by}"),
+            Self::Error { message } => write!(f, "error: {message}"),
+            Self::Fatal { message } => write!(f, "fatal: {message}"),
+            Self::Panic { message, location: Some(location) } => write!(f, "panic at {location}: {message}"),
+            Self::Panic { message, location: None } => write!(f, "panic: {message}"),
+            Self::StartFailed { cause } => write!(f, "start failed: {cause}"),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Aborted => f.write_str("aborted"),
+        }
+    }
+}
+
+/// What a handler returns when its actor must end: the decision to restart is made explicit here.
+///
+/// Expected trouble is not a `Failure`: a handler answers its caller and returns `Ok`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    exit: Exit,
+}
+
+impl Failure {
+    /// Ends the actor; its supervisor restarts it by rule.
+    pub fn restart(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Error { message: message.to_string() } }
+    }
+
+    /// Ends the actor; no restart can help, so it is parked (a vital one escalates).
+    pub fn fatal(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Fatal { message: message.to_string() } }
+    }
+
+    /// The exit this failure becomes.
+    pub fn into_exit(self) -> Exit {
+        self.exit
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::restart(error)
+    }
+}

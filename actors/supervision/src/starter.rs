@@ -1,0 +1,185 @@
+//! How a child is brought to life, and the levers its supervisor then holds.
+
+use crate::{
+    actor::Actor,
+    adapter::{Gone, Host, Seed},
+    addr::Addr,
+    admin::{AdminEnvelope, AdminSpec},
+    core::policy::Flags,
+    exit::Exit,
+    life::{Life, Notify, Signal},
+    mailbox::Mailbox,
+    message::{Envelope, Reply},
+    panics::guarded_sync,
+    path::ActorPath,
+    spec::ChildSpec,
+    supervisor,
+    world::World,
+};
+use futures_util::future::BoxFuture;
+use ractor::ActorCell;
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+use tokio::{sync::oneshot, task::AbortHandle};
+
+/// How long the end of an incarnation waits for a slow `Drop` and for owned tasks before its path is free again.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What a starter is given.
+pub(crate) struct StartRequest {
+    pub(crate) path: ActorPath,
+    pub(crate) incarnation: u64,
+    pub(crate) parent: Option<ActorCell>,
+    pub(crate) notify: Notify,
+    pub(crate) missing: Arc<[ActorPath]>,
+    pub(crate) world: Arc<World>,
+}
+
+/// Makes one kind of child.
+pub(crate) trait Starter: Send + Sync {
+    /// Begins an incarnation. It is up once it notifies [`Signal::Started`].
+    fn start(&self, request: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>>;
+
+    /// What can be read of it without asking.
+    fn mailbox(&self) -> Option<Arc<Mailbox>>;
+
+    /// What `tell` may send it.
+    fn admin_messages(&self) -> Vec<AdminSpec>;
+
+    /// The rules of the supervisor it makes, if it makes one.
+    fn flags(&self) -> Option<Flags>;
+}
+
+/// What a supervisor can do to a running child.
+pub(crate) trait Lever: Send + Sync {
+    /// Asks it to stop, telling a supervisor how long it has in all.
+    fn stop(&self, within: Option<Duration>);
+    /// Kills it.
+    fn kill(&self, by: &str);
+    /// Cancels its task.
+    fn abort(&self);
+    /// Tells it that something it needs is missing.
+    fn suspend(&self, missing: Arc<[ActorPath]>);
+    /// Tells it that nothing is missing any more.
+    fn resume(&self);
+    /// Asks it to finish what is under way; a supervisor passes it on to its children.
+    fn drain(&self, reply: Reply<()>);
+    /// Delivers an admin message; the dropped reply says that it could not.
+    fn admin(&self, call: AdminEnvelope);
+    /// The supervisor behind it, if it is one.
+    fn supervisor(&self) -> Option<supervisor::Handle> {
+        None
+    }
+}
+
+pub(crate) fn worker_starter<A: Actor>(
+    addr: Addr<A::Msg>,
+    make: impl Fn() -> A + Send + Sync + 'static,
+) -> Arc<dyn Starter> {
+    Arc::new(Worker { addr, make: Arc::new(make) })
+}
+
+pub(crate) fn supervisor_starter(flags: Flags, children: Vec<ChildSpec>) -> Arc<dyn Starter> {
+    Arc::new(supervisor::SupervisorStarter::new(flags, children))
+}
+
+struct Worker<A: Actor> {
+    addr: Addr<A::Msg>,
+    make: Arc<dyn Fn() -> A + Send + Sync>,
+}
+
+impl<A: Actor> Starter for Worker<A> {
+    fn start(&self, request: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>> {
+        let (addr, make) = (self.addr.clone(), Arc::clone(&self.make));
+        Box::pin(async move {
+            let planes = &request.world.planes;
+            let life = Arc::new(Life::new(request.incarnation, planes.data.clone(), request.notify));
+            let (gone, has_gone) = oneshot::channel();
+            let seed = {
+                let (addr, life, missing) = (addr.clone(), Arc::clone(&life), request.missing);
+                move || Seed { actor: make(), addr, life, gone: Gone(Some(gone)), missing }
+            };
+            let parent = request.parent;
+            // The factory is the user's code: it runs on the data plane, and its panic is a failed start.
+            let spawned = planes.data.spawn(async move {
+                let seed = guarded_sync(seed)?;
+                let host = Host::<A>(PhantomData);
+                let spawned = match parent {
+                    Some(parent) => ractor::Actor::spawn_linked(None, host, seed, parent).await,
+                    None => ractor::Actor::spawn(None, host, seed).await,
+                };
+                spawned.map_err(|error| Exit::Error { message: error.to_string() })
+            });
+            let (target, join) = spawned.await.map_err(|_cancelled| Exit::Aborted)??;
+            let abort = join.abort_handle();
+            let watched = Arc::clone(&life);
+            let watched_addr = addr.clone();
+            planes.control.spawn(async move {
+                let ended = join.await;
+                watched.close();
+                watched_addr.detach(watched.incarnation());
+                tokio::time::timeout(LINGER, async {
+                    has_gone.await.ok(); // dropped unsent is gone too
+                    watched.tasks_ended().await;
+                })
+                .await
+                .ok(); // a slow drop must not hold the path for ever
+                let exit = watched.take_exit().unwrap_or(match ended {
+                    Ok(()) => Exit::Normal,
+                    Err(error) if error.is_cancelled() => Exit::Aborted,
+                    Err(error) => Exit::Panic { message: error.to_string(), location: None },
+                });
+                watched.notify(Signal::Exited(exit));
+            });
+            Ok(Arc::new(WorkerLever { target, life, abort }) as Arc<dyn Lever>)
+        })
+    }
+
+    fn mailbox(&self) -> Option<Arc<Mailbox>> {
+        Some(Arc::clone(self.addr.mailbox()))
+    }
+
+    fn admin_messages(&self) -> Vec<AdminSpec> {
+        A::admin_messages()
+    }
+
+    fn flags(&self) -> Option<Flags> {
+        None
+    }
+}
+
+struct WorkerLever<M> {
+    target: ractor::ActorRef<Envelope<M>>,
+    life: Arc<Life>,
+    abort: AbortHandle,
+}
+
+impl<M: Send + 'static> Lever for WorkerLever<M> {
+    fn stop(&self, _within: Option<Duration>) {
+        self.life.ask_stop();
+    }
+
+    fn kill(&self, by: &str) {
+        self.life.kill(by);
+    }
+
+    fn abort(&self) {
+        self.life.note_exit(Exit::Aborted);
+        self.abort.abort();
+    }
+
+    fn suspend(&self, missing: Arc<[ActorPath]>) {
+        self.target.cast(Envelope::Suspend(missing)).ok(); // it has ended: its exit is on the way
+    }
+
+    fn resume(&self) {
+        self.target.cast(Envelope::Resume).ok(); // it has ended: its exit is on the way
+    }
+
+    fn drain(&self, reply: Reply<()>) {
+        self.target.cast(Envelope::Drain(reply)).ok(); // it has ended: the dropped reply says so
+    }
+
+    fn admin(&self, call: AdminEnvelope) {
+        self.target.cast(Envelope::Admin(call)).ok(); // it has ended: the dropped reply says so
+    }
+}

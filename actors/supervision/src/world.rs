@@ -1,0 +1,2 @@
+use crate::planes::Planes;
+pub(crate) struct World { pub(crate) planes: Planes }

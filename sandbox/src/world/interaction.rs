@@ -1,0 +1,112 @@
+//! Interactions that were created and how far they are answered.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+
+use super::ids::Id;
+use crate::api_error::{ApiError, Unknown};
+
+/// How long an interaction's token works (Discord documentation, "Receiving and Responding").
+pub const TOKEN_LIFE_MS: u64 = 15 * 60 * 1_000;
+/// Interactions remembered; the oldest are forgotten.
+const INTERACTIONS_MAX: usize = 10_000;
+
+/// What kind of act it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Command,
+    Component,
+    Autocomplete,
+    Modal,
+}
+
+impl Kind {
+    pub fn number(self) -> u8 {
+        match self {
+            Kind::Command => 2,
+            Kind::Component => 3,
+            Kind::Autocomplete => 4,
+            Kind::Modal => 5,
+        }
+    }
+}
+
+/// How far it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Waiting,
+    /// "Is thinking…": the message stands there, to be filled in.
+    Deferred,
+    Answered,
+}
+
+/// One interaction.
+#[derive(Clone, Debug)]
+pub struct Interaction {
+    pub id: Id,
+    pub token: String,
+    pub kind: Kind,
+    pub user: Id,
+    pub guild: Option<Id>,
+    pub channel: Id,
+    pub created_ms: u64,
+    pub progress: Progress,
+    /// The message that `@original` means.
+    pub original: Option<Id>,
+    /// Message that holds the component used.
+    pub source: Option<Id>,
+    pub followups: Vec<Id>,
+}
+
+/// The interactions of the last while.
+#[derive(Debug, Default)]
+pub struct Interactions {
+    by_id: HashMap<Id, Interaction>,
+    order: VecDeque<Id>,
+}
+
+impl Interactions {
+    pub fn insert(&mut self, interaction: Interaction) {
+        if self.order.len() == INTERACTIONS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+        self.order.push_back(interaction.id);
+        self.by_id.insert(interaction.id, interaction);
+    }
+
+    pub fn get(&self, id: Id) -> Option<&Interaction> {
+        self.by_id.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: Id) -> Option<&mut Interaction> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The interaction whose first answer is due: unknown when its time to answer is over.
+    pub fn to_answer(&self, id: Id, token: &str, now_ms: u64, deadline_ms: u64) -> Result<&Interaction, ApiError> {
+        let known = self.get(id).filter(|interaction| interaction.token == token);
+        let interaction = known.ok_or_else(|| ApiError::unknown(Unknown::Interaction))?;
+        if interaction.progress != Progress::Waiting {
+            return Err(ApiError::new(400, 40060, "Interaction has already been acknowledged."));
+        }
+        if now_ms.saturating_sub(interaction.created_ms) > deadline_ms {
+            return Err(ApiError::unknown(Unknown::Interaction));
+        }
+        Ok(interaction)
+    }
+
+    /// The answered interaction behind a webhook token.
+    pub fn by_token(&self, token: &str, now_ms: u64) -> Result<&Interaction, ApiError> {
+        let found = self.by_id.values().find(|interaction| interaction.token == token);
+        let interaction = found.ok_or_else(|| ApiError::unknown(Unknown::Webhook))?;
+        if now_ms.saturating_sub(interaction.created_ms) > TOKEN_LIFE_MS {
+            return Err(ApiError::new(401, 50027, "Invalid Webhook Token"));
+        }
+        if interaction.progress == Progress::Waiting {
+            return Err(ApiError::unknown(Unknown::Webhook));
+        }
+        Ok(interaction)
+    }
+}

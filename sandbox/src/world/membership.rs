@@ -1,0 +1,150 @@
+//! Guilds coming and going, people joining and leaving, who is online.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::World;
+use super::guild::{Channel, Guild, Member, Role, RoleTags, channel_type};
+use super::ids::{Id, Stamp};
+use super::permissions;
+use crate::api_error::ApiError;
+
+impl World {
+    /// A new guild with roles, channels and the bot in it; nothing is announced.
+    pub fn found_guild(&mut self, id: Id, name: &str, owner: Id, now_ms: u64) -> Result<(), ApiError> {
+        let joined_at = Stamp(now_ms);
+        let mut everyone = Role::new(id, "@everyone", 0, permissions::EVERYONE);
+        everyone.mentionable = false;
+        let moderators = Role::new(self.ids.next(now_ms), "moderators", 1, permissions::MODERATOR);
+        let mut bots = Role::new(self.ids.next(now_ms), "impresario", 2, permissions::BOT);
+        bots.managed = true;
+        bots.tags = Some(RoleTags { bot_id: self.bot });
+        let (bot, owner_user) = (Arc::clone(self.user(self.bot)?), Arc::clone(self.user(owner)?));
+        let members = BTreeMap::from([
+            (self.bot, Member::new(bot, vec![bots.id], joined_at)),
+            (owner, Member::new(owner_user, Vec::new(), joined_at)),
+        ]);
+        let guild = Guild {
+            id,
+            name: name.to_owned(),
+            owner,
+            joined_at,
+            unavailable: false,
+            roles: vec![everyone, moderators, bots],
+            channels: Vec::new(),
+            members,
+            emojis: Vec::new(),
+        };
+        self.guilds.insert(id, guild);
+        let category = self.ids.next(now_ms);
+        self.add_channel(Channel::new(category, id, channel_type::CATEGORY, "text", 0, None));
+        for (position, name) in ["general", "random", "mod-log"].into_iter().enumerate() {
+            let channel = self.ids.next(now_ms);
+            self.add_channel(Channel::new(channel, id, channel_type::TEXT, name, position as u16, Some(category)));
+        }
+        let voice = self.ids.next(now_ms);
+        self.add_channel(Channel::new(voice, id, channel_type::VOICE, "lounge", 0, None));
+        Ok(())
+    }
+
+    /// The guild is gone for the bot: by an outage it is only unavailable, else the bot was removed.
+    pub fn lose_guild(&mut self, id: Id, unavailable: bool) -> Result<(), ApiError> {
+        if unavailable {
+            self.guild_mut(id)?.unavailable = true;
+            self.outbox.guild_event("GUILD_DELETE", id, &json!({ "id": id, "unavailable": true }));
+            return Ok(());
+        }
+        let guild = self.guilds.remove(&id).ok_or_else(|| ApiError::unknown(crate::api_error::Unknown::Guild))?;
+        for channel in &guild.channels {
+            self.homes.remove(&channel.id);
+            self.logs.remove(&channel.id);
+        }
+        self.commands.forget_guild(id);
+        self.outbox.guild_event("GUILD_DELETE", id, &json!({ "id": id }));
+        Ok(())
+    }
+
+    /// Ends a guild's outage; says whether there was one.
+    pub fn restore_guild(&mut self, id: Id) -> bool {
+        let guild = self.guilds.get_mut(&id).filter(|guild| guild.unavailable);
+        guild.map(|guild| guild.unavailable = false).is_some()
+    }
+
+    /// Puts a user into a guild, unless it is there already.
+    pub fn join(&mut self, guild: Id, user: Id, roles: Vec<Id>, now_ms: u64) -> Result<(), ApiError> {
+        let user = Arc::clone(self.user(user)?);
+        let home = self.guild_mut(guild)?;
+        if home.members.contains_key(&user.id) {
+            return Ok(());
+        }
+        let member = Member::new(Arc::clone(&user), roles, Stamp(now_ms));
+        let body = member.with(json!({ "guild_id": guild }));
+        home.members.insert(user.id, member);
+        self.outbox.guild_event("GUILD_MEMBER_ADD", guild, &body);
+        Ok(())
+    }
+
+    /// Takes a user out of a guild.
+    pub fn leave(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
+        let home = self.guild_mut(guild)?;
+        if let Some(member) = home.members.remove(&user) {
+            let body = json!({ "guild_id": guild, "user": member.user });
+            self.outbox.guild_event("GUILD_MEMBER_REMOVE", guild, &body);
+        }
+        Ok(())
+    }
+
+    /// Announces a member's present state; heard without the member intent when it is the bot's own.
+    pub fn announce_member(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
+        let member = self.guild(guild)?.members.get(&user);
+        let Some(member) = member.map(|member| member.with(json!({ "guild_id": guild }))) else { return Ok(()) };
+        if user == self.bot {
+            self.outbox.bot_event("GUILD_MEMBER_UPDATE", guild, &member);
+        } else {
+            self.outbox.guild_event("GUILD_MEMBER_UPDATE", guild, &member);
+        }
+        Ok(())
+    }
+
+    /// Changes what a role allows and announces it.
+    pub fn set_role_permissions(&mut self, guild: Id, role: Id, bits: u64) -> Result<(), ApiError> {
+        let unknown = || ApiError::unknown(crate::api_error::Unknown::Role);
+        let home = self.guild_mut(guild)?;
+        let role = home.roles.iter_mut().find(|known| known.id == role).ok_or_else(unknown)?;
+        role.permissions = bits;
+        let body = json!({ "guild_id": guild, "role": role });
+        self.outbox.guild_event("GUILD_ROLE_UPDATE", guild, &body);
+        Ok(())
+    }
+
+    /// Announces a presence in one guild (`online`, `idle`, `dnd` or `offline`).
+    pub fn announce_presence(&mut self, guild: Id, user: Id, status: &str) -> Result<(), ApiError> {
+        self.guild(guild)?;
+        let body = presence(user, guild, status);
+        self.outbox.guild_event("PRESENCE_UPDATE", guild, &body);
+        Ok(())
+    }
+
+    /// The presences that GUILD_CREATE and member chunks carry: every person is online.
+    pub fn presences(guild: &Guild) -> Vec<Value> {
+        guild.members.keys().map(|user| presence(*user, guild.id, "online")).collect()
+    }
+
+    /// The direct-message channel with a user, opened when there is none yet.
+    pub fn direct_channel(&mut self, user: Id, now_ms: u64) -> Result<Id, ApiError> {
+        self.user(user)?;
+        if let Some((channel, _)) = self.direct.iter().find(|(_, with)| **with == user) {
+            return Ok(*channel);
+        }
+        let channel = self.ids.next(now_ms);
+        self.direct.insert(channel, user);
+        Ok(channel)
+    }
+}
+
+fn presence(user: Id, guild: Id, status: &str) -> Value {
+    let client = if status == "offline" { json!({}) } else { json!({ "desktop": status }) };
+    json!({ "user": { "id": user }, "guild_id": guild, "status": status, "activities": [], "client_status": client })
+}
