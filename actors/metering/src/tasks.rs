@@ -1,0 +1,57 @@
+//! Background tasks.
+
+use crate::{
+    Label::{Class, Outcome, State, Task},
+    Metric, Name, Scrape,
+    metric::count,
+};
+
+static RUNS: Metric =
+    Metric::counter("impresario_task_runs_total", &[Task, Class, Outcome], 1000, "Runs, by task, category and outcome");
+static DURATION: Metric = Metric::histogram("impresario_task_run_duration_seconds", &[Task], 250, "Time of a run");
+static RESTARTS: Metric = Metric::counter("impresario_task_restarts_total", &[Task], 250, "Restarts of a task");
+static TASKS: Metric = Metric::gauge("impresario_tasks", &[State], 16, "Tasks, by state");
+
+pub(crate) static METRICS: &[&Metric] = &[&RUNS, &DURATION, &RESTARTS, &TASKS];
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskOutcome {
+    /// It did its work.
+    Done,
+    /// There was nothing it could do.
+    Skipped,
+    /// It failed.
+    Failed,
+    /// It panicked.
+    Panicked,
+    /// It took longer than its deadline.
+    Timeout,
+    /// It was told to end.
+    Cancelled,
+}
+
+/// A run of `task` ended after `seconds`; `category` is `command`, `system`, `scheduled` or `gateway`.
+pub fn run(task: impl Into<Name>, category: &'static str, outcome: TaskOutcome, seconds: f64) {
+    let outcome = match outcome {
+        TaskOutcome::Done => "done",
+        TaskOutcome::Skipped => "skipped",
+        TaskOutcome::Failed => "failed",
+        TaskOutcome::Panicked => "panicked",
+        TaskOutcome::Timeout => "timeout",
+        TaskOutcome::Cancelled => "cancelled",
+    };
+    let task = task.into();
+    DURATION.observe([task.clone().into()], seconds);
+    RUNS.count([task.into(), category.into(), outcome.into()], 1);
+}
+
+/// A task was restarted.
+pub fn restarted(task: impl Into<Name>) {
+    RESTARTS.count([task.into().into()], 1);
+}
+
+/// Tasks in one state (a fixed word).
+pub fn in_state(scrape: &Scrape, state: &'static str, n: usize) {
+    TASKS.set(scrape, [state.into()], count(n));
+}
