@@ -131,6 +131,7 @@ impl<A: Actor> ractor::Actor for Host<A> {
                 }
             }
             Envelope::Suspend(missing) => suspend(live, &missing)?,
+            Envelope::Resume if live.missing.is_empty() => {}
             Envelope::Resume => {
                 live.missing = Arc::from([]);
                 live.ctx.addr.mailbox().set_suspended(false);
@@ -177,7 +178,11 @@ impl<A: Actor> ractor::Actor for Host<A> {
 }
 
 fn suspend<A: Actor>(live: &mut Live<A>, missing: &Arc<[ActorPath]>) -> Result<(), ActorProcessingErr> {
+    let already = live.ctx.addr.mailbox().read().suspended;
     live.missing = Arc::clone(missing);
+    if already || missing.is_empty() {
+        return Ok(());
+    }
     live.ctx.addr.mailbox().set_suspended(true);
     let Some(actor) = live.actor.as_mut() else { return Ok(()) };
     guarded_sync(|| actor.suspended(missing, &live.ctx)).map_err(|panic| live.die(panic))

@@ -43,6 +43,9 @@ pub enum Exit {
     },
     /// The actor never came up.
     StartFailed {
+        /// The child that failed, when it was a supervisor's start that failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<String>,
         /// What ended the start.
         cause: Box<Exit>,
     },
@@ -72,7 +75,7 @@ impl Exit {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Fatal { .. } => true,
-            Self::StartFailed { cause } => cause.is_fatal(),
+            Self::StartFailed { cause, .. } => cause.is_fatal(),
             _ => false,
         }
     }
@@ -104,7 +107,8 @@ impl fmt::Display for Exit {
             Self::Fatal { message } => write!(f, "fatal: {message}"),
             Self::Panic { message, location: Some(location) } => write!(f, "panic at {location}: {message}"),
             Self::Panic { message, location: None } => write!(f, "panic: {message}"),
-            Self::StartFailed { cause } => write!(f, "start failed: {cause}"),
+            Self::StartFailed { child: Some(child), cause } => write!(f, "{child} did not start: {cause}"),
+            Self::StartFailed { child: None, cause } => write!(f, "start failed: {cause}"),
             Self::Stalled => f.write_str("stalled"),
             Self::Aborted => f.write_str("aborted"),
         }

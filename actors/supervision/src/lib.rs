@@ -4,12 +4,15 @@
 //! - [`Actor`], [`Ctx`], [`Addr`] are what actors are written with;
 //! - [`ChildSpec`] describes a tree, [`Tree`] runs it: ordered start, reverse stop, kill, suspend, tell, explain.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
 mod actor;
 mod adapter;
 mod addr;
 mod admin;
 pub mod core;
 mod exit;
+mod journal;
 mod life;
 mod mailbox;
 mod message;
@@ -19,7 +22,12 @@ mod planes;
 mod spec;
 mod starter;
 mod supervisor;
+mod tree;
+mod view;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 pub use actor::{Actor, Ctx};
 pub use addr::{Addr, CallError, RETRY_AFTER, SendError};
@@ -28,9 +36,12 @@ pub use core::policy::{
     AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy,
 };
 pub use exit::{Exit, Failure};
+pub use journal::{Entry, JOURNAL_MAX, LISTENER_LAG_MAX, NoObserver, Observer};
 pub use mailbox::{Mailbox, MailboxReading, Unavailable};
 pub use message::{Message, Overflow, Reply};
 pub use panics::{guarded, guarded_sync, install_panic_hook};
 pub use path::{ActorPath, ROOT};
 pub use planes::Planes;
 pub use spec::ChildSpec;
+pub use tree::{OrderError, Tree, Verb};
+pub use view::{Node, Status};

@@ -65,10 +65,6 @@ pub(crate) trait Lever: Send + Sync {
     fn drain(&self, reply: Reply<()>);
     /// Delivers an admin message; the dropped reply says that it could not.
     fn admin(&self, call: AdminEnvelope);
-    /// The supervisor behind it, if it is one.
-    fn supervisor(&self) -> Option<supervisor::Handle> {
-        None
-    }
 }
 
 pub(crate) fn worker_starter<A: Actor>(

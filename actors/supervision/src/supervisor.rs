@@ -1,12 +1,218 @@
-use crate::{core::policy::Flags, spec::ChildSpec, starter::*, exit::Exit, mailbox::Mailbox, admin::AdminSpec};
-use std::sync::Arc;
-use futures_util::future::BoxFuture;
-pub(crate) struct Handle;
-pub(crate) struct SupervisorStarter{flags: Flags, _c: Vec<ChildSpec>}
-impl SupervisorStarter { pub(crate) fn new(flags: Flags, _c: Vec<ChildSpec>) -> Self { Self{flags, _c} } }
-impl Starter for SupervisorStarter {
-    fn start(&self, _: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>> { Box::pin(async { Err(Exit::Aborted) }) }
-    fn mailbox(&self) -> Option<Arc<Mailbox>> { None }
-    fn admin_messages(&self) -> Vec<AdminSpec> { vec![] }
-    fn flags(&self) -> Option<Flags> { Some(self.flags) }
+//! A supervisor as an actor: it turns messages into events for the core, and the core's actions into deeds.
+//!
+//! No user code runs here, and no handler awaits anything: admin, probes and signals are served while children start,
+//! stop or hang.
+
+mod hands;
+mod publish;
+mod starter;
+mod timers;
+
+pub(crate) use starter::SupervisorStarter;
+
+use crate::{
+    core::{self, Event, Order, Outcome, Refusal, State, Ticket},
+    exit::Exit,
+    life::{Life, Signal},
+    message::Reply,
+    path::ActorPath,
+    spec::ChildSpec,
+    starter::Lever,
+    world::World,
+};
+use publish::Publisher;
+use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use timers::Timers;
+
+/// What a supervisor is told.
+pub(crate) enum Message {
+    Begin,
+    Spawned { id: String, incarnation: u64, lever: Arc<dyn Lever> },
+    Child { id: String, incarnation: u64, signal: Signal },
+    Alarm,
+    Publish,
+    Dependency { path: String, up: bool },
+    Order { order: Order, spec: Option<Box<ChildSpec>>, reply: Reply<Result<Outcome, Refusal>> },
+    Shutdown { exit: Exit, within: Option<Duration> },
+    KillAll { by: String },
+    Drain(Reply<()>),
+}
+
+/// How others reach a supervisor.
+#[derive(Clone)]
+pub(crate) struct Handle(ActorRef<Message>);
+
+impl Handle {
+    /// Sends; a supervisor that is gone has told its parent, who is told nothing new by a lost message.
+    pub(crate) fn send(&self, message: Message) {
+        self.0.cast(message).ok();
+    }
+
+    pub(crate) fn dependency(&self, path: String, up: bool) {
+        self.send(Message::Dependency { path, up });
+    }
+}
+
+/// ractor's side of a supervisor.
+pub(crate) struct Supervisor;
+
+pub(crate) struct Desk {
+    path: ActorPath,
+    world: Arc<World>,
+    life: Arc<Life>,
+    me: ActorRef<Message>,
+    state: State,
+    specs: HashMap<String, ChildSpec>,
+    hands: hands::Hands,
+    timers: Timers,
+    publisher: Publisher,
+    answers: HashMap<Ticket, Reply<Result<Outcome, Refusal>>>,
+    tickets: Ticket,
+    /// How it ends when it is killed: its children are killed first.
+    killed: Option<String>,
+}
+
+impl Desk {
+    /// One event through the core, its actions carried out, its decisions written down.
+    fn decide(&mut self, event: Event) {
+        let now = self.world.now();
+        let step = core::decide(&mut self.state, event, now);
+        for decision in step.decisions {
+            let path = if decision.id.is_empty() { self.path.clone() } else { self.path.child(&decision.id) };
+            self.world.journal.write(path, decision);
+        }
+        for action in step.actions {
+            self.act(action);
+        }
+        self.timers.arm(&self.life, &self.me, self.world.now());
+        self.announce();
+        self.publish();
+    }
+
+    fn order(&mut self, order: Order, spec: Option<ChildSpec>, reply: Reply<Result<Outcome, Refusal>>) {
+        self.tickets += 1;
+        let order = match (order, spec) {
+            (Order::StartChild { policy, .. }, Some(spec)) => {
+                let missing = self.missing(&policy.needs);
+                if self.state.find(&policy.id).is_none() {
+                    self.adopt(&policy.id, spec);
+                }
+                Order::StartChild { policy, missing }
+            }
+            (order, _) => order,
+        };
+        self.answers.insert(self.tickets, reply);
+        self.decide(Event::Order { ticket: self.tickets, order });
+    }
+
+    /// Remembers how to make a child and what it understands.
+    fn adopt(&mut self, id: &str, spec: ChildSpec) {
+        self.world.put_messages(self.path.child(id), spec.starter.admin_messages());
+        self.specs.insert(id.to_owned(), spec);
+    }
+
+    fn missing(&self, needs: &[String]) -> Vec<String> {
+        for need in needs {
+            self.world.need(need);
+        }
+        needs.iter().filter(|need| !self.world.is_up(need)).cloned().collect()
+    }
+
+    /// Tells the tree which children can be relied on.
+    fn announce(&self) {
+        for child in &self.state.children {
+            let path = self.path.child(child.id());
+            let running = child.life == core::Life::Running;
+            let able = || {
+                let spec = self.specs.get(child.id());
+                spec.and_then(|spec| spec.starter.mailbox()).is_none_or(|mailbox| mailbox.unavailable().is_none())
+            };
+            self.world.set_up(&path, running && able());
+        }
+    }
+}
+
+impl ractor::Actor for Supervisor {
+    type Msg = Message;
+    type State = Desk;
+    type Arguments = starter::Opening;
+
+    async fn pre_start(&self, me: ActorRef<Message>, opening: starter::Opening) -> Result<Desk, ActorProcessingErr> {
+        let starter::Opening { path, world, life, flags, children, seed } = opening;
+        life.attach(me.get_cell());
+        let policies: Vec<_> = children.iter().map(|child| child.policy.clone()).collect();
+        for need in policies.iter().flat_map(|policy| &policy.needs) {
+            world.need(need);
+        }
+        // The office opens before the first look at what is up: a change in between is then told as a message.
+        let publisher = Publisher::open(&path, &world, Handle(me.clone()), flags);
+        let state = State::new(flags, policies, |need| world.is_up(need), seed);
+        let mut desk = Desk {
+            hands: hands::Hands::default(),
+            timers: Timers::default(),
+            specs: HashMap::new(),
+            answers: HashMap::new(),
+            tickets: 0,
+            killed: None,
+            path,
+            world,
+            life,
+            me,
+            state,
+            publisher,
+        };
+        for child in children {
+            let id = child.policy.id.clone();
+            desk.adopt(&id, child);
+        }
+        desk.me.cast(Message::Begin)?;
+        Ok(desk)
+    }
+
+    async fn handle(&self, _: ActorRef<Message>, message: Message, desk: &mut Desk) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Begin => desk.decide(Event::Begin),
+            Message::Spawned { id, incarnation, lever } => desk.grasp(id, incarnation, lever),
+            Message::Child { id, incarnation, signal: Signal::Started } => {
+                desk.timers.cancel(&id);
+                desk.decide(Event::Started { id, incarnation });
+            }
+            Message::Child { id, incarnation, signal: Signal::Exited(exit) } => {
+                desk.let_go(&id, incarnation);
+                desk.decide(Event::Exited { id, incarnation, exit });
+            }
+            Message::Child { signal: Signal::Available(_), .. } => {
+                desk.announce();
+                desk.publish();
+            }
+            Message::Alarm => {
+                for (id, incarnation, timer) in desk.timers.due(desk.world.now()) {
+                    desk.decide(Event::Elapsed { id, incarnation, timer });
+                }
+                desk.timers.arm(&desk.life, &desk.me, desk.world.now());
+            }
+            Message::Publish => desk.publish_now(),
+            Message::Dependency { path, up } => desk.decide(Event::Dependency { path, up }),
+            Message::Order { order, spec, reply } => desk.order(order, spec.map(|spec| *spec), reply),
+            Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
+            Message::KillAll { by } => desk.kill_all(by),
+            Message::Drain(reply) => desk.drain(reply),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        event: SupervisionEvent,
+        desk: &mut Desk,
+    ) -> Result<(), ActorProcessingErr> {
+        // Exits are told by each child's watcher, once everything of it is gone. A state that travels in the event may
+        // be slow to drop: not on this plane.
+        if let SupervisionEvent::ActorTerminated(_, Some(state), _) = event {
+            desk.world.planes.data.spawn(async move { drop(state) });
+        }
+        Ok(())
+    }
 }

@@ -1,2 +1,110 @@
-use crate::planes::Planes;
-pub(crate) struct World { pub(crate) planes: Planes }
+//! What all supervisors of one tree share: planes, paths, published views, who needs whom, the journal.
+
+use crate::{
+    admin::AdminSpec,
+    core::Time,
+    journal::{Journal, Observer},
+    path::ActorPath,
+    planes::Planes,
+    starter::Lever,
+    supervisor,
+    view::Published,
+};
+use arc_swap::ArcSwap;
+use dashmap::{DashMap, DashSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+pub(crate) struct World {
+    pub(crate) planes: Planes,
+    pub(crate) journal: Journal,
+    epoch: Instant,
+    supervisors: DashMap<ActorPath, Office>,
+    workers: DashMap<ActorPath, Arc<dyn Lever>>,
+    messages: DashMap<ActorPath, Arc<[AdminSpec]>>,
+    up: DashSet<String>,
+    needed: DashSet<String>,
+}
+
+/// A supervisor's entry.
+#[derive(Clone)]
+pub(crate) struct Office {
+    pub(crate) handle: supervisor::Handle,
+    pub(crate) view: Arc<ArcSwap<Published>>,
+}
+
+impl World {
+    pub(crate) fn new(planes: Planes, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            planes,
+            journal: Journal::new(observer),
+            epoch: Instant::now(),
+            supervisors: DashMap::new(),
+            workers: DashMap::new(),
+            messages: DashMap::new(),
+            up: DashSet::new(),
+            needed: DashSet::new(),
+        }
+    }
+
+    /// Monotonic time since the tree began; tokio's, so that paused tests move it.
+    pub(crate) fn now(&self) -> Time {
+        self.epoch.elapsed()
+    }
+
+    pub(crate) fn open_office(&self, path: ActorPath, office: Office) {
+        self.supervisors.insert(path, office);
+    }
+
+    pub(crate) fn close_office(&self, path: &ActorPath) {
+        self.supervisors.remove(path);
+    }
+
+    pub(crate) fn office(&self, path: &ActorPath) -> Option<Office> {
+        self.supervisors.get(path).map(|office| office.clone())
+    }
+
+    pub(crate) fn put_lever(&self, path: ActorPath, lever: Arc<dyn Lever>) {
+        self.workers.insert(path, lever);
+    }
+
+    pub(crate) fn drop_lever(&self, path: &ActorPath) {
+        self.workers.remove(path);
+    }
+
+    pub(crate) fn lever(&self, path: &ActorPath) -> Option<Arc<dyn Lever>> {
+        self.workers.get(path).map(|lever| Arc::clone(&lever))
+    }
+
+    pub(crate) fn put_messages(&self, path: ActorPath, specs: Vec<AdminSpec>) {
+        self.messages.insert(path, specs.into());
+    }
+
+    pub(crate) fn drop_messages(&self, path: &ActorPath) {
+        self.messages.remove(path);
+    }
+
+    pub(crate) fn messages(&self, path: &ActorPath) -> Option<Arc<[AdminSpec]>> {
+        self.messages.get(path).map(|specs| Arc::clone(&specs))
+    }
+
+    /// Notes that somebody needs `path`, so that its comings and goings are told.
+    pub(crate) fn need(&self, path: &str) {
+        self.needed.insert(path.to_owned());
+    }
+
+    pub(crate) fn is_up(&self, path: &str) -> bool {
+        self.up.contains(path)
+    }
+
+    /// Notes whether `path` is there to be relied on, and tells every supervisor when that changed and matters.
+    pub(crate) fn set_up(&self, path: &ActorPath, up: bool) {
+        let text = path.as_str();
+        let changed = if up { self.up.insert(text.to_owned()) } else { self.up.remove(text).is_some() };
+        if changed && self.needed.contains(text) {
+            for office in &self.supervisors {
+                office.handle.dependency(text.to_owned(), up);
+            }
+        }
+    }
+}

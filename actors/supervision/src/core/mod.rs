@@ -1,2 +1,115 @@
-//! The pure core.
+//! The pure core: what a supervisor does about what happens to its children.
+//!
+//! `decide(state, event, now)` changes the state and returns actions and explanations. It knows no clock, no runtime and
+//! no actor: the same events at the same times give the same answers, which is what makes a journal replayable.
+//!
+//! - [`event`] what can happen and what can be done;
+//! - [`state`] what a supervisor remembers;
+//! - [`exits`] a child came up or ended: restart rules, budgets, escalation;
+//! - [`order`] who may start or stop next;
+//! - [`stopping`] the ladder from a polite request to quarantine;
+//! - [`admin`] what an operator or a caller may ask for;
+//! - [`explain`] why.
+
+mod admin;
+mod backoff;
+pub mod event;
+mod exits;
+pub mod explain;
+mod order;
 pub mod policy;
+pub mod state;
+mod stopping;
+
+#[cfg(test)]
+mod tests;
+
+pub use admin::check;
+pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
+pub use explain::{Budget, Decision, Rule};
+pub use state::{Life, State};
+
+use std::time::Duration;
+
+/// Monotonic time since the tree began.
+pub type Time = Duration;
+
+/// What one decision came to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to do, in this order.
+    pub actions: Vec<Action>,
+    /// Why, one record per rule that fired.
+    pub decisions: Vec<Decision>,
+}
+
+/// Decides what follows from `event` at `now`.
+pub fn decide(state: &mut State, event: Event, now: Time) -> Step {
+    let mut step = Step::default();
+    match event {
+        Event::Begin => order::begin(state, now, &mut step),
+        Event::Started { id, incarnation } => exits::started(state, &id, incarnation, now, &mut step),
+        Event::Exited { id, incarnation, exit } => exits::exited(state, &id, incarnation, exit, now, &mut step),
+        Event::Elapsed { id, incarnation, timer } => elapsed(state, &id, incarnation, timer, now, &mut step),
+        Event::Dependency { path, up } => dependency(state, &path, up, now, &mut step),
+        Event::Shutdown { exit, within } => stopping::shutdown(state, exit, within, now, &mut step),
+        Event::Order { ticket, order } => admin::order(state, ticket, order, now, &mut step),
+    }
+    order::advance(state, now, &mut step);
+    step
+}
+
+/// A timer fired. One that belongs to an earlier state of the child means nothing.
+fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Time, step: &mut Step) {
+    let Some(at) = state.find(id).filter(|at| state.children[*at].incarnation == incarnation) else { return };
+    match (timer, &state.children[at].life) {
+        (Timer::Start, Life::Starting) => {
+            let child = &mut state.children[at];
+            step.note(child, now, Rule::StartTimeout, "did not come up in time: killed");
+            child.late = true;
+            step.actions.push(Action::Kill { id: id.to_owned(), by: "start timeout".to_owned() });
+            step.timer(child, Timer::Abort, stopping::KILL_GRACE);
+        }
+        (Timer::Abort, Life::Starting) => step.actions.push(Action::Abort { id: id.to_owned() }),
+        (Timer::Delay, Life::Waiting { until, .. }) if *until <= now => {
+            state.children[at].life = Life::Down;
+            state.children[at].due = true;
+        }
+        (Timer::HalfOpen, Life::Parked { retry_at: Some(retry_at), .. }) if *retry_at <= now => {
+            let child = &mut state.children[at];
+            child.life = Life::Down;
+            child.due = true;
+            child.half_open = true;
+            step.note(child, now, Rule::HalfOpen, "parked long enough: one try");
+        }
+        (Timer::Stop | Timer::Killed | Timer::Aborted, Life::Stopping { .. }) => {
+            stopping::climb(state, at, timer, now, step);
+        }
+        _ => {}
+    }
+}
+
+/// Something that children need came or went.
+fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Step) {
+    for child in &mut state.children {
+        if !child.policy.needs.iter().any(|need| need == path) {
+            continue;
+        }
+        let changed = if up { child.missing.remove(path) } else { child.missing.insert(path.to_owned()) };
+        if !changed {
+            continue;
+        }
+        let running = child.life == Life::Running;
+        if !child.missing.is_empty() {
+            if running {
+                step.actions.push(Action::Suspend { id: child.id().to_owned(), missing: child.missing() });
+            }
+            step.note(child, now, Rule::Suspended, &format!("needs {path}, which is gone: suspended, not restarted"));
+        } else {
+            if running {
+                step.actions.push(Action::Resume { id: child.id().to_owned() });
+            }
+            step.note(child, now, Rule::Resumed, &format!("{path} is back: resumed"));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What may be asked of a supervisor: OTP's calls with OTP's refusals, and an operator's orders.
+
+use super::{
+    Action, Outcome, Refusal, Step, Ticket, Time,
+    event::{Order, Timer},
+    explain::Rule,
+    order,
+    policy::{AutoShutdown, Flags, Policy, Restart, Strategy},
+    state::{Asked, Child, Goal, Life, Phase, Stage, State},
+    stopping,
+};
+use std::time::Duration;
+
+/// Carries out or refuses `order`. The answer to one that starts or stops a child comes when that has happened.
+pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, step: &mut Step) {
+    let answer = match (&state.phase, order) {
+        (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
+        (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
+        (_, Order::StartChild { policy, missing }) => {
+            start_child(state, ticket, *policy, missing, now, step)
+        }
+        (_, order) => match state.find(order.id()) {
+            None => Some(Err(Refusal::NotFound)),
+            Some(at) => about_child(state, at, ticket, &order, now, step),
+        },
+    };
+    if let Some(answer) = answer {
+        step.actions.push(Action::Answer { ticket, answer });
+    }
+}
+
+type Answer = Option<Result<Outcome, Refusal>>;
+
+fn start_child(
+    state: &mut State,
+    ticket: Ticket,
+    policy: Policy,
+    missing: Vec<String>,
+    now: Time,
+    step: &mut Step,
+) -> Answer {
+    if let Err(reason) = check(Some(&state.flags), &policy) {
+        return Some(Err(Refusal::BadSpec { reason }));
+    }
+    if let Some(at) = state.find(&policy.id) {
+        let there = &state.children[at];
+        return Some(Err(if there.is_alive() { Refusal::AlreadyStarted } else { Refusal::AlreadyPresent }));
+    }
+    let mut child = Child::new(policy, missing.into_iter().collect());
+    child.due = true;
+    child.asked = Asked::Start;
+    child.waiting.push(ticket);
+    child.since = now;
+    step.note(&child, now, Rule::Operator, "added and started");
+    state.children.push(child);
+    None
+}
+
+/// Whether the rules of a child hold together, also under the `flags` of its supervisor where they are known.
+///
+/// # Errors
+/// What is wrong, as a sentence.
+pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
+    let zero = Duration::ZERO;
+    if policy.id.is_empty() || policy.id.contains(['/', '#', ' ']) {
+        return Err(format!("{:?} is no name: it must not be empty or hold a slash, a space or #", policy.id));
+    }
+    if policy.budget.is_some_and(|budget| budget.window == zero) {
+        return Err("the window of its budget is zero".to_owned());
+    }
+    if policy.start_timeout == zero {
+        return Err("its start timeout is zero".to_owned());
+    }
+    if policy.backoff.is_some_and(|backoff| backoff.max < backoff.min) {
+        return Err("its backoff's max is less than its min".to_owned());
+    }
+    if policy.needs.iter().any(|need| need.rsplit('/').next() == Some(policy.id.as_str())) {
+        return Err("it needs itself".to_owned());
+    }
+    if policy.significant && policy.restart == Restart::Permanent {
+        return Err("a permanent child cannot be significant: it never ends".to_owned());
+    }
+    if policy.significant && flags.is_some_and(|flags| flags.auto_shutdown == AutoShutdown::Never) {
+        return Err("significant children need a supervisor with auto_shutdown".to_owned());
+    }
+    if policy.significant && flags.is_some_and(|flags| flags.strategy == Strategy::Dynamic) {
+        return Err("dynamic supervisors have no significant children".to_owned());
+    }
+    Ok(())
+}
+
+fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now: Time, step: &mut Step) -> Answer {
+    match order {
+        Order::StartChild { .. } => None, // handled before
+        Order::TerminateChild { .. } => terminate(state, at, ticket, now, step),
+        Order::RestartChild { .. } => revive(state, at, ticket, now, step),
+        Order::DeleteChild { .. } => Some(delete(state, at, step)),
+        Order::Cycle { force, .. } => cycle(state, at, ticket, *force, now, step),
+        Order::Kill { .. } => kill(state, at, now, step),
+    }
+}
+
+fn terminate(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut Step) -> Answer {
+    let child = &mut state.children[at];
+    let incarnation = child.incarnation;
+    child.goal = if child.policy.restart == Restart::Temporary { Goal::Gone } else { Goal::Down };
+    child.due = false;
+    step.note(&state.children[at], now, Rule::Operator, "ordered down; stays down until it is ordered up");
+    let child = &mut state.children[at];
+    if child.is_alive() {
+        child.waiting.push(ticket);
+        return None;
+    }
+    if child.life != Life::Quarantined {
+        child.life = Life::Down;
+    }
+    child.since = now;
+    Some(Ok(Outcome::Done { incarnation }))
+}
+
+fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut Step) -> Answer {
+    let child = &mut state.children[at];
+    match &child.life {
+        Life::Running | Life::Starting => return Some(Err(Refusal::Running)),
+        Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
+        Life::Quarantined => return Some(Err(Refusal::Quarantined)),
+        Life::Waiting { .. } => return Some(Err(Refusal::Restarting)),
+        Life::Down if child.due => return Some(Err(Refusal::Restarting)),
+        Life::Down | Life::Parked { .. } => {}
+    }
+    child.life = Life::Down;
+    child.goal = Goal::Up;
+    child.due = true;
+    child.asked = Asked::Restart;
+    child.failures = 0;
+    child.half_open = false;
+    child.half_open_tries = 0;
+    child.waiting.push(ticket);
+    step.note(&state.children[at], now, Rule::Operator, "ordered up");
+    None
+}
+
+fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refusal> {
+    let child = &state.children[at];
+    let incarnation = child.incarnation;
+    match &child.life {
+        Life::Running | Life::Starting | Life::Stopping { .. } => return Err(Refusal::Running),
+        Life::Waiting { .. } => return Err(Refusal::Restarting),
+        Life::Down if child.due => return Err(Refusal::Restarting),
+        Life::Quarantined => return Err(Refusal::Quarantined),
+        Life::Down | Life::Parked { .. } => {}
+    }
+    order::forget(state, at, step);
+    Ok(Outcome::Done { incarnation })
+}
+
+/// An operator's restart: it obeys budget and cooldown like any other, unless forced.
+fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, step: &mut Step) -> Answer {
+    let child = &state.children[at];
+    match &child.life {
+        Life::Running => {}
+        Life::Starting => return Some(Err(Refusal::Restarting)),
+        Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
+        Life::Quarantined => return Some(Err(Refusal::Quarantined)),
+        Life::Waiting { .. } if force => {}
+        Life::Waiting { .. } => return Some(Err(Refusal::Restarting)),
+        Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
+    }
+    let budget = state.budget(at, now);
+    if !force {
+        if budget.used >= budget.allowed {
+            return Some(Err(Refusal::Budget { used: budget.used, allowed: budget.allowed }));
+        }
+        if let (Some(cooldown), Some(start)) = (child.policy.cooldown, child.last_start) {
+            let remaining = (start + cooldown).saturating_sub(now);
+            if !remaining.is_zero() {
+                return Some(Err(Refusal::Cooldown { remaining }));
+            }
+        }
+        state.charge(at, now);
+    }
+    let budget = state.budget(at, now);
+    let child = &mut state.children[at];
+    child.goal = Goal::Again;
+    child.restarts_total += 1;
+    child.waiting.push(ticket);
+    let text = if force { "ordered to restart, by force" } else { "ordered to restart" };
+    step.note(&state.children[at], now, Rule::Operator, text).budget = Some(budget);
+    None
+}
+
+/// An operator's kill: an abnormal exit like any other. The answer is that the order was given.
+fn kill(state: &mut State, at: usize, now: Time, step: &mut Step) -> Answer {
+    let child = &mut state.children[at];
+    match child.life {
+        Life::Running | Life::Starting => {}
+        Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
+        Life::Quarantined => return Some(Err(Refusal::Quarantined)),
+        Life::Waiting { .. } | Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
+    }
+    let (id, incarnation) = (child.id().to_owned(), child.incarnation);
+    if child.life == Life::Running {
+        child.life = Life::Stopping { stage: Stage::Killed }; // its goal stays up: the restart rule answers
+        step.timer(&state.children[at], Timer::Killed, stopping::KILL_GRACE);
+    }
+    step.actions.push(Action::Kill { id, by: "operator".to_owned() });
+    step.note(&state.children[at], now, Rule::Operator, "killed by order");
+    Some(Ok(Outcome::Done { incarnation }))
+}

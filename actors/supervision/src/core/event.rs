@@ -1,0 +1,286 @@
+//! What can happen to a supervisor, and what it can do.
+
+use super::policy::Policy;
+use crate::exit::Exit;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Names the asker of an [`Order`], so that the answer finds its way.
+pub type Ticket = u64;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The supervisor itself starts: bring the children up in order.
+    Begin,
+    /// A child's `start` returned.
+    Started {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+    /// An incarnation is gone: its state dropped, its tasks ended.
+    Exited {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// Why.
+        exit: Exit,
+    },
+    /// A timer set by [`Action::SetTimer`] fired.
+    Elapsed {
+        /// The child.
+        id: String,
+        /// Its incarnation when the timer was set.
+        incarnation: u64,
+        /// Which timer.
+        timer: Timer,
+    },
+    /// Something that children may need came up or went away.
+    Dependency {
+        /// Its path.
+        path: String,
+        /// Whether it is there.
+        up: bool,
+    },
+    /// The supervisor is asked to stop.
+    Shutdown {
+        /// What it shall exit with.
+        exit: Exit,
+        /// How long it has in all; none: as long as its children's own rules allow.
+        within: Option<Duration>,
+    },
+    /// Somebody asks for something.
+    Order {
+        /// Who gets the answer.
+        ticket: Ticket,
+        /// What is asked.
+        order: Order,
+    },
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timer {
+    /// `start` has taken its time.
+    Start,
+    /// A kill during start had no effect.
+    Abort,
+    /// A delay before a restart is over.
+    Delay,
+    /// A parked child gets one more try.
+    HalfOpen,
+    /// A polite stop has taken its time.
+    Stop,
+    /// A kill has taken its time.
+    Killed,
+    /// An abort has taken its time.
+    Aborted,
+}
+
+/// What a caller may ask of a supervisor (OTP's calls, and an operator's).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Adds a child and starts it.
+    StartChild {
+        /// Its rules.
+        policy: Box<Policy>,
+        /// What it needs and is missing at the moment.
+        missing: Vec<String>,
+    },
+    /// Stops a child and keeps its spec (a temporary one's is forgotten).
+    TerminateChild {
+        /// The child.
+        id: String,
+    },
+    /// Starts a child that is down, parked or waiting.
+    RestartChild {
+        /// The child.
+        id: String,
+    },
+    /// Forgets a child that is down.
+    DeleteChild {
+        /// The child.
+        id: String,
+    },
+    /// Stops a running child and starts it again; counts against its budget unless forced.
+    Cycle {
+        /// The child.
+        id: String,
+        /// Whether budget and cooldown are overridden.
+        force: bool,
+    },
+    /// Kills a child's incarnation: an abnormal exit that its restart rule then answers.
+    Kill {
+        /// The child.
+        id: String,
+    },
+}
+
+impl Order {
+    /// The child it is about.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::StartChild { policy, .. } => &policy.id,
+            Self::TerminateChild { id }
+            | Self::RestartChild { id }
+            | Self::DeleteChild { id }
+            | Self::Cycle { id, .. }
+            | Self::Kill { id } => id,
+        }
+    }
+}
+
+/// What became of an [`Order`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done.
+    Done {
+        /// The child's incarnation afterwards.
+        incarnation: u64,
+    },
+}
+
+/// Why an [`Order`] was not carried out. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    /// A child of that name runs (OTP's `already_started`).
+    #[error("it is running already")]
+    AlreadyStarted,
+    /// A child of that name is known but down (OTP's `already_present`).
+    #[error("a child of that name is known already; start it or delete it first")]
+    AlreadyPresent,
+    /// No child of that name (OTP's `not_found`).
+    #[error("there is no such child")]
+    NotFound,
+    /// It runs, and the order needs it down (OTP's `running`).
+    #[error("it is running")]
+    Running,
+    /// It is being restarted (OTP's `restarting`).
+    #[error("it is being restarted")]
+    Restarting,
+    /// It is on its way down.
+    #[error("it is being stopped")]
+    Stopping,
+    /// It could not be killed and may still be alive.
+    #[error("it is quarantined: its last incarnation could not be killed; only a restart of the process helps")]
+    Quarantined,
+    /// It is not running, and the order needs it up.
+    #[error("it is not running")]
+    NotRunning,
+    /// Its restart budget is spent.
+    #[error("its restart budget is spent ({used} of {allowed}); force it, or wait")]
+    Budget {
+        /// Restarts within the window.
+        used: u32,
+        /// Restarts allowed.
+        allowed: u32,
+    },
+    /// Its cooldown has not passed.
+    #[error("its cooldown has {} ms to go; force it, or wait", remaining.as_millis())]
+    Cooldown {
+        /// What is left of it.
+        remaining: Duration,
+    },
+    /// The supervisor itself is stopping.
+    #[error("its supervisor is shutting down")]
+    ShuttingDown,
+    /// The supervisor has not finished starting.
+    #[error("its supervisor is still starting")]
+    NotReady,
+    /// The child did not come up.
+    #[error("it did not start: {exit}")]
+    StartFailed {
+        /// Why.
+        exit: Exit,
+    },
+    /// The rules of the child contradict each other.
+    #[error("its specification does not hold: {reason}")]
+    BadSpec {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Begin an incarnation.
+    Spawn {
+        /// The child.
+        id: String,
+        /// Its new incarnation.
+        incarnation: u64,
+        /// What it needs and is missing: it starts suspended.
+        missing: Vec<String>,
+    },
+    /// Ask a child to stop.
+    AskStop {
+        /// The child.
+        id: String,
+        /// How long it has; a supervisor shares it out among its own children.
+        within: Option<Duration>,
+    },
+    /// Kill a child.
+    Kill {
+        /// The child.
+        id: String,
+        /// Who or what does.
+        by: String,
+    },
+    /// Cancel a child's task.
+    Abort {
+        /// The child.
+        id: String,
+    },
+    /// Tell a child that something it needs is missing.
+    Suspend {
+        /// The child.
+        id: String,
+        /// What.
+        missing: Vec<String>,
+    },
+    /// Tell a child that nothing is missing any more.
+    Resume {
+        /// The child.
+        id: String,
+    },
+    /// Set a timer; it fires as [`Event::Elapsed`].
+    SetTimer {
+        /// The child.
+        id: String,
+        /// Its incarnation now.
+        incarnation: u64,
+        /// Which timer.
+        timer: Timer,
+        /// How long.
+        after: Duration,
+    },
+    /// A child's spec is gone: forget how to make it.
+    Forget {
+        /// The child.
+        id: String,
+    },
+    /// Answer an [`Order`].
+    Answer {
+        /// Whose.
+        ticket: Ticket,
+        /// How.
+        answer: Result<Outcome, Refusal>,
+    },
+    /// Every child of the first start is up (or not required): the supervisor is up.
+    Ready,
+    /// All children are down: the supervisor exits.
+    Exit {
+        /// With this.
+        exit: Exit,
+    },
+}

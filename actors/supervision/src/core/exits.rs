@@ -1,0 +1,323 @@
+//! A child came up or ended: restart types, budgets, strategies, escalation.
+
+use super::{
+    Action, Outcome, Refusal, Step, Time, backoff,
+    explain::Rule,
+    order,
+    policy::{AutoShutdown, Restart, Strategy},
+    state::{Asked, Goal, Life, Phase, State},
+    stopping,
+};
+use crate::exit::Exit;
+use std::time::Duration;
+
+/// A child's `start` returned.
+pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, step: &mut Step) {
+    let Some(at) = state.find(id) else { return };
+    let child = &mut state.children[at];
+    if child.incarnation != incarnation || child.life != Life::Starting {
+        return; // asked to stop meanwhile, or an older life
+    }
+    child.life = Life::Running;
+    child.since = now;
+    child.asked = Asked::Rule;
+    if child.half_open {
+        child.half_open = false;
+        child.restarts.clear();
+    }
+    for ticket in child.waiting.drain(..) {
+        step.actions.push(Action::Answer { ticket, answer: Ok(Outcome::Done { incarnation }) });
+    }
+    if !child.missing.is_empty() {
+        step.actions.push(Action::Suspend { id: id.to_owned(), missing: child.missing() });
+    } else if !child.policy.needs.is_empty() {
+        step.actions.push(Action::Resume { id: id.to_owned() });
+    }
+    step.note(&state.children[at], now, Rule::Up, "came up");
+}
+
+/// An incarnation is gone.
+pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, now: Time, step: &mut Step) {
+    let Some(at) = state.find(id).filter(|at| state.children[*at].incarnation == incarnation) else { return };
+    let was = std::mem::replace(&mut state.children[at].life, Life::Down);
+    state.children[at].since = now;
+    match was {
+        Life::Stopping { .. } if state.children[at].goal != Goal::Up => {
+            state.children[at].last_exit = Some(exit);
+            went_down(state, at, now, step);
+        }
+        Life::Starting => {
+            let cause = if std::mem::take(&mut state.children[at].late) {
+                Exit::Killed { by: "start timeout".to_owned() }
+            } else {
+                exit
+            };
+            did_not_start(state, at, cause, now, step);
+        }
+        Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
+        // A quarantined incarnation that did end after all frees its path; nothing restarts it but an operator.
+        Life::Quarantined => state.children[at].last_exit = Some(exit),
+        Life::Down | Life::Waiting { .. } | Life::Parked { .. } => state.children[at].life = was,
+    }
+}
+
+/// A child that was told to go is gone.
+fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    let cause = child.last_exit.as_ref().map(ToString::to_string);
+    let incarnation = child.incarnation;
+    match child.goal {
+        Goal::Again => {
+            child.goal = Goal::Up;
+            child.due = true;
+        }
+        Goal::Up | Goal::Down | Goal::Gone => {
+            for ticket in child.waiting.drain(..) {
+                step.actions.push(Action::Answer { ticket, answer: Ok(Outcome::Done { incarnation }) });
+            }
+        }
+    }
+    step.note(&state.children[at], now, Rule::Down, "is down").cause = cause;
+    let child = &state.children[at];
+    if child.goal == Goal::Gone || (child.goal == Goal::Down && child.policy.restart == Restart::Temporary) {
+        order::forget(state, at, step);
+    }
+}
+
+/// A start failed: it belongs to whoever asked for it.
+fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    let cause = match cause {
+        failed @ Exit::StartFailed { .. } => failed,
+        cause => Exit::StartFailed { child: None, cause: Box::new(cause) },
+    };
+    child.last_exit = Some(cause.clone());
+    let failed = Refusal::StartFailed { exit: cause.clone() };
+    for ticket in child.waiting.drain(..) {
+        step.actions.push(Action::Answer { ticket, answer: Err(failed.clone()) });
+    }
+    match std::mem::replace(&mut child.asked, Asked::Rule) {
+        Asked::Boot if child.policy.required => {
+            let text = "is required and did not start: the start fails, what runs is stopped in reverse order";
+            let child = child.id().to_owned();
+            step.note(&state.children[at], now, Rule::RequiredFailed, text).cause = Some(cause.to_string());
+            let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
+            stopping::shutdown(state, exit, None, now, step);
+        }
+        Asked::Boot => {
+            child.in_round = false; // the others need not wait for one that is not required
+            failed_by_rule(state, at, cause, now, step);
+        }
+        Asked::Start => order::forget(state, at, step),
+        Asked::Restart => child.goal = Goal::Down,
+        Asked::Rule if child.policy.restart == Restart::Temporary => order::forget(state, at, step),
+        Asked::Rule => failed_by_rule(state, at, cause, now, step),
+    }
+}
+
+/// A running child ended by itself, or was killed.
+fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    child.last_exit = Some(exit.clone());
+    let again = match child.policy.restart {
+        Restart::Permanent => true,
+        Restart::Transient => exit.is_abnormal(),
+        Restart::Temporary => false,
+    };
+    if again {
+        return failed_by_rule(state, at, exit, now, step);
+    }
+    child.goal = Goal::Down;
+    let significant = child.policy.significant;
+    let temporary = child.policy.restart == Restart::Temporary;
+    for ticket in child.waiting.drain(..) {
+        step.actions.push(Action::Answer { ticket, answer: Err(Refusal::NotRunning) });
+    }
+    let text = if temporary { "ended; temporary: forgotten" } else { "ended normally; transient: stays down" };
+    step.note(&state.children[at], now, Rule::Ended, text).cause = Some(exit.to_string());
+    if temporary {
+        order::forget(state, at, step);
+    }
+    if significant && !state.is_stopping() {
+        auto_shutdown(state, now, step);
+    }
+}
+
+fn auto_shutdown(state: &mut State, now: Time, step: &mut Step) {
+    let left = state.children.iter().any(|child| child.policy.significant && child.is_alive());
+    let due = match state.flags.auto_shutdown {
+        AutoShutdown::Never => false,
+        AutoShutdown::AnySignificant => true,
+        AutoShutdown::AllSignificant => !left,
+    };
+    if due {
+        step.note_self(now, Rule::AutoShutdown, "a significant child ended: the supervisor ends with it".to_owned());
+        stopping::shutdown(state, Exit::shutdown(), None, now, step);
+    }
+}
+
+/// A failure that the restart rule answers: charge the budget, then restart, park or give up.
+fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
+    if state.is_stopping() {
+        state.children[at].goal = Goal::Down;
+        return;
+    }
+    let cause = exit.to_string();
+    if exit.is_fatal() {
+        let text = "says that a restart cannot help";
+        step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(cause);
+        return give_up_on(state, at, &exit.to_string(), false, now, step);
+    }
+    let half_open = state.children[at].half_open;
+    if half_open || !state.charge(at, now) {
+        let budget = state.budget(at, now);
+        if state.children[at].policy.budget.is_none() && !half_open {
+            let text = format!(
+                "{} failed once more than {} times in {}: reached_max_restart_intensity",
+                state.children[at].id(),
+                budget.allowed,
+                seconds(budget.window)
+            );
+            return escalate(state, text, Some(cause), now, step);
+        }
+        let reason = if half_open {
+            format!("its try while parked failed: {cause}")
+        } else {
+            format!("budget spent, {} restarts in {}: {cause}", budget.allowed, seconds(budget.window))
+        };
+        return give_up_on(state, at, &reason, true, now, step);
+    }
+    restart(state, at, cause, now, step);
+}
+
+fn restart(state: &mut State, at: usize, cause: String, now: Time, step: &mut Step) {
+    let budget = state.budget(at, now);
+    let mut seed = state.seed;
+    let child = &mut state.children[at];
+    let healthy = child.last_start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
+    if child.policy.backoff.is_some_and(|backoff| healthy >= backoff.reset_after) {
+        child.failures = 0;
+        child.half_open_tries = 0;
+    }
+    child.failures += 1;
+    child.restarts_total += 1;
+    let grown = child.policy.backoff.map_or(Duration::ZERO, |rule| backoff::delay(&rule, child.failures, &mut seed));
+    let cooldown = match (child.policy.cooldown, child.last_start) {
+        (Some(cooldown), Some(start)) => (start + cooldown).saturating_sub(now),
+        _ => Duration::ZERO,
+    };
+    let wait = grown.max(cooldown);
+    child.goal = Goal::Up;
+    if wait.is_zero() {
+        child.due = true;
+    } else {
+        let why = if grown >= cooldown { "backoff" } else { "cooldown" };
+        child.life = Life::Waiting { until: now + wait, why: why.to_owned() };
+    }
+    state.seed = seed;
+    let child = &state.children[at];
+    let (rule, text) = match &child.life {
+        Life::Waiting { why, .. } if why == "cooldown" => {
+            (Rule::Cooldown, format!("restarts in {}, when its cooldown has passed", seconds(wait)))
+        }
+        Life::Waiting { .. } => (Rule::Backoff, format!("restarts in {} (failure {})", seconds(wait), child.failures)),
+        _ => (Rule::Restart, "restarts at once".to_owned()),
+    };
+    let decision = step.note(child, now, rule, &text);
+    decision.cause = Some(cause);
+    decision.budget = Some(budget);
+    decision.rejected.push(format!("park or give up: {} of {} used", budget.used, budget.allowed));
+    if !wait.is_zero() {
+        step.timer(child, super::Timer::Delay, wait);
+    }
+    take_along(state, at, now, step);
+}
+
+/// The strategy's part: who goes down and up again with the child at `at`.
+fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
+    let from = match state.flags.strategy {
+        Strategy::OneForOne | Strategy::Dynamic => return,
+        Strategy::OneForAll => 0,
+        Strategy::RestForOne => at + 1,
+    };
+    state.children[at].in_round = true;
+    let failed = state.children[at].id().to_owned();
+    for sibling in from..state.children.len() {
+        let child = &mut state.children[sibling];
+        if sibling == at || matches!(child.life, Life::Parked { .. } | Life::Quarantined) {
+            continue;
+        }
+        child.in_round = true;
+        child.asked = Asked::Rule;
+        match (child.is_alive(), child.policy.restart) {
+            (true, Restart::Temporary) => child.goal = Goal::Gone,
+            (true, Restart::Permanent | Restart::Transient) => child.goal = Goal::Again,
+            (false, Restart::Temporary) => continue,
+            (false, Restart::Permanent | Restart::Transient) => {
+                child.life = Life::Down;
+                child.goal = Goal::Up;
+                child.due = true;
+            }
+        }
+        let text = format!("{failed} failed and the strategy is {}", state.flags.strategy.name());
+        step.note(&state.children[sibling], now, Rule::Strategy, &text);
+    }
+}
+
+/// The child is beyond help: the tree goes on without it, or not at all.
+fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time, step: &mut Step) {
+    let id = state.children[at].id().to_owned();
+    if state.children[at].is_vital() {
+        return escalate(state, format!("{id} is vital and lost: {reason}"), None, now, step);
+    }
+    let budget = state.budget(at, now);
+    let mut seed = state.seed;
+    let child = &mut state.children[at];
+    child.in_round = false;
+    child.goal = Goal::Up;
+    child.due = false;
+    child.half_open = false;
+    child.half_open_tries += 1;
+    let wait = child.policy.retry_parked.filter(|_| retry).map(|rule| {
+        let wait = backoff::delay(&rule, child.half_open_tries, &mut seed);
+        (wait, now + wait)
+    });
+    child.life = Life::Parked { reason: reason.to_owned(), retry_at: wait.map(|(_, at)| at) };
+    child.since = now;
+    for ticket in child.waiting.drain(..) {
+        step.actions.push(Action::Answer { ticket, answer: Err(Refusal::NotRunning) });
+    }
+    state.seed = seed;
+    let next = match wait {
+        Some((wait, _)) => format!("one try in {}", seconds(wait)),
+        None => "until an operator starts it".to_owned(),
+    };
+    let child = &state.children[at];
+    let decision = step.note(child, now, Rule::Parked, &format!("parked, {next}: {reason}"));
+    decision.budget = Some(budget);
+    decision.rejected.push("restart: not before".to_owned() + if wait.is_some() { " the try" } else { " then" });
+    decision.rejected.push("give up: the tree can do without it".to_owned());
+    if let Some((wait, _)) = wait {
+        step.timer(child, super::Timer::HalfOpen, wait);
+    }
+}
+
+/// The supervisor gives up: its children are stopped in reverse order and it exits `shutdown`, as in OTP.
+fn escalate(state: &mut State, text: String, cause: Option<String>, now: Time, step: &mut Step) {
+    step.note_self(now, Rule::Escalate, format!("gives up: {text}")).cause = cause;
+    let exit = match &state.phase {
+        Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },
+        _ => Exit::shutdown_because(text),
+    };
+    stopping::shutdown(state, exit, None, now, step);
+}
+
+/// A duration as people read it: `350 ms`, `4.2 s`, `10 min`.
+pub(super) fn seconds(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..120_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => format!("{} min", ms / 60_000),
+    }
+}

@@ -1,0 +1,161 @@
+//! Why: one record per rule that fired.
+
+use super::{Action, Step, Time, event::Timer, state::Child};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The rule that a decision followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Started in its turn.
+    Start,
+    /// It came up.
+    Up,
+    /// `start` took too long.
+    StartTimeout,
+    /// A required child did not come up: the start of the tree fails.
+    RequiredFailed,
+    /// Restarted, at once.
+    Restart,
+    /// Restarted after a growing delay.
+    Backoff,
+    /// Restarted once its cooldown has passed.
+    Cooldown,
+    /// A sibling failed and the strategy takes this one along.
+    Strategy,
+    /// It ended as its restart type allows.
+    Ended,
+    /// Its own budget is spent, and the tree can do without it.
+    Parked,
+    /// It said that a restart cannot help.
+    Fatal,
+    /// A parked child gets one try.
+    HalfOpen,
+    /// A vital child is lost, or the supervisor's intensity exceeded: the supervisor gives up.
+    Escalate,
+    /// A significant child ended.
+    AutoShutdown,
+    /// Something it needs is missing.
+    Suspended,
+    /// Everything it needs is back.
+    Resumed,
+    /// Asked to stop.
+    Stop,
+    /// Did not stop in time.
+    StopDeadline,
+    /// Could not be killed in time.
+    KillDeadline,
+    /// Could not be aborted: left behind.
+    Quarantine,
+    /// An operator's order.
+    Operator,
+    /// The supervisor shuts down.
+    Shutdown,
+    /// It is down.
+    Down,
+}
+
+impl Rule {
+    /// The rule as one stable word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Up => "up",
+            Self::StartTimeout => "start_timeout",
+            Self::RequiredFailed => "required_failed",
+            Self::Restart => "restart",
+            Self::Backoff => "backoff",
+            Self::Cooldown => "cooldown",
+            Self::Strategy => "strategy",
+            Self::Ended => "ended",
+            Self::Parked => "parked",
+            Self::Fatal => "fatal",
+            Self::HalfOpen => "half_open",
+            Self::Escalate => "escalate",
+            Self::AutoShutdown => "auto_shutdown",
+            Self::Suspended => "suspended",
+            Self::Resumed => "resumed",
+            Self::Stop => "stop",
+            Self::StopDeadline => "stop_deadline",
+            Self::KillDeadline => "kill_deadline",
+            Self::Quarantine => "quarantine",
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// A sliding budget as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Restarts within the window.
+    pub used: u32,
+    /// Restarts allowed.
+    pub allowed: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+/// One decision about one child (or, with an empty id, about the supervisor).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When.
+    pub at: Time,
+    /// The child; empty for the supervisor itself.
+    pub id: String,
+    /// Its incarnation then.
+    pub incarnation: u64,
+    /// What happened: the last exit, where there is one.
+    pub cause: Option<String>,
+    /// The rule that fired.
+    pub rule: Rule,
+    /// The budget after it, where one was consulted.
+    pub budget: Option<Budget>,
+    /// What was not done, and why.
+    pub rejected: Vec<String>,
+    /// One sentence.
+    pub text: String,
+}
+
+impl Step {
+    /// Notes a decision about `child` and returns it for detail.
+    pub(super) fn note(&mut self, child: &Child, now: Time, rule: Rule, text: &str) -> &mut Decision {
+        self.record(Decision {
+            at: now,
+            id: child.id().to_owned(),
+            incarnation: child.incarnation,
+            cause: None,
+            rule,
+            budget: None,
+            rejected: Vec::new(),
+            text: text.to_owned(),
+        })
+    }
+
+    /// Notes a decision about the supervisor itself.
+    pub(super) fn note_self(&mut self, now: Time, rule: Rule, text: String) -> &mut Decision {
+        self.record(Decision {
+            at: now,
+            id: String::new(),
+            incarnation: 0,
+            cause: None,
+            rule,
+            budget: None,
+            rejected: Vec::new(),
+            text,
+        })
+    }
+
+    fn record(&mut self, decision: Decision) -> &mut Decision {
+        let at = self.decisions.len();
+        self.decisions.push(decision);
+        &mut self.decisions[at]
+    }
+
+    pub(super) fn timer(&mut self, child: &Child, timer: Timer, after: Duration) {
+        let (id, incarnation) = (child.id().to_owned(), child.incarnation);
+        self.actions.push(Action::SetTimer { id, incarnation, timer, after });
+    }
+}

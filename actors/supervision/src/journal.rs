@@ -1,0 +1,83 @@
+//! The bounded memory of decisions, and who listens to them.
+
+use crate::{core::Decision, path::ActorPath};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+use tokio::sync::broadcast;
+
+/// Decisions that are remembered; the oldest are forgotten.
+pub const JOURNAL_MAX: usize = 8_192;
+/// Decisions that a slow listener may fall behind before it loses some.
+pub const LISTENER_LAG_MAX: usize = 1_024;
+
+/// One decision in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When, by the wall clock.
+    pub wall: SystemTime,
+    /// The actor it is about.
+    pub path: ActorPath,
+    /// The decision itself.
+    #[serde(flatten)]
+    pub decision: Decision,
+}
+
+/// Told of every decision, at once and on the control plane: it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// A decision was made.
+    fn decided(&self, entry: &Entry);
+}
+
+/// Observes nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn decided(&self, _: &Entry) {}
+}
+
+pub(crate) struct Journal {
+    entries: Mutex<(u64, VecDeque<Arc<Entry>>)>,
+    listeners: broadcast::Sender<Arc<Entry>>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Journal {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+        let (listeners, _) = broadcast::channel(LISTENER_LAG_MAX);
+        Self { entries: Mutex::new((0, VecDeque::new())), listeners, observer }
+    }
+
+    pub(crate) fn write(&self, path: ActorPath, decision: Decision) {
+        let entry = {
+            let mut kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.0 += 1;
+            let entry = Arc::new(Entry { seq: kept.0, wall: SystemTime::now(), path, decision });
+            if kept.1.len() == JOURNAL_MAX {
+                kept.1.pop_front();
+            }
+            kept.1.push_back(Arc::clone(&entry));
+            entry
+        };
+        self.observer.decided(&entry);
+        self.listeners.send(entry).ok(); // nobody listens: nothing to do
+    }
+
+    /// The last `max` entries that `wanted` holds for, oldest first.
+    pub(crate) fn last(&self, max: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+        let kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = kept.1.iter().rev().filter(|entry| wanted(entry)).take(max).cloned().collect();
+        found.reverse();
+        found
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.listeners.subscribe()
+    }
+}

@@ -1,0 +1,164 @@
+//! A supervisor's hands: the levers of its children, and what is done with them.
+
+use super::{Desk, Message};
+use crate::{
+    core::Action,
+    exit::Exit,
+    life::{Notify, Signal},
+    message::Reply,
+    path::ActorPath,
+    starter::{Lever, StartRequest},
+};
+use futures_util::future::join_all;
+use std::{collections::HashMap, sync::Arc};
+
+#[derive(Default)]
+pub(super) struct Hands {
+    levers: HashMap<String, Grip>,
+}
+
+/// A child's lever, or what is to be done with it once it is there.
+struct Grip {
+    incarnation: u64,
+    lever: Option<Arc<dyn Lever>>,
+    pending: Vec<Pull>,
+}
+
+type Pull = Box<dyn FnOnce(&dyn Lever) + Send>;
+
+impl Desk {
+    /// Carries out one action of the core.
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn { id, incarnation, missing } => self.spawn(id, incarnation, &missing),
+            Action::AskStop { id, within } => self.pull(&id, move |lever| lever.stop(within)),
+            Action::Kill { id, by } => self.pull(&id, move |lever| lever.kill(&by)),
+            Action::Abort { id } => self.pull(&id, |lever| lever.abort()),
+            Action::Suspend { id, missing } => {
+                let missing = paths(&missing);
+                self.pull(&id, move |lever| lever.suspend(missing));
+            }
+            Action::Resume { id } => self.pull(&id, |lever| lever.resume()),
+            Action::SetTimer { id, incarnation, timer, after } => {
+                self.timers.set(id, incarnation, timer, self.world.now() + after);
+            }
+            Action::Forget { id } => {
+                let path = self.path.child(&id);
+                self.timers.cancel(&id);
+                self.specs.remove(&id);
+                self.hands.levers.remove(&id);
+                self.world.drop_messages(&path);
+                self.world.set_up(&path, false);
+            }
+            Action::Answer { ticket, answer } => {
+                if let Some(reply) = self.answers.remove(&ticket) {
+                    reply.send(answer);
+                }
+            }
+            Action::Ready => self.life.notify(Signal::Started),
+            Action::Exit { exit } => {
+                let exit = match self.killed.take() {
+                    Some(by) => Exit::Killed { by },
+                    None => exit,
+                };
+                self.life.end(exit);
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: String, incarnation: u64, missing: &[String]) {
+        let Some(spec) = self.specs.get(&id) else { return };
+        let path = self.path.child(&id);
+        let elsewhere = spec.path.clone().filter(|said| *said != path);
+        let starter = Arc::clone(&spec.starter);
+        let me = self.me.clone();
+        let notify: Notify = {
+            let (me, id) = (me.clone(), id.clone());
+            Arc::new(move |signal| {
+                me.cast(Message::Child { id: id.clone(), incarnation, signal }).ok(); // the supervisor is gone
+            })
+        };
+        if let Some(said) = elsewhere {
+            let message = format!("its address says {said}, but it stands at {path}");
+            return notify(Signal::Exited(Exit::Fatal { message }));
+        }
+        let request = StartRequest {
+            path,
+            incarnation,
+            parent: Some(self.me.get_cell()),
+            notify: Arc::clone(&notify),
+            missing: paths(missing),
+            world: Arc::clone(&self.world),
+        };
+        self.hands.levers.insert(id.clone(), Grip { incarnation, lever: None, pending: Vec::new() });
+        self.world.planes.control.spawn(async move {
+            match starter.start(request).await {
+                Ok(lever) => {
+                    me.cast(Message::Spawned { id, incarnation, lever }).ok(); // the supervisor is gone
+                }
+                Err(exit) => notify(Signal::Exited(exit)),
+            }
+        });
+    }
+
+    /// A lever has come: what waited for it is done.
+    pub(super) fn grasp(&mut self, id: String, incarnation: u64, lever: Arc<dyn Lever>) {
+        let Some(grip) = self.hands.levers.get_mut(&id).filter(|grip| grip.incarnation == incarnation) else { return };
+        for pull in grip.pending.drain(..) {
+            pull(lever.as_ref());
+        }
+        grip.lever = Some(Arc::clone(&lever));
+        self.world.put_lever(self.path.child(&id), lever);
+    }
+
+    /// The incarnation is gone, and its lever with it.
+    pub(super) fn let_go(&mut self, id: &str, incarnation: u64) {
+        if self.hands.levers.get(id).is_some_and(|grip| grip.incarnation == incarnation) {
+            self.hands.levers.remove(id);
+            self.world.drop_lever(&self.path.child(id));
+            self.timers.cancel(id);
+        }
+    }
+
+    fn pull(&mut self, id: &str, pull: impl FnOnce(&dyn Lever) + Send + 'static) {
+        match self.hands.levers.get_mut(id) {
+            Some(Grip { lever: Some(lever), .. }) => pull(lever.as_ref()),
+            Some(grip) => grip.pending.push(Box::new(pull)),
+            None => {} // its exit is on the way
+        }
+    }
+
+    /// Killed: every child is killed, and the supervisor ends once they are gone.
+    pub(super) fn kill_all(&mut self, by: String) {
+        let ids: Vec<String> = self.hands.levers.keys().cloned().collect();
+        for id in ids {
+            let by = by.clone();
+            self.pull(&id, move |lever| lever.kill(&by));
+        }
+        self.killed = Some(by);
+        self.decide(crate::core::Event::Shutdown { exit: Exit::shutdown(), within: Some(std::time::Duration::ZERO) });
+    }
+
+    /// Passes a drain on to every child and answers when all have drained or gone.
+    pub(super) fn drain(&self, reply: Reply<()>) {
+        let answers: Vec<_> = self
+            .hands
+            .levers
+            .values()
+            .filter_map(|grip| grip.lever.as_ref())
+            .map(|lever| {
+                let (reply, answer) = Reply::channel();
+                lever.drain(reply);
+                answer
+            })
+            .collect();
+        self.life.spawn(async move {
+            join_all(answers).await;
+            reply.send(());
+        });
+    }
+}
+
+fn paths(names: &[String]) -> Arc<[ActorPath]> {
+    names.iter().map(|name| ActorPath::from(name.as_str())).collect()
+}

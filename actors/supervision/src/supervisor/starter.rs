@@ -1,0 +1,133 @@
+//! How a supervisor is started by the one above it, and that one's lever on it.
+
+use super::{Handle, Message, Supervisor};
+use crate::{
+    admin::{AdminEnvelope, AdminSpec},
+    core::policy::Flags,
+    exit::Exit,
+    life::{Life, Signal},
+    mailbox::Mailbox,
+    message::Reply,
+    path::ActorPath,
+    spec::ChildSpec,
+    starter::{Lever, StartRequest, Starter},
+    world::World,
+};
+use futures_util::future::BoxFuture;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::task::AbortHandle;
+
+/// Makes a supervisor.
+pub(crate) struct SupervisorStarter {
+    flags: Flags,
+    children: Vec<ChildSpec>,
+}
+
+impl SupervisorStarter {
+    pub(crate) fn new(flags: Flags, children: Vec<ChildSpec>) -> Self {
+        Self { flags, children }
+    }
+}
+
+/// What a supervisor begins with.
+pub(crate) struct Opening {
+    pub(super) path: ActorPath,
+    pub(super) world: Arc<World>,
+    pub(super) life: Arc<Life>,
+    pub(super) flags: Flags,
+    pub(super) children: Vec<ChildSpec>,
+    pub(super) seed: u64,
+}
+
+impl Starter for SupervisorStarter {
+    fn start(&self, request: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>> {
+        let (flags, children) = (self.flags, self.children.clone());
+        Box::pin(async move {
+            check(&flags, &children).map_err(|message| Exit::Fatal { message })?;
+            let control = request.world.planes.control.clone();
+            let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify));
+            let (path, world) = (request.path.clone(), Arc::clone(&request.world));
+            let opening = Opening { path, world, life: Arc::clone(&life), flags, children, seed: rand::random() };
+            let spawned = match request.parent {
+                Some(parent) => ractor::Actor::spawn_linked(None, Supervisor, opening, parent).await,
+                None => ractor::Actor::spawn(None, Supervisor, opening).await,
+            };
+            let (me, join) = spawned.map_err(|error| Exit::Error { message: error.to_string() })?;
+            let abort = join.abort_handle();
+            let handle = Handle(me);
+            let (watched, world, path) = (Arc::clone(&life), request.world, request.path);
+            control.spawn(async move {
+                let ended = join.await;
+                watched.close();
+                world.close_office(&path);
+                let exit = watched.take_exit().unwrap_or(match ended {
+                    Ok(()) => Exit::Aborted,
+                    Err(error) if error.is_cancelled() => Exit::Aborted,
+                    Err(error) => Exit::Panic { message: error.to_string(), location: None },
+                });
+                watched.notify(Signal::Exited(exit));
+            });
+            Ok(Arc::new(SupervisorLever { handle, life, abort }) as Arc<dyn Lever>)
+        })
+    }
+
+    fn mailbox(&self) -> Option<Arc<Mailbox>> {
+        None
+    }
+
+    fn admin_messages(&self) -> Vec<AdminSpec> {
+        Vec::new()
+    }
+
+    fn flags(&self) -> Option<Flags> {
+        Some(self.flags)
+    }
+}
+
+/// Two children of one name, or rules that do not hold together, are refused before anything starts.
+fn check(flags: &Flags, children: &[ChildSpec]) -> Result<(), String> {
+    let mut names = HashSet::new();
+    for child in children {
+        let id = child.policy.id.as_str();
+        if !names.insert(id) {
+            return Err(format!("two children are called {id:?}"));
+        }
+        crate::core::check(Some(flags), &child.policy).map_err(|reason| format!("{id}: {reason}"))?;
+    }
+    Ok(())
+}
+
+struct SupervisorLever {
+    handle: Handle,
+    life: Arc<Life>,
+    abort: AbortHandle,
+}
+
+impl Lever for SupervisorLever {
+    fn stop(&self, within: Option<Duration>) {
+        self.handle.send(Message::Shutdown { exit: Exit::shutdown(), within });
+    }
+
+    /// A supervisor is never killed by ractor: that would kill its children unordered, unawaited and unseen.
+    fn kill(&self, by: &str) {
+        self.handle.send(Message::KillAll { by: by.to_owned() });
+    }
+
+    fn abort(&self) {
+        self.life.note_exit(Exit::Aborted);
+        self.abort.abort();
+    }
+
+    fn suspend(&self, _: Arc<[ActorPath]>) {} // its children declare what they need themselves
+
+    fn resume(&self) {}
+
+    fn drain(&self, reply: Reply<()>) {
+        self.handle.send(Message::Drain(reply));
+    }
+
+    fn admin(&self, call: AdminEnvelope) {
+        let name = call.call.name;
+        call.reply.send(Err(crate::admin::AdminError::UnknownMessage { name, known: Vec::new() }));
+    }
+}

@@ -1,0 +1,110 @@
+use super::probe::*;
+use crate::{AdminError, ChildSpec, Flags, OrderError, Status, Strategy, Verb, core::Refusal};
+use serde_json::json;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn tell_reaches_an_actor_through_its_mailbox_and_refusals_name_the_remedy() {
+    let log = Log::default();
+    let (_a, spec) = probe("alpha", &log, Plan::default());
+    let tree = up(vec![spec]).await;
+    let told = tree.tell(&"alpha".into(), "echo", json!({"x": 1}), SECOND, None).await;
+    assert_eq!(told, Ok(json!({"x": 1})));
+    let unknown = tree.tell(&"alpha".into(), "ecko", json!(null), SECOND, None).await;
+    assert_eq!(unknown.unwrap_err().to_string(), "it understands no message \"ecko\"; it understands: echo");
+    let nobody = tree.tell(&"alhpa".into(), "echo", json!(null), SECOND, None).await;
+    assert_eq!(nobody.unwrap_err().to_string(), "there is no actor \"alhpa\"; did you mean \"alpha\"?");
+    let stale = tree.tell(&"alpha".into(), "echo", json!(null), SECOND, Some(7)).await;
+    assert!(matches!(stale, Err(AdminError::StaleIncarnation { wanted: 7, actual: 1, .. })), "{stale:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wedged_actor_costs_its_teller_the_deadline_and_tree_still_answers() {
+    let log = Log::default();
+    let (a, spec) = probe("a", &log, Plan::default());
+    let tree = up(vec![spec]).await;
+    a.send(Say::Sleep(Duration::from_secs(3600))).await.expect("delivered");
+    let told = tree.tell(&"a".into(), "echo", json!(null), SECOND, None).await;
+    assert_eq!(told, Err(AdminError::Deadline { millis: 1000 }));
+    let mailbox = tree.node(&"a".into()).and_then(|node| node.mailbox).expect("a worker has a mailbox");
+    assert_eq!(mailbox.handling.as_deref(), Some("say"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopped_stays_down_until_it_is_started() {
+    let log = Log::default();
+    let (_a, spec) = probe("a", &log, Plan::default());
+    let tree = up(vec![spec]).await;
+    tree.order(&"a".into(), Verb::Stop, None, false).await.expect("stopped");
+    assert_eq!(tree.node(&"a".into()).map(|node| node.status), Some(Status::Down));
+    let told = tree.tell(&"a".into(), "echo", json!(null), SECOND, None).await;
+    assert_eq!(told, Err(AdminError::NotRunning { path: "a".into(), state: "down".into() }));
+    tree.order(&"a".into(), Verb::Start, None, false).await.expect("started");
+    assert_eq!(tree.node(&"a".into()).map(|node| node.incarnation), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_restart_obeys_the_budget_unless_forced() {
+    let log = Log::default();
+    let (_a, spec) = probe("a", &log, Plan::default());
+    let tree = up(vec![spec.budget(1, Duration::from_secs(60))]).await;
+    let gentle = Verb::Restart { force: false };
+    tree.order(&"a".into(), gentle, None, false).await.expect("within budget");
+    until_incarnation(&tree, "a", 2).await;
+    let refused = tree.order(&"a".into(), gentle, None, false).await;
+    let budget = Refusal::Budget { used: 1, allowed: 1 };
+    assert_eq!(refused, Err(OrderError::Refused { path: "a".into(), refusal: budget }));
+    tree.order(&"a".into(), Verb::Restart { force: true }, None, false).await.expect("forced");
+    until_incarnation(&tree, "a", 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_about_nobody_and_stale_incarnations_change_nothing() {
+    let log = Log::default();
+    let (_a, spec) = probe("alpha", &log, Plan::default());
+    let tree = up(vec![spec]).await;
+    let unknown = tree.order(&"alpah".into(), Verb::Kill, None, false).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no actor \"alpah\"; did you mean \"alpha\"?");
+    let stale = tree.order(&"alpha".into(), Verb::Kill, Some(9), false).await.unwrap_err();
+    assert_eq!(stale.to_string(), "alpha is incarnation 1, not 9");
+    tree.order(&"alpha".into(), Verb::Kill, Some(1), true).await.expect("a dry run");
+    assert_eq!(tree.node(&"alpha".into()).map(|node| node.incarnation), Some(1));
+    assert_eq!(tree.order(&"root".into(), Verb::Kill, None, false).await, Err(OrderError::Root));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_supervisor_takes_its_children_along_and_comes_back_with_them() {
+    let log = Log::default();
+    let inner = ["inner/x", "inner/y"].map(|path| probe(path, &log, Plan::default()).1);
+    let sup = ChildSpec::supervisor("inner", Flags::new(Strategy::OneForOne), inner.to_vec());
+    let tree = up(vec![sup]).await;
+    log.take();
+    tree.order(&"inner".into(), Verb::Kill, None, false).await.expect("killed");
+    until_incarnation(&tree, "inner", 2).await;
+    until_incarnation(&tree, "inner/y", 1).await;
+    let mut seen = log.take();
+    seen[..2].sort();
+    assert_eq!(seen, ["~x#1", "~y#1", "+x#1", "+y#1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_come_and_go_at_run_time_with_otps_refusals() {
+    let log = Log::default();
+    let sup = ChildSpec::supervisor("pool", Flags::new(Strategy::OneForOne), Vec::new());
+    let tree = up(vec![sup]).await;
+    let pool = crate::ActorPath::from("pool");
+    let child = || probe("pool/x", &log, Plan::default()).1;
+    tree.start_child(&pool, child()).await.expect("it starts");
+    let again = tree.start_child(&pool, child()).await.unwrap_err();
+    assert_eq!(again, OrderError::Refused { path: "pool/x".into(), refusal: Refusal::AlreadyStarted });
+    tree.remove_child(&"pool/x".into()).await.expect("removed");
+    assert!(tree.node(&"pool/x".into()).is_none());
+    let fails = probe("pool/x", &log, Plan { fail_start: vec![1], ..Plan::default() }).1;
+    let failed = tree.start_child(&pool, fails).await.unwrap_err();
+    assert!(failed.to_string().ends_with("it did not start: start failed: error: told to fail"), "{failed}");
+    assert!(tree.node(&"pool/x".into()).is_none(), "its spec is forgotten");
+    let misplaced = tree.start_child(&pool, probe("elsewhere/x", &log, Plan::default()).1).await.unwrap_err();
+    assert!(misplaced.to_string().contains("its address says elsewhere/x"), "{misplaced}");
+}

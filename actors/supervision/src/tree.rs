@@ -1,0 +1,354 @@
+//! A running tree: what boot, the control channel and tests hold.
+
+use crate::{
+    admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},
+    core::{Order, Outcome, Refusal, policy::Flags},
+    exit::Exit,
+    journal::{Entry, Observer},
+    life::{Notify, Signal},
+    message::Reply,
+    path::ActorPath,
+    planes::Planes,
+    spec::ChildSpec,
+    starter::{Lever, StartRequest, Starter},
+    supervisor::{Message, SupervisorStarter},
+    view::{Node, Status},
+    world::World,
+};
+use futures_util::future::join_all;
+use serde_json::Value;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::sync::{broadcast, watch};
+
+/// A tree of supervised actors. Cloning shares it; dropping the last handle does not stop it.
+#[derive(Clone)]
+pub struct Tree {
+    world: Arc<World>,
+    root: Arc<dyn Lever>,
+    phase: watch::Receiver<RootPhase>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum RootPhase {
+    Starting,
+    Up,
+    Ended(Exit),
+}
+
+/// Why an order to the tree was not carried out. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// There is no such actor.
+    #[error("there is no actor {path:?}{}", suggestion.as_deref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+    UnknownPath {
+        /// The path.
+        path: String,
+        /// The nearest existing path.
+        suggestion: Option<String>,
+    },
+    /// The root can be shut down, not restarted, stopped or killed.
+    #[error("the root has no supervisor that could do this; use shutdown")]
+    Root,
+    /// The addressed incarnation has gone.
+    #[error("{path} is incarnation {actual}, not {wanted}")]
+    StaleIncarnation {
+        /// The path.
+        path: String,
+        /// The incarnation that was meant.
+        wanted: u64,
+        /// The incarnation that is there.
+        actual: u64,
+    },
+    /// Its supervisor refused.
+    #[error("{path}: {refusal}")]
+    Refused {
+        /// The path.
+        path: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Its supervisor is not there (any more).
+    #[error("{path}: its supervisor is not running")]
+    NoSupervisor {
+        /// The path.
+        path: String,
+    },
+}
+
+/// What an operator may do to an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Stop and start again, within budget and cooldown unless forced.
+    Restart {
+        /// Whether budget and cooldown are overridden.
+        force: bool,
+    },
+    /// Stop and stay down.
+    Stop,
+    /// Start what is down or parked.
+    Start,
+    /// Kill the incarnation; its restart rule answers.
+    Kill,
+}
+
+impl Tree {
+    /// Starts a tree with `children` under a root supervisor. Returns at once; [`Tree::started`] tells when it is up.
+    ///
+    /// # Errors
+    /// Only when the root itself cannot be made.
+    pub async fn start(
+        planes: Planes,
+        flags: Flags,
+        children: Vec<ChildSpec>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Exit> {
+        let world = Arc::new(World::new(planes, observer));
+        let (tell, phase) = watch::channel(RootPhase::Starting);
+        let notify: Notify = Arc::new(move |signal| match signal {
+            Signal::Started => {
+                tell.send_replace(RootPhase::Up);
+            }
+            Signal::Exited(exit) => {
+                tell.send_replace(RootPhase::Ended(exit));
+            }
+            Signal::Available(_) => {}
+        });
+        let starter = SupervisorStarter::new(flags, children);
+        let request = StartRequest {
+            path: ActorPath::root(),
+            incarnation: 1,
+            parent: None,
+            notify,
+            missing: Arc::from([]),
+            world: Arc::clone(&world),
+        };
+        let control = world.planes.control.clone();
+        let root = control.spawn(async move { starter.start(request).await });
+        let root = root.await.map_err(|_cancelled| Exit::Aborted)??;
+        Ok(Self { world, root, phase })
+    }
+
+    /// Waits until the first start is over.
+    ///
+    /// # Errors
+    /// What ended the tree, when a required child did not start or the tree was shut down meanwhile.
+    pub async fn started(&self) -> Result<(), Exit> {
+        let mut phase = self.phase.clone();
+        let over = phase.wait_for(|phase| *phase != RootPhase::Starting).await;
+        match over.map(|phase| phase.clone()) {
+            Ok(RootPhase::Ended(exit)) => Err(exit),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Exit::Aborted),
+        }
+    }
+
+    /// Waits until the tree is gone.
+    pub async fn ended(&self) -> Exit {
+        let mut phase = self.phase.clone();
+        match phase.wait_for(|phase| matches!(phase, RootPhase::Ended(_))).await.map(|phase| phase.clone()) {
+            Ok(RootPhase::Ended(exit)) => exit,
+            _ => Exit::Aborted,
+        }
+    }
+
+    /// Stops everything in reverse order and then the root. Asked again, it only gets less time.
+    pub fn shutdown(&self, within: Option<Duration>) {
+        self.root.stop(within);
+    }
+
+    /// Asks the actors at `paths` (and everything below them) to finish what is under way, for `within` at most.
+    /// Returns the paths that did not answer in time.
+    pub async fn drain(&self, paths: &[ActorPath], within: Duration) -> Vec<ActorPath> {
+        let drains = paths.iter().map(|path| async move {
+            let lever = self.world.lever(path)?;
+            let (reply, answer) = Reply::channel();
+            lever.drain(reply);
+            match tokio::time::timeout(within, answer).await {
+                Ok(_) => None,
+                Err(_) => Some(path.clone()),
+            }
+        });
+        join_all(drains).await.into_iter().flatten().collect()
+    }
+
+    /// Carries out `verb` on the actor at `path`. With `dry_run` it only checks that it could be asked.
+    ///
+    /// # Errors
+    /// See [`OrderError`].
+    pub async fn order(
+        &self,
+        path: &ActorPath,
+        verb: Verb,
+        if_incarnation: Option<u64>,
+        dry_run: bool,
+    ) -> Result<Outcome, OrderError> {
+        let node = self.check(path, if_incarnation)?;
+        if dry_run {
+            return Ok(Outcome::Done { incarnation: node.incarnation });
+        }
+        let id = path.id().to_owned();
+        let order = match verb {
+            // Starting what is down needs no budget, and nothing to force.
+            Verb::Restart { .. } if matches!(node.status, Status::Down | Status::Parked) => Order::RestartChild { id },
+            Verb::Restart { force } => Order::Cycle { id, force },
+            Verb::Stop => Order::TerminateChild { id },
+            Verb::Start => Order::RestartChild { id },
+            Verb::Kill => Order::Kill { id },
+        };
+        self.ask(path, order, None).await
+    }
+
+    fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<Node, OrderError> {
+        if path.is_root() {
+            return Err(OrderError::Root);
+        }
+        let node = self.node(path).ok_or_else(|| OrderError::UnknownPath {
+            path: path.to_string(),
+            suggestion: self.nearest(path),
+        })?;
+        match if_incarnation {
+            Some(wanted) if wanted != node.incarnation => {
+                Err(OrderError::StaleIncarnation { path: path.to_string(), wanted, actual: node.incarnation })
+            }
+            _ => Ok(node),
+        }
+    }
+
+    /// Adds a child to the supervisor at `supervisor` and waits until it is up.
+    ///
+    /// # Errors
+    /// See [`OrderError`]; a child that did not start is forgotten.
+    pub async fn start_child(&self, supervisor: &ActorPath, spec: ChildSpec) -> Result<Outcome, OrderError> {
+        let path = supervisor.child(&spec.policy.id);
+        let order = Order::StartChild { policy: Box::new(spec.policy.clone()), missing: Vec::new() };
+        self.ask(&path, order, Some(Box::new(spec))).await
+    }
+
+    /// Stops the child at `path` and forgets it.
+    ///
+    /// # Errors
+    /// See [`OrderError`].
+    pub async fn remove_child(&self, path: &ActorPath) -> Result<(), OrderError> {
+        let id = path.id().to_owned();
+        self.ask(path, Order::TerminateChild { id: id.clone() }, None).await?;
+        match self.ask(path, Order::DeleteChild { id }, None).await {
+            // A temporary child is forgotten when it is down.
+            Ok(_) | Err(OrderError::Refused { refusal: Refusal::NotFound, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask(&self, path: &ActorPath, order: Order, spec: Option<Box<ChildSpec>>) -> Result<Outcome, OrderError> {
+        let gone = || OrderError::NoSupervisor { path: path.to_string() };
+        let office = path.parent().and_then(|parent| self.world.office(&parent)).ok_or_else(gone)?;
+        let (reply, answer) = Reply::channel();
+        office.handle.send(Message::Order { order, spec, reply });
+        let answered = answer.await.map_err(|_dropped| gone())?;
+        answered.map_err(|refusal| OrderError::Refused { path: path.to_string(), refusal })
+    }
+
+    /// Sends an admin message through the mailbox of the actor at `path` and waits for its answer.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn tell(
+        &self,
+        path: &ActorPath,
+        name: &str,
+        params: Value,
+        deadline: Duration,
+        if_incarnation: Option<u64>,
+    ) -> Result<Value, AdminError> {
+        let unknown = || AdminError::UnknownPath { path: path.to_string(), suggestion: self.nearest(path) };
+        let node = self.node(path).ok_or_else(unknown)?;
+        if let Some(wanted) = if_incarnation.filter(|wanted| *wanted != node.incarnation) {
+            let (path, actual) = (path.to_string(), node.incarnation);
+            return Err(AdminError::StaleIncarnation { path, wanted, actual });
+        }
+        let specs = self.world.messages(path).unwrap_or_default();
+        let call = AdminCall { name: name.to_owned(), params };
+        if !specs.iter().any(|spec| spec.name == name) {
+            return Err(call.unknown(&specs));
+        }
+        let down = || AdminError::NotRunning {
+            path: path.to_string(),
+            state: self.node(path).map_or("gone", |node| node.status.name()).to_owned(),
+        };
+        let lever = self.world.lever(path).ok_or_else(down)?;
+        let (reply, answer) = Reply::channel();
+        lever.admin(AdminEnvelope { call, reply });
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_dropped)) => Err(down()),
+            Err(_) => {
+                Err(AdminError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) })
+            }
+        }
+    }
+
+    /// The admin messages that the actor at `path` understands; none when there is no such actor.
+    pub fn messages(&self, path: &ActorPath) -> Option<Arc<[AdminSpec]>> {
+        self.world.messages(path)
+    }
+
+    /// Every actor: a supervisor before its children, children in start order.
+    pub fn nodes(&self) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        if let Some(office) = self.world.office(&ActorPath::root()) {
+            nodes.push(office.view.load().root_node(self.world.now()));
+            self.below(&ActorPath::root(), &mut nodes);
+        }
+        nodes
+    }
+
+    fn below(&self, supervisor: &ActorPath, nodes: &mut Vec<Node>) {
+        let Some(office) = self.world.office(supervisor) else { return };
+        let view = office.view.load();
+        for row in view.rows.iter() {
+            let node = row.node(supervisor, self.world.now());
+            let path = node.flags.is_some().then(|| node.path.clone());
+            nodes.push(node);
+            if let Some(path) = path {
+                self.below(&path, nodes);
+            }
+        }
+    }
+
+    /// The actor at `path`.
+    pub fn node(&self, path: &ActorPath) -> Option<Node> {
+        let Some(parent) = path.parent() else {
+            return self.world.office(path).map(|office| office.view.load().root_node(self.world.now()));
+        };
+        let office = self.world.office(&parent)?;
+        let view = office.view.load();
+        view.rows.iter().find(|row| row.child.id() == path.id()).map(|row| row.node(&parent, self.world.now()))
+    }
+
+    /// The existing path that `path` may have been meant to be.
+    pub fn nearest(&self, path: &ActorPath) -> Option<String> {
+        let wanted = path.as_str();
+        let score = |candidate: &str| strsim::levenshtein(candidate, wanted);
+        let near = self.nodes().into_iter().map(|node| node.path.to_string()).min_by_key(|path| score(path))?;
+        (score(&near) <= wanted.len().div_ceil(2)).then_some(near)
+    }
+
+    /// The last `max` decisions about `path` and what stands below it, oldest first.
+    pub fn explain(&self, path: &ActorPath, max: usize) -> Vec<Arc<Entry>> {
+        self.world.journal.last(max, |entry| entry.path == *path)
+    }
+
+    /// The last `max` decisions after number `after`, oldest first.
+    pub fn decisions(&self, after: u64, max: usize) -> Vec<Arc<Entry>> {
+        self.world.journal.last(max, |entry| entry.seq > after)
+    }
+
+    /// Decisions as they are made. A listener that falls behind loses the oldest and is told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.world.journal.subscribe()
+    }
+
+    /// Each path's restarts ever, for metrics.
+    pub fn restarts(&self) -> HashMap<ActorPath, u64> {
+        self.nodes().into_iter().map(|node| (node.path, node.restarts_total)).collect()
+    }
+}

@@ -1,0 +1,201 @@
+//! What a supervisor publishes about itself and its children: read by anyone, asking nobody.
+
+use crate::{
+    core::{
+        Budget, Life, State, Time,
+        policy::{Criticality, Flags, Kind},
+        state::{Child, Phase, Stage},
+    },
+    exit::Exit,
+    mailbox::{Mailbox, MailboxReading},
+    path::ActorPath,
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+
+/// An actor's state in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Coming up.
+    Starting,
+    /// Up.
+    Running,
+    /// Up, and waiting for something it needs.
+    Suspended,
+    /// Between two incarnations.
+    Waiting,
+    /// On its way down.
+    Stopping,
+    /// Down, by order or because it ended.
+    Down,
+    /// Out of budget or beyond help.
+    Parked,
+    /// Could not be ended.
+    Quarantined,
+}
+
+impl Status {
+    /// The word itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Suspended => "suspended",
+            Self::Waiting => "waiting",
+            Self::Stopping => "stopping",
+            Self::Down => "down",
+            Self::Parked => "parked",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// One actor in the tree.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Where it stands.
+    pub path: ActorPath,
+    /// Worker or supervisor.
+    pub kind: Kind,
+    /// A supervisor's rules.
+    pub flags: Option<Flags>,
+    /// What it is doing.
+    pub status: Status,
+    /// Why, where the status alone does not say it.
+    pub reason: Option<String>,
+    /// Its newest incarnation.
+    pub incarnation: u64,
+    /// How long it has been in this status.
+    pub for_: Duration,
+    /// How long until it is started again.
+    pub until: Option<Duration>,
+    /// The budget its failures count against.
+    pub budget: Option<Budget>,
+    /// Restarts ever.
+    pub restarts_total: u64,
+    /// What the tree does without it.
+    pub criticality: Criticality,
+    /// How it last ended.
+    pub last_exit: Option<Exit>,
+    /// What it needs and is missing.
+    pub missing: Vec<String>,
+    /// Its mailbox now; none for a supervisor.
+    pub mailbox: Option<MailboxReading>,
+}
+
+/// What one supervisor published last. Rows are shared with the publication before it where nothing changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) path: ActorPath,
+    pub(crate) flags: Flags,
+    pub(crate) phase: Phase,
+    pub(crate) used: Budget,
+    pub(crate) rows: Arc<[Arc<Row>]>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) child: Child,
+    pub(crate) flags: Option<Flags>,
+    pub(crate) mailbox: Option<RowMailbox>,
+    pub(crate) budget: Budget,
+}
+
+/// A mailbox compares as itself: the same one or another one.
+#[derive(Debug, Clone)]
+pub(crate) struct RowMailbox(pub(crate) Arc<Mailbox>);
+
+impl PartialEq for RowMailbox {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Published {
+    /// The root's own node: nobody supervises it, so it publishes itself.
+    pub(crate) fn root_node(&self, now: Time) -> Node {
+        let (status, reason) = match &self.phase {
+            Phase::Idle | Phase::Starting => (Status::Starting, None),
+            Phase::Running => (Status::Running, None),
+            Phase::Stopping { exit, .. } => (Status::Stopping, Some(exit.to_string())),
+            Phase::Done => (Status::Down, None),
+        };
+        Node {
+            path: self.path.clone(),
+            kind: Kind::Supervisor,
+            flags: Some(self.flags),
+            status,
+            reason,
+            incarnation: 1,
+            for_: now,
+            until: None,
+            budget: Some(self.used),
+            restarts_total: 0,
+            criticality: Criticality::Vital,
+            last_exit: None,
+            missing: Vec::new(),
+            mailbox: None,
+        }
+    }
+}
+
+impl Row {
+    pub(crate) fn of(state: &State, at: usize, now: Time, flags: Option<Flags>, mailbox: Option<Arc<Mailbox>>) -> Self {
+        let child = state.children[at].clone();
+        Self { child, flags, mailbox: mailbox.map(RowMailbox), budget: state.budget(at, now) }
+    }
+
+    pub(crate) fn node(&self, parent: &ActorPath, now: Time) -> Node {
+        let child = &self.child;
+        let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.0.read());
+        let (status, reason, until) = status(child, mailbox.as_ref(), now);
+        // The window slides while nothing happens: what is used now may be less than when this was published.
+        let mut budget = self.budget;
+        if child.policy.budget.is_some() {
+            let young = child.restarts.iter().filter(|at| now.saturating_sub(**at) <= budget.window).count();
+            budget.used = u32::try_from(young).unwrap_or(u32::MAX);
+        }
+        Node {
+            path: parent.child(child.id()),
+            kind: child.policy.kind,
+            flags: self.flags,
+            status,
+            reason,
+            incarnation: child.incarnation,
+            for_: now.saturating_sub(child.since),
+            until,
+            budget: Some(budget),
+            restarts_total: child.restarts_total,
+            criticality: child.policy.criticality,
+            last_exit: child.last_exit.clone(),
+            missing: child.missing(),
+            mailbox,
+        }
+    }
+}
+
+fn status(child: &Child, mailbox: Option<&MailboxReading>, now: Time) -> (Status, Option<String>, Option<Duration>) {
+    match &child.life {
+        Life::Down if child.due => (Status::Waiting, Some("its turn".to_owned()), None),
+        Life::Down => (Status::Down, None, None),
+        Life::Starting => (Status::Starting, None, None),
+        Life::Running if !child.missing.is_empty() => {
+            (Status::Suspended, Some(format!("needs {}", child.missing().join(", "))), None)
+        }
+        Life::Running => (Status::Running, mailbox.and_then(|mailbox| mailbox.unavailable.clone()), None),
+        Life::Waiting { until, why } => (Status::Waiting, Some(why.clone()), Some(until.saturating_sub(now))),
+        Life::Stopping { stage } => {
+            let how = match stage {
+                Stage::Asked => "asked",
+                Stage::Killed => "killed",
+                Stage::Aborted => "aborted",
+            };
+            (Status::Stopping, Some(how.to_owned()), None)
+        }
+        Life::Parked { reason, retry_at } => {
+            (Status::Parked, Some(reason.clone()), retry_at.map(|retry| retry.saturating_sub(now)))
+        }
+        Life::Quarantined => (Status::Quarantined, Some("its last incarnation could not be ended".to_owned()), None),
+    }
+}
