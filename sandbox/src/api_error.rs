@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// A refusal as Discord words it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ApiError {
+pub(crate) struct ApiError {
     pub status: u16,
     pub code: u32,
     pub message: String,
@@ -13,15 +13,15 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub fn new(status: u16, code: u32, message: &str) -> ApiError {
+    pub(crate) fn new(status: u16, code: u32, message: &str) -> ApiError {
         ApiError { status, code, message: message.to_owned(), errors: None }
     }
 
-    pub fn unauthorized() -> ApiError {
+    pub(crate) fn unauthorized() -> ApiError {
         ApiError::new(401, 0, "401: Unauthorized")
     }
 
-    pub fn unknown(what: Unknown) -> ApiError {
+    pub(crate) fn unknown(what: Unknown) -> ApiError {
         let (code, name) = match what {
             Unknown::Application => (10002, "Application"),
             Unknown::Channel => (10003, "Channel"),
@@ -38,33 +38,33 @@ impl ApiError {
         ApiError::new(404, code, &format!("Unknown {name}"))
     }
 
-    pub fn missing_access() -> ApiError {
+    pub(crate) fn missing_access() -> ApiError {
         ApiError::new(403, 50001, "Missing Access")
     }
 
-    pub fn missing_permissions() -> ApiError {
+    pub(crate) fn missing_permissions() -> ApiError {
         ApiError::new(403, 50013, "Missing Permissions")
     }
 
-    pub fn empty_message() -> ApiError {
+    pub(crate) fn empty_message() -> ApiError {
         ApiError::new(400, 50006, "Cannot send an empty message")
     }
 
     /// The body is not JSON.
-    pub fn invalid_json() -> ApiError {
+    pub(crate) fn invalid_json() -> ApiError {
         ApiError::new(400, 50109, "The request body contains invalid JSON.")
     }
 
-    pub fn invalid_form(errors: Value) -> ApiError {
+    pub(crate) fn invalid_form(errors: Value) -> ApiError {
         ApiError { errors: Some(errors), ..ApiError::new(400, 50035, "Invalid Form Body") }
     }
 
     /// Code 50035 for one field.
-    pub fn invalid_field(field: &str, code: &str, message: &str) -> ApiError {
+    pub(crate) fn invalid_field(field: &str, code: &str, message: &str) -> ApiError {
         ApiError::invalid_form(json!({ field: { "_errors": [{ "code": code, "message": message }] } }))
     }
 
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         let mut body = json!({ "message": self.message, "code": self.code });
         if let Some(errors) = &self.errors {
             body["errors"] = errors.clone();
@@ -75,7 +75,7 @@ impl ApiError {
 
 /// The kinds of things that Discord can say it does not know.
 #[derive(Clone, Copy, Debug)]
-pub enum Unknown {
+pub(crate) enum Unknown {
     Application,
     Channel,
     Guild,

@@ -6,30 +6,30 @@ use super::ids::{Id, Snowflakes};
 use crate::api_error::{ApiError, Unknown};
 
 /// Chat-input commands of one scope.
-pub const COMMANDS_MAX: usize = 100;
+pub(crate) const COMMANDS_MAX: usize = 100;
 /// Options of a command, and choices of an option.
-pub const OPTIONS_MAX: usize = 25;
+pub(crate) const OPTIONS_MAX: usize = 25;
 const CHAT_INPUT: u64 = 1;
 
 /// Commands by scope. A command is kept as the JSON object that Discord would answer.
 #[derive(Debug, Default)]
-pub struct Commands {
+pub(crate) struct Commands {
     all: Vec<(Option<Id>, Value)>,
 }
 
 impl Commands {
     /// The commands of one scope, in order of registration.
-    pub fn of(&self, scope: Option<Id>) -> Vec<&Value> {
+    pub(crate) fn of(&self, scope: Option<Id>) -> Vec<&Value> {
         self.all.iter().filter(|(of, _)| *of == scope).map(|(_, command)| command).collect()
     }
 
     /// The command that a person in `guild` finds under `name`: the guild's own hides a global one.
-    pub fn named(&self, guild: Option<Id>, name: &str) -> Option<&Value> {
+    pub(crate) fn named(&self, guild: Option<Id>, name: &str) -> Option<&Value> {
         let find = |scope: Option<Id>| self.of(scope).into_iter().find(|command| command["name"] == name);
         guild.and_then(|guild| find(Some(guild))).or_else(|| find(None))
     }
 
-    pub fn get(&self, scope: Option<Id>, id: Id) -> Result<&Value, ApiError> {
+    pub(crate) fn get(&self, scope: Option<Id>, id: Id) -> Result<&Value, ApiError> {
         let id = id.to_string();
         self.of(scope)
             .into_iter()
@@ -38,7 +38,12 @@ impl Commands {
     }
 
     /// Registers one command; the same name and type replaces. The flag says whether it is new.
-    pub fn upsert(&mut self, scope: Option<Id>, body: &Value, stamp: &mut Stamper<'_>) -> Result<(Value, bool), ApiError> {
+    pub(crate) fn upsert(
+        &mut self,
+        scope: Option<Id>,
+        body: &Value,
+        stamp: &mut Stamper<'_>,
+    ) -> Result<(Value, bool), ApiError> {
         let wanted = checked(body)?;
         let same = |known: &Value| known["name"] == wanted["name"] && known["type"] == wanted["type"];
         let old = self.all.iter().position(|(of, known)| *of == scope && same(known));
@@ -55,7 +60,12 @@ impl Commands {
     }
 
     /// Makes the scope hold exactly these commands. Nothing changes when one of them is refused.
-    pub fn replace(&mut self, scope: Option<Id>, body: &Value, stamp: &mut Stamper<'_>) -> Result<Vec<Value>, ApiError> {
+    pub(crate) fn replace(
+        &mut self,
+        scope: Option<Id>,
+        body: &Value,
+        stamp: &mut Stamper<'_>,
+    ) -> Result<Vec<Value>, ApiError> {
         let Some(list) = body.as_array() else {
             return Err(ApiError::invalid_field("_", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType"));
         };
@@ -63,11 +73,14 @@ impl Commands {
         for (at, body) in list.iter().enumerate() {
             let wanted = checked(body).map_err(|error| nested(at, error))?;
             if next.all.iter().any(|(_, known)| known["name"] == wanted["name"] && known["type"] == wanted["type"]) {
-                return Err(nested(at, ApiError::invalid_field(
-                    "name",
-                    "APPLICATION_COMMANDS_DUPLICATE_NAME",
-                    "Application command names must be unique",
-                )));
+                return Err(nested(
+                    at,
+                    ApiError::invalid_field(
+                        "name",
+                        "APPLICATION_COMMANDS_DUPLICATE_NAME",
+                        "Application command names must be unique",
+                    ),
+                ));
             }
             let same = |known: &&Value| known["name"] == wanted["name"] && known["type"] == wanted["type"];
             let id = self.of(scope).into_iter().find(same).map(|known| known["id"].clone());
@@ -84,7 +97,13 @@ impl Commands {
     }
 
     /// Changes the given fields of one command.
-    pub fn modify(&mut self, scope: Option<Id>, id: Id, body: &Value, stamp: &mut Stamper<'_>) -> Result<Value, ApiError> {
+    pub(crate) fn modify(
+        &mut self,
+        scope: Option<Id>,
+        id: Id,
+        body: &Value,
+        stamp: &mut Stamper<'_>,
+    ) -> Result<Value, ApiError> {
         let merged = super::guild::merged(self.get(scope, id)?.clone(), body.clone());
         let wanted = checked(&merged)?;
         let command = stamp.finish(wanted, Some(json!(id)), scope);
@@ -95,20 +114,20 @@ impl Commands {
         Ok(command)
     }
 
-    pub fn remove(&mut self, scope: Option<Id>, id: Id) -> Result<(), ApiError> {
+    pub(crate) fn remove(&mut self, scope: Option<Id>, id: Id) -> Result<(), ApiError> {
         self.get(scope, id)?;
         let text = id.to_string();
         self.all.retain(|(of, known)| *of != scope || known["id"] != text.as_str());
         Ok(())
     }
 
-    pub fn forget_guild(&mut self, guild: Id) {
+    pub(crate) fn forget_guild(&mut self, guild: Id) {
         self.all.retain(|(of, _)| *of != Some(guild));
     }
 }
 
 /// Gives commands their ids and versions.
-pub struct Stamper<'a> {
+pub(crate) struct Stamper<'a> {
     pub ids: &'a mut Snowflakes,
     pub application: Id,
     pub now_ms: u64,
@@ -153,8 +172,14 @@ fn checked(body: &Value) -> Result<Value, ApiError> {
     check_options(&options)?;
     let mut command = Map::new();
     for field in [
-        "name_localizations", "description_localizations", "default_member_permissions", "dm_permission", "contexts",
-        "integration_types", "nsfw", "handler",
+        "name_localizations",
+        "description_localizations",
+        "default_member_permissions",
+        "dm_permission",
+        "contexts",
+        "integration_types",
+        "nsfw",
+        "handler",
     ] {
         if let Some(value) = body.get(field) {
             command.insert(field.into(), value.clone());
@@ -178,7 +203,10 @@ fn check_options(options: &[Value]) -> Result<(), ApiError> {
     }
     let mut optional_seen = false;
     for (at, option) in options.iter().enumerate() {
-        let place = |error: ApiError| ApiError { errors: error.errors.map(|e| json!({ "options": { at.to_string(): e } })), ..error };
+        let place = |error: ApiError| ApiError {
+            errors: error.errors.map(|e| json!({ "options": { at.to_string(): e } })),
+            ..error
+        };
         let name = option["name"].as_str().unwrap_or_default();
         if !is_command_name(name) {
             let message = "Command name is invalid";

@@ -8,17 +8,17 @@ use super::message::flag;
 use crate::api_error::ApiError;
 
 /// Characters of a bot's message (Discord documentation, "Create Message").
-pub const CONTENT_MAX: usize = 2_000;
+pub(crate) const CONTENT_MAX: usize = 2_000;
 /// Embeds of a message.
-pub const EMBEDS_MAX: usize = 10;
+pub(crate) const EMBEDS_MAX: usize = 10;
 /// Characters of all embeds of a message together.
-pub const EMBED_TEXT_MAX: usize = 6_000;
+pub(crate) const EMBED_TEXT_MAX: usize = 6_000;
 /// Characters of a nonce.
-pub const NONCE_MAX: usize = 25;
+pub(crate) const NONCE_MAX: usize = 25;
 
 /// A message about to be posted.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     pub content: String,
     pub embeds: Vec<Value>,
     pub components: Vec<Value>,
@@ -33,14 +33,14 @@ pub struct Draft {
 
 /// The message that a draft answers.
 #[derive(Clone, Copy, Debug)]
-pub struct ReplyTo {
+pub(crate) struct ReplyTo {
     pub message: Id,
     pub fail_if_not_exists: bool,
 }
 
 impl Draft {
     /// What a person types: plain text, all mentions open.
-    pub fn text(content: &str) -> Draft {
+    pub(crate) fn text(content: &str) -> Draft {
         Draft {
             content: content.to_owned(),
             embeds: Vec::new(),
@@ -56,7 +56,7 @@ impl Draft {
     }
 
     /// Reads a request's body; `files` are the attachments that came with it as parts.
-    pub fn parse(body: &Value, files: Vec<Value>) -> Result<Draft, ApiError> {
+    pub(crate) fn parse(body: &Value, files: Vec<Value>) -> Result<Draft, ApiError> {
         let draft = Draft {
             content: content(body)?.unwrap_or_default(),
             embeds: embeds(body)?.unwrap_or_default(),
@@ -78,7 +78,7 @@ impl Draft {
         Ok(draft)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.content.trim().is_empty()
             && self.embeds.is_empty()
             && self.attachments.is_empty()
@@ -88,7 +88,7 @@ impl Draft {
 
 /// What an edit changes: fields that are absent stay as they are.
 #[derive(Clone, Debug)]
-pub struct Edit {
+pub(crate) struct Edit {
     pub content: Option<String>,
     pub embeds: Option<Vec<Value>>,
     pub components: Option<Vec<Value>>,
@@ -98,7 +98,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    pub fn parse(body: &Value, files: Vec<Value>) -> Result<Edit, ApiError> {
+    pub(crate) fn parse(body: &Value, files: Vec<Value>) -> Result<Edit, ApiError> {
         let kept = list(body, "attachments")?;
         let attachments = match (kept, files.is_empty()) {
             (None, true) => None,
@@ -149,9 +149,9 @@ fn embeds(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
 /// Characters that count towards the limit: title, description, fields, footer, author.
 fn embed_text(embed: &Value) -> usize {
     let chars = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
-    let fields = embed["fields"].as_array().map_or(0, |fields| {
-        fields.iter().map(|field| chars(&field["name"]) + chars(&field["value"])).sum::<usize>()
-    });
+    let fields = embed["fields"]
+        .as_array()
+        .map_or(0, |fields| fields.iter().map(|field| chars(&field["name"]) + chars(&field["value"])).sum::<usize>());
     chars(&embed["title"])
         + chars(&embed["description"])
         + chars(&embed["footer"]["text"])

@@ -9,7 +9,7 @@ use super::user::User;
 
 /// An emoji object (Discord documentation, "Emoji Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct Emoji {
+pub(crate) struct Emoji {
     pub id: Id,
     pub name: String,
     pub roles: Vec<Id>,
@@ -21,7 +21,7 @@ pub struct Emoji {
 }
 
 impl Emoji {
-    pub fn new(id: Id, name: &str, animated: bool, user: Arc<User>) -> Emoji {
+    pub(crate) fn new(id: Id, name: &str, animated: bool, user: Arc<User>) -> Emoji {
         Emoji {
             id,
             name: name.to_owned(),
@@ -36,6 +36,6 @@ impl Emoji {
 }
 
 /// Whether `name` may name an emoji: 2 to 32 letters, digits or underscores.
-pub fn is_emoji_name(name: &str) -> bool {
+pub(crate) fn is_emoji_name(name: &str) -> bool {
     (2..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

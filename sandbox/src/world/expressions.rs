@@ -10,31 +10,31 @@ use super::ids::Id;
 use crate::api_error::{ApiError, Unknown};
 
 /// Emojis of a guild without boosts.
-pub const GUILD_EMOJIS_MAX: usize = 50;
+pub(crate) const GUILD_EMOJIS_MAX: usize = 50;
 /// Emojis of an application.
-pub const APPLICATION_EMOJIS_MAX: usize = 2_000;
+pub(crate) const APPLICATION_EMOJIS_MAX: usize = 2_000;
 
 /// Where an emoji lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shelf {
+pub(crate) enum Shelf {
     Guild(Id),
     Application,
 }
 
 impl World {
-    pub fn emojis(&self, shelf: Shelf) -> Result<&Vec<Emoji>, ApiError> {
+    pub(crate) fn emojis(&self, shelf: Shelf) -> Result<&Vec<Emoji>, ApiError> {
         match shelf {
             Shelf::Guild(guild) => Ok(&self.guild(guild)?.emojis),
             Shelf::Application => Ok(&self.application_emojis),
         }
     }
 
-    pub fn emoji(&self, shelf: Shelf, id: Id) -> Result<&Emoji, ApiError> {
+    pub(crate) fn emoji(&self, shelf: Shelf, id: Id) -> Result<&Emoji, ApiError> {
         let found = self.emojis(shelf)?.iter().find(|emoji| emoji.id == id);
         found.ok_or_else(|| ApiError::unknown(Unknown::Emoji))
     }
 
-    pub fn add_emoji(&mut self, shelf: Shelf, name: &str, by: Id, now_ms: u64) -> Result<Emoji, ApiError> {
+    pub(crate) fn add_emoji(&mut self, shelf: Shelf, name: &str, by: Id, now_ms: u64) -> Result<Emoji, ApiError> {
         check_name(name)?;
         let (max, code) = match shelf {
             Shelf::Guild(_) => (GUILD_EMOJIS_MAX, 30008),
@@ -58,7 +58,7 @@ impl World {
         Ok(emoji)
     }
 
-    pub fn rename_emoji(&mut self, shelf: Shelf, id: Id, name: &str) -> Result<Emoji, ApiError> {
+    pub(crate) fn rename_emoji(&mut self, shelf: Shelf, id: Id, name: &str) -> Result<Emoji, ApiError> {
         check_name(name)?;
         let emojis = self.emojis_mut(shelf)?;
         let emoji = emojis.iter_mut().find(|emoji| emoji.id == id);
@@ -69,7 +69,7 @@ impl World {
         Ok(emoji)
     }
 
-    pub fn delete_emoji(&mut self, shelf: Shelf, id: Id) -> Result<(), ApiError> {
+    pub(crate) fn delete_emoji(&mut self, shelf: Shelf, id: Id) -> Result<(), ApiError> {
         self.emoji(shelf, id)?;
         self.emojis_mut(shelf)?.retain(|emoji| emoji.id != id);
         self.announce_emojis(shelf);

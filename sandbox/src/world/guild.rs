@@ -12,7 +12,7 @@ use super::user::User;
 
 /// A guild and everything that lives in it; its messages are kept apart, by channel.
 #[derive(Clone, Debug)]
-pub struct Guild {
+pub(crate) struct Guild {
     pub id: Id,
     pub name: String,
     pub owner: Id,
@@ -28,7 +28,7 @@ pub struct Guild {
 
 /// A role object (Discord documentation, "Role Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct Role {
+pub(crate) struct Role {
     pub id: Id,
     pub name: String,
     pub description: Option<String>,
@@ -49,7 +49,7 @@ pub struct Role {
 
 /// The colours of a role; one colour repeats the old `color` field.
 #[derive(Clone, Debug, Serialize)]
-pub struct RoleColors {
+pub(crate) struct RoleColors {
     pub primary_color: u32,
     pub secondary_color: Option<u32>,
     pub tertiary_color: Option<u32>,
@@ -57,12 +57,12 @@ pub struct RoleColors {
 
 /// Says that a role belongs to a bot.
 #[derive(Clone, Debug, Serialize)]
-pub struct RoleTags {
+pub(crate) struct RoleTags {
     pub bot_id: Id,
 }
 
 impl Role {
-    pub fn new(id: Id, name: &str, position: u16, permissions: u64) -> Role {
+    pub(crate) fn new(id: Id, name: &str, position: u16, permissions: u64) -> Role {
         Role {
             id,
             name: name.to_owned(),
@@ -83,16 +83,16 @@ impl Role {
 }
 
 /// Discord's channel types that the sandbox has.
-pub mod channel_type {
-    pub const TEXT: u8 = 0;
-    pub const DM: u8 = 1;
-    pub const VOICE: u8 = 2;
-    pub const CATEGORY: u8 = 4;
+pub(crate) mod channel_type {
+    pub(crate) const TEXT: u8 = 0;
+    pub(crate) const DM: u8 = 1;
+    pub(crate) const VOICE: u8 = 2;
+    pub(crate) const CATEGORY: u8 = 4;
 }
 
 /// A guild channel object (Discord documentation, "Channel Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct Channel {
+pub(crate) struct Channel {
     pub id: Id,
     #[serde(rename = "type")]
     pub kind: u8,
@@ -113,7 +113,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub fn new(id: Id, guild_id: Id, kind: u8, name: &str, position: u16, parent_id: Option<Id>) -> Channel {
+    pub(crate) fn new(id: Id, guild_id: Id, kind: u8, name: &str, position: u16, parent_id: Option<Id>) -> Channel {
         let voice = kind == channel_type::VOICE;
         Channel {
             id,
@@ -134,14 +134,14 @@ impl Channel {
     }
 
     /// Whether messages can be written here.
-    pub fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         matches!(self.kind, channel_type::TEXT | channel_type::VOICE)
     }
 }
 
 /// What a channel allows or denies to one role (`kind` 0) or member (`kind` 1).
 #[derive(Clone, Debug, Serialize)]
-pub struct Overwrite {
+pub(crate) struct Overwrite {
     pub id: Id,
     #[serde(rename = "type")]
     pub kind: u8,
@@ -153,7 +153,7 @@ pub struct Overwrite {
 
 /// A guild member object (Discord documentation, "Guild Member Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct Member {
+pub(crate) struct Member {
     pub user: Arc<User>,
     pub nick: Option<String>,
     pub avatar: Option<String>,
@@ -169,7 +169,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub fn new(user: Arc<User>, roles: Vec<Id>, joined_at: Stamp) -> Member {
+    pub(crate) fn new(user: Arc<User>, roles: Vec<Id>, joined_at: Stamp) -> Member {
         Member {
             user,
             nick: None,
@@ -187,7 +187,7 @@ impl Member {
     }
 
     /// The member as messages carry it: without the user, who is the message's author.
-    pub fn partial(&self) -> Value {
+    pub(crate) fn partial(&self) -> Value {
         let mut member = json!(self);
         if let Some(fields) = member.as_object_mut() {
             fields.remove("user");
@@ -196,34 +196,34 @@ impl Member {
     }
 
     /// The member object with extra fields, such as `guild_id` or `permissions`.
-    pub fn with(&self, extra: Value) -> Value {
+    pub(crate) fn with(&self, extra: Value) -> Value {
         merged(json!(self), extra)
     }
 }
 
 impl Guild {
-    pub fn channel(&self, id: Id) -> Option<&Channel> {
+    pub(crate) fn channel(&self, id: Id) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.id == id)
     }
 
-    pub fn channel_mut(&mut self, id: Id) -> Option<&mut Channel> {
+    pub(crate) fn channel_mut(&mut self, id: Id) -> Option<&mut Channel> {
         self.channels.iter_mut().find(|channel| channel.id == id)
     }
 
-    pub fn channel_named(&self, name: &str) -> Option<&Channel> {
+    pub(crate) fn channel_named(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
-    pub fn role(&self, id: Id) -> Option<&Role> {
+    pub(crate) fn role(&self, id: Id) -> Option<&Role> {
         self.roles.iter().find(|role| role.id == id)
     }
 
-    pub fn role_named(&self, name: &str) -> Option<&Role> {
+    pub(crate) fn role_named(&self, name: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.name == name)
     }
 
     /// The guild object of `GET /guilds/{id}` (Discord documentation, "Guild Object").
-    pub fn as_object(&self) -> Value {
+    pub(crate) fn as_object(&self) -> Value {
         json!({
             "id": self.id, "name": self.name, "icon": null, "icon_hash": null, "splash": null, "discovery_splash": null,
             "home_header": null, "banner": null, "description": null, "owner_id": self.owner, "region": "deprecated",
@@ -241,7 +241,7 @@ impl Guild {
 
     /// The data of GUILD_CREATE: the guild and what only the gateway tells. With `everyone`, all members
     /// and presences; without, only `only` (the bot), as Discord does without the presence intent.
-    pub fn as_create(&self, everyone: bool, only: Id, presences: Vec<Value>) -> Value {
+    pub(crate) fn as_create(&self, everyone: bool, only: Id, presences: Vec<Value>) -> Value {
         let members: Vec<&Member> =
             self.members.iter().filter(|(id, _)| everyone || **id == only).map(|(_, member)| member).collect();
         let extra = json!({
@@ -255,7 +255,7 @@ impl Guild {
 }
 
 /// `base` with the fields of `extra` put over it.
-pub fn merged(base: Value, extra: Value) -> Value {
+pub(crate) fn merged(base: Value, extra: Value) -> Value {
     let mut fields = match base {
         Value::Object(fields) => fields,
         _ => Map::new(),

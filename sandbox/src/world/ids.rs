@@ -6,11 +6,11 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 /// First millisecond of 2015, from which snowflakes count (Discord documentation, "Snowflakes").
-pub const DISCORD_EPOCH_MS: u64 = 1_420_070_400_000;
+pub(crate) const DISCORD_EPOCH_MS: u64 = 1_420_070_400_000;
 
 /// A snowflake; JSON carries it as a string of decimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(pub u64);
+pub(crate) struct Id(pub u64);
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,7 @@ impl std::str::FromStr for Id {
 
 /// Milliseconds since the Unix epoch; JSON carries it as an ISO 8601 time in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp(pub u64);
+pub(crate) struct Stamp(pub u64);
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,13 +51,13 @@ impl Serialize for Stamp {
 
 /// Hands out snowflakes that only ever grow, even when the clock stands still or goes back.
 #[derive(Debug, Default)]
-pub struct Snowflakes {
+pub(crate) struct Snowflakes {
     last: u64,
 }
 
 impl Snowflakes {
     /// The next id at `now_ms` (Unix milliseconds).
-    pub fn next(&mut self, now_ms: u64) -> Id {
+    pub(crate) fn next(&mut self, now_ms: u64) -> Id {
         let by_clock = now_ms.saturating_sub(DISCORD_EPOCH_MS) << 22;
         self.last = by_clock.max(self.last + 1);
         Id(self.last)
@@ -65,7 +65,7 @@ impl Snowflakes {
 }
 
 /// The number of the shard (of `shards`) that hears of `guild` (Discord documentation, "Sharding").
-pub fn shard_of(guild: Id, shards: u32) -> u32 {
+pub(crate) fn shard_of(guild: Id, shards: u32) -> u32 {
     ((guild.0 >> 22) % u64::from(shards.max(1))) as u32
 }
 

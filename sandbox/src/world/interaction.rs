@@ -7,13 +7,13 @@ use super::ids::Id;
 use crate::api_error::{ApiError, Unknown};
 
 /// How long an interaction's token works (Discord documentation, "Receiving and Responding").
-pub const TOKEN_LIFE_MS: u64 = 15 * 60 * 1_000;
+pub(crate) const TOKEN_LIFE_MS: u64 = 15 * 60 * 1_000;
 /// Interactions remembered; the oldest are forgotten.
 const INTERACTIONS_MAX: usize = 10_000;
 
 /// What kind of act it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Command,
     Component,
     Autocomplete,
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Kind::Command => 2,
             Kind::Component => 3,
@@ -33,7 +33,7 @@ impl Kind {
 
 /// How far it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     Waiting,
     /// "Is thinking…": the message stands there, to be filled in.
     Deferred,
@@ -42,8 +42,9 @@ pub enum Progress {
 
 /// One interaction.
 #[derive(Clone, Debug)]
-pub struct Interaction {
+pub(crate) struct Interaction {
     pub id: Id,
+    /// Begins with the id and a dash, so that it can be looked up.
     pub token: String,
     pub kind: Kind,
     pub user: Id,
@@ -60,13 +61,13 @@ pub struct Interaction {
 
 /// The interactions of the last while.
 #[derive(Debug, Default)]
-pub struct Interactions {
+pub(crate) struct Interactions {
     by_id: HashMap<Id, Interaction>,
     order: VecDeque<Id>,
 }
 
 impl Interactions {
-    pub fn insert(&mut self, interaction: Interaction) {
+    pub(crate) fn insert(&mut self, interaction: Interaction) {
         if self.order.len() == INTERACTIONS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
@@ -76,16 +77,22 @@ impl Interactions {
         self.by_id.insert(interaction.id, interaction);
     }
 
-    pub fn get(&self, id: Id) -> Option<&Interaction> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Interaction> {
         self.by_id.get(&id)
     }
 
-    pub fn get_mut(&mut self, id: Id) -> Option<&mut Interaction> {
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Interaction> {
         self.by_id.get_mut(&id)
     }
 
     /// The interaction whose first answer is due: unknown when its time to answer is over.
-    pub fn to_answer(&self, id: Id, token: &str, now_ms: u64, deadline_ms: u64) -> Result<&Interaction, ApiError> {
+    pub(crate) fn to_answer(
+        &self,
+        id: Id,
+        token: &str,
+        now_ms: u64,
+        deadline_ms: u64,
+    ) -> Result<&Interaction, ApiError> {
         let known = self.get(id).filter(|interaction| interaction.token == token);
         let interaction = known.ok_or_else(|| ApiError::unknown(Unknown::Interaction))?;
         if interaction.progress != Progress::Waiting {
@@ -98,8 +105,9 @@ impl Interactions {
     }
 
     /// The answered interaction behind a webhook token.
-    pub fn by_token(&self, token: &str, now_ms: u64) -> Result<&Interaction, ApiError> {
-        let found = self.by_id.values().find(|interaction| interaction.token == token);
+    pub(crate) fn by_token(&self, token: &str, now_ms: u64) -> Result<&Interaction, ApiError> {
+        let id = token.split('-').next().and_then(|id| id.parse().ok());
+        let found = id.and_then(|id| self.get(id)).filter(|interaction| interaction.token == token);
         let interaction = found.ok_or_else(|| ApiError::unknown(Unknown::Webhook))?;
         if now_ms.saturating_sub(interaction.created_ms) > TOKEN_LIFE_MS {
             return Err(ApiError::new(401, 50027, "Invalid Webhook Token"));

@@ -13,7 +13,7 @@ use crate::api_error::ApiError;
 
 impl World {
     /// A new guild with roles, channels and the bot in it; nothing is announced.
-    pub fn found_guild(&mut self, id: Id, name: &str, owner: Id, now_ms: u64) -> Result<(), ApiError> {
+    pub(crate) fn found_guild(&mut self, id: Id, name: &str, owner: Id, now_ms: u64) -> Result<(), ApiError> {
         let joined_at = Stamp(now_ms);
         let mut everyone = Role::new(id, "@everyone", 0, permissions::EVERYONE);
         everyone.mentionable = false;
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// The guild is gone for the bot: by an outage it is only unavailable, else the bot was removed.
-    pub fn lose_guild(&mut self, id: Id, unavailable: bool) -> Result<(), ApiError> {
+    pub(crate) fn lose_guild(&mut self, id: Id, unavailable: bool) -> Result<(), ApiError> {
         if unavailable {
             self.guild_mut(id)?.unavailable = true;
             self.outbox.guild_event("GUILD_DELETE", id, &json!({ "id": id, "unavailable": true }));
@@ -67,13 +67,13 @@ impl World {
     }
 
     /// Ends a guild's outage; says whether there was one.
-    pub fn restore_guild(&mut self, id: Id) -> bool {
+    pub(crate) fn restore_guild(&mut self, id: Id) -> bool {
         let guild = self.guilds.get_mut(&id).filter(|guild| guild.unavailable);
         guild.map(|guild| guild.unavailable = false).is_some()
     }
 
     /// Puts a user into a guild, unless it is there already.
-    pub fn join(&mut self, guild: Id, user: Id, roles: Vec<Id>, now_ms: u64) -> Result<(), ApiError> {
+    pub(crate) fn join(&mut self, guild: Id, user: Id, roles: Vec<Id>, now_ms: u64) -> Result<(), ApiError> {
         let user = Arc::clone(self.user(user)?);
         let home = self.guild_mut(guild)?;
         if home.members.contains_key(&user.id) {
@@ -87,7 +87,7 @@ impl World {
     }
 
     /// Takes a user out of a guild.
-    pub fn leave(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
+    pub(crate) fn leave(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
         let home = self.guild_mut(guild)?;
         if let Some(member) = home.members.remove(&user) {
             let body = json!({ "guild_id": guild, "user": member.user });
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Announces a member's present state; heard without the member intent when it is the bot's own.
-    pub fn announce_member(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
+    pub(crate) fn announce_member(&mut self, guild: Id, user: Id) -> Result<(), ApiError> {
         let member = self.guild(guild)?.members.get(&user);
         let Some(member) = member.map(|member| member.with(json!({ "guild_id": guild }))) else { return Ok(()) };
         if user == self.bot {
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Changes what a role allows and announces it.
-    pub fn set_role_permissions(&mut self, guild: Id, role: Id, bits: u64) -> Result<(), ApiError> {
+    pub(crate) fn set_role_permissions(&mut self, guild: Id, role: Id, bits: u64) -> Result<(), ApiError> {
         let unknown = || ApiError::unknown(crate::api_error::Unknown::Role);
         let home = self.guild_mut(guild)?;
         let role = home.roles.iter_mut().find(|known| known.id == role).ok_or_else(unknown)?;
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Announces a presence in one guild (`online`, `idle`, `dnd` or `offline`).
-    pub fn announce_presence(&mut self, guild: Id, user: Id, status: &str) -> Result<(), ApiError> {
+    pub(crate) fn announce_presence(&mut self, guild: Id, user: Id, status: &str) -> Result<(), ApiError> {
         self.guild(guild)?;
         let body = presence(user, guild, status);
         self.outbox.guild_event("PRESENCE_UPDATE", guild, &body);
@@ -128,12 +128,12 @@ impl World {
     }
 
     /// The presences that GUILD_CREATE and member chunks carry: every person is online.
-    pub fn presences(guild: &Guild) -> Vec<Value> {
+    pub(crate) fn presences(guild: &Guild) -> Vec<Value> {
         guild.members.keys().map(|user| presence(*user, guild.id, "online")).collect()
     }
 
     /// The direct-message channel with a user, opened when there is none yet.
-    pub fn direct_channel(&mut self, user: Id, now_ms: u64) -> Result<Id, ApiError> {
+    pub(crate) fn direct_channel(&mut self, user: Id, now_ms: u64) -> Result<Id, ApiError> {
         self.user(user)?;
         if let Some((channel, _)) = self.direct.iter().find(|(_, with)| **with == user) {
             return Ok(*channel);

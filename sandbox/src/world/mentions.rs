@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::guild::Guild;
 use super::ids::Id;
 use super::permissions;
-use crate::events::Pings;
 use crate::api_error::ApiError;
+use crate::events::Pings;
 
 /// What a message lets its mentions do (Discord documentation, "Allowed Mentions Object").
 #[derive(Clone, Debug)]
-pub struct AllowedMentions {
+pub(crate) struct AllowedMentions {
     users: Allow,
     roles: Allow,
     everyone: bool,
@@ -34,17 +34,18 @@ impl Allow {
 
 impl AllowedMentions {
     /// Without the field every mention counts, also @everyone and the author replied to.
-    pub fn unrestricted() -> AllowedMentions {
+    pub(crate) fn unrestricted() -> AllowedMentions {
         AllowedMentions { users: Allow::All, roles: Allow::All, everyone: true, replied_user: true }
     }
 
     /// Reads the field of a request. Naming a kind in `parse` and listing its ids as well is refused.
-    pub fn parse(field: Option<&Value>) -> Result<AllowedMentions, ApiError> {
+    pub(crate) fn parse(field: Option<&Value>) -> Result<AllowedMentions, ApiError> {
         let Some(field) = field.filter(|field| !field.is_null()) else { return Ok(AllowedMentions::unrestricted()) };
         let kinds: Vec<&str> =
             field["parse"].as_array().map(|kinds| kinds.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
         let list = |kind: &str| -> Result<Allow, ApiError> {
-            let ids: Vec<Id> = field[kind].as_array().map(|ids| ids.iter().filter_map(id_of).collect()).unwrap_or_default();
+            let ids: Vec<Id> =
+                field[kind].as_array().map(|ids| ids.iter().filter_map(id_of).collect()).unwrap_or_default();
             match (kinds.contains(&kind), ids.is_empty()) {
                 (true, false) => Err(ApiError::invalid_form(json!({ "allowed_mentions": { "_errors": [{
                     "code": "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
@@ -64,7 +65,7 @@ impl AllowedMentions {
 }
 
 /// Whom `content` by `author` notifies in `guild`. `replied` is the author of the message replied to.
-pub fn pings(
+pub(crate) fn pings(
     content: &str,
     guild: Option<&Guild>,
     author: Id,
@@ -72,8 +73,8 @@ pub fn pings(
     allowed: &AllowedMentions,
     replied: Option<Id>,
 ) -> Pings {
-    let may_all = guild
-        .is_some_and(|guild| permissions::of(guild, author, Some(channel)) & permissions::MENTION_EVERYONE != 0);
+    let may_all =
+        guild.is_some_and(|guild| permissions::of(guild, author, Some(channel)) & permissions::MENTION_EVERYONE != 0);
     let mut pings = Pings {
         everyone: may_all && allowed.everyone && (content.contains("@everyone") || content.contains("@here")),
         ..Pings::default()
@@ -84,8 +85,7 @@ pub fn pings(
             if allowed.roles.allows(id) && role.is_some_and(|role| role.mentionable || may_all) {
                 add(&mut pings.roles, id);
             }
-        } else if let Some(id) =
-            tag.strip_prefix('@').and_then(|id| id.trim_start_matches('!').parse().ok())
+        } else if let Some(id) = tag.strip_prefix('@').and_then(|id| id.trim_start_matches('!').parse().ok())
             && allowed.users.allows(id)
         {
             add(&mut pings.users, id);

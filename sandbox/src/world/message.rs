@@ -10,23 +10,23 @@ use super::ids::{Id, Stamp};
 use super::user::User;
 
 /// Message flags that the sandbox knows.
-pub mod flag {
-    pub const EPHEMERAL: u64 = 1 << 6;
-    pub const LOADING: u64 = 1 << 7;
+pub(crate) mod flag {
+    pub(crate) const EPHEMERAL: u64 = 1 << 6;
+    pub(crate) const LOADING: u64 = 1 << 7;
     /// Those that a bot may set itself: SUPPRESS_EMBEDS, EPHEMERAL, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2.
-    pub const SETTABLE: u64 = 1 << 2 | EPHEMERAL | 1 << 12 | 1 << 15;
+    pub(crate) const SETTABLE: u64 = 1 << 2 | EPHEMERAL | 1 << 12 | 1 << 15;
 }
 
 /// Discord's message types that the sandbox makes.
-pub mod message_type {
-    pub const DEFAULT: u8 = 0;
-    pub const REPLY: u8 = 19;
-    pub const CHAT_INPUT_COMMAND: u8 = 20;
+pub(crate) mod message_type {
+    pub(crate) const DEFAULT: u8 = 0;
+    pub(crate) const REPLY: u8 = 19;
+    pub(crate) const CHAT_INPUT_COMMAND: u8 = 20;
 }
 
 /// A message object (Discord documentation, "Message Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct Message {
+pub(crate) struct Message {
     pub id: Id,
     #[serde(rename = "type")]
     pub kind: u8,
@@ -61,7 +61,7 @@ pub struct Message {
 }
 
 impl Message {
-    pub fn new(id: Id, channel_id: Id, author: Arc<User>, timestamp: Stamp) -> Message {
+    pub(crate) fn new(id: Id, channel_id: Id, author: Arc<User>, timestamp: Stamp) -> Message {
         Message {
             id,
             kind: message_type::DEFAULT,
@@ -89,20 +89,17 @@ impl Message {
         }
     }
 
-    pub fn is_ephemeral(&self) -> bool {
+    pub(crate) fn is_ephemeral(&self) -> bool {
         self.flags & flag::EPHEMERAL != 0
     }
 
     /// Whether there is nothing in it to see.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
-            && self.embeds.is_empty()
-            && self.attachments.is_empty()
-            && self.components.is_empty()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.is_empty() && self.embeds.is_empty() && self.attachments.is_empty() && self.components.is_empty()
     }
 
     /// What a bot without the message content intent sees of it.
-    pub fn without_content(&self) -> Message {
+    pub(crate) fn without_content(&self) -> Message {
         Message {
             content: String::new(),
             embeds: Vec::new(),
@@ -113,14 +110,14 @@ impl Message {
     }
 
     /// Whether the bot sees the content without the intent: its own messages and those that mention it.
-    pub fn open_to(&self, bot: Id) -> bool {
+    pub(crate) fn open_to(&self, bot: Id) -> bool {
         self.author.id == bot || self.mentions.iter().any(|user| user.id == bot)
     }
 }
 
 /// A message as the gateway sends it: with its guild and the author's membership.
 #[derive(Serialize)]
-pub struct MessageEvent<'a> {
+pub(crate) struct MessageEvent<'a> {
     #[serde(flatten)]
     pub message: &'a Message,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +129,7 @@ pub struct MessageEvent<'a> {
 
 /// One emoji under a message, and who chose it.
 #[derive(Clone, Debug)]
-pub struct Reaction {
+pub(crate) struct Reaction {
     pub emoji: ReactionEmoji,
     pub users: Vec<Id>,
     /// Whether the bot is among them.
@@ -152,14 +149,14 @@ impl Serialize for Reaction {
 
 /// A custom emoji by id and name, or a Unicode one by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReactionEmoji {
+pub(crate) struct ReactionEmoji {
     pub id: Option<Id>,
     pub name: String,
 }
 
 impl ReactionEmoji {
     /// Reads the form in paths: `name:id`, or the emoji itself.
-    pub fn parse(text: &str) -> ReactionEmoji {
+    pub(crate) fn parse(text: &str) -> ReactionEmoji {
         match text.rsplit_once(':').and_then(|(name, id)| Some((name, id.parse().ok()?))) {
             Some((name, id)) => {
                 ReactionEmoji { id: Some(id), name: name.trim_start_matches("a:").trim_matches(':').to_owned() }
@@ -168,12 +165,12 @@ impl ReactionEmoji {
         }
     }
 
-    pub fn as_object(&self) -> Value {
+    pub(crate) fn as_object(&self) -> Value {
         json!({ "id": self.id, "name": self.name, "animated": false })
     }
 
     /// The form in paths.
-    pub fn as_path(&self) -> String {
+    pub(crate) fn as_path(&self) -> String {
         match self.id {
             Some(id) => format!("{}:{id}", self.name),
             None => self.name.clone(),
@@ -183,36 +180,50 @@ impl ReactionEmoji {
 
 /// The messages of one channel, the oldest forgotten beyond a bound.
 #[derive(Debug, Default)]
-pub struct ChannelLog {
+pub(crate) struct ChannelLog {
     messages: BTreeMap<Id, Message>,
 }
 
 impl ChannelLog {
-    pub fn insert(&mut self, message: Message, keep: usize) {
+    pub(crate) fn insert(&mut self, message: Message, keep: usize) {
         self.messages.insert(message.id, message);
         while self.messages.len() > keep.max(1) {
             self.messages.pop_first();
         }
     }
 
-    pub fn get(&self, id: Id) -> Option<&Message> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Message> {
         self.messages.get(&id)
     }
 
-    pub fn get_mut(&mut self, id: Id) -> Option<&mut Message> {
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Message> {
         self.messages.get_mut(&id)
     }
 
-    pub fn remove(&mut self, id: Id) -> Option<Message> {
+    pub(crate) fn remove(&mut self, id: Id) -> Option<Message> {
         self.messages.remove(&id)
     }
 
     /// Up to `limit` messages, newest first, that others may see.
-    pub fn page(&self, before: Option<Id>, after: Option<Id>, around: Option<Id>, limit: usize) -> Vec<&Message> {
+    pub(crate) fn page(
+        &self,
+        before: Option<Id>,
+        after: Option<Id>,
+        around: Option<Id>,
+        limit: usize,
+    ) -> Vec<&Message> {
         let seen = |message: &&Message| !message.is_ephemeral();
         if let Some(around) = around {
-            let mut older: Vec<_> = self.messages.range(..=around).rev().map(|(_, m)| m).filter(seen).take(limit / 2 + 1).collect();
-            let newer: Vec<_> = self.messages.range(around..).map(|(_, m)| m).filter(|m| m.id != around).filter(seen).take(limit / 2).collect();
+            let mut older: Vec<_> =
+                self.messages.range(..=around).rev().map(|(_, m)| m).filter(seen).take(limit / 2 + 1).collect();
+            let newer: Vec<_> = self
+                .messages
+                .range(around..)
+                .map(|(_, m)| m)
+                .filter(|m| m.id != around)
+                .filter(seen)
+                .take(limit / 2)
+                .collect();
             let mut page: Vec<_> = newer.into_iter().rev().collect();
             page.append(&mut older);
             page.truncate(limit);

@@ -1,22 +1,22 @@
 //! The world that the stand-in shows: users, guilds, messages, commands, interactions. It is pure: every
 //! change takes the time it happens at and leaves what it caused in the [`Outbox`].
 
-pub mod command;
-pub mod draft;
-pub mod emoji;
-pub mod expressions;
-pub mod guild;
-pub mod ids;
-pub mod interaction;
-pub mod invoke;
-pub mod membership;
-pub mod mentions;
-pub mod message;
-pub mod outbox;
-pub mod permissions;
-pub mod reply;
-pub mod user;
-pub mod write;
+pub(crate) mod command;
+pub(crate) mod draft;
+pub(crate) mod emoji;
+pub(crate) mod expressions;
+pub(crate) mod guild;
+pub(crate) mod ids;
+pub(crate) mod interaction;
+pub(crate) mod invoke;
+pub(crate) mod membership;
+pub(crate) mod mentions;
+pub(crate) mod message;
+pub(crate) mod outbox;
+pub(crate) mod permissions;
+pub(crate) mod reply;
+pub(crate) mod user;
+pub(crate) mod write;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use self::user::User;
 use crate::api_error::{ApiError, Unknown};
 
 /// Everything there is, and what the last changes caused.
-pub struct World {
+pub(crate) struct World {
     pub ids: Snowflakes,
     pub random: StdRng,
     pub users: HashMap<Id, Arc<User>>,
@@ -64,7 +64,7 @@ pub struct World {
 
 impl World {
     /// An empty world; [`crate::seed`] fills it.
-    pub fn new(seed: u64, messages_kept: usize) -> World {
+    pub(crate) fn new(seed: u64, messages_kept: usize) -> World {
         World {
             ids: Snowflakes::default(),
             random: StdRng::seed_from_u64(seed),
@@ -88,41 +88,41 @@ impl World {
         }
     }
 
-    pub fn add_user(&mut self, id: Id, name: &str, bot: bool) -> Arc<User> {
+    pub(crate) fn add_user(&mut self, id: Id, name: &str, bot: bool) -> Arc<User> {
         let user = Arc::new(User::new(id, name, bot));
         self.users.insert(id, Arc::clone(&user));
         self.names.insert(name.to_owned(), id);
         user
     }
 
-    pub fn add_channel(&mut self, channel: Channel) {
+    pub(crate) fn add_channel(&mut self, channel: Channel) {
         self.homes.insert(channel.id, channel.guild_id);
         if let Some(guild) = self.guilds.get_mut(&channel.guild_id) {
             guild.channels.push(channel);
         }
     }
 
-    pub fn user(&self, id: Id) -> Result<&Arc<User>, ApiError> {
+    pub(crate) fn user(&self, id: Id) -> Result<&Arc<User>, ApiError> {
         self.users.get(&id).ok_or_else(|| ApiError::unknown(Unknown::User))
     }
 
     /// The user of that name, or of that id in digits.
-    pub fn user_named(&self, name: &str) -> Option<&Arc<User>> {
+    pub(crate) fn user_named(&self, name: &str) -> Option<&Arc<User>> {
         let id = self.names.get(name).copied().or_else(|| name.parse().ok())?;
         self.users.get(&id)
     }
 
     /// A guild that the bot is in. One with an outage is as unknown as one it left.
-    pub fn guild(&self, id: Id) -> Result<&Guild, ApiError> {
+    pub(crate) fn guild(&self, id: Id) -> Result<&Guild, ApiError> {
         self.guilds.get(&id).filter(|guild| !guild.unavailable).ok_or_else(|| ApiError::unknown(Unknown::Guild))
     }
 
-    pub fn guild_mut(&mut self, id: Id) -> Result<&mut Guild, ApiError> {
+    pub(crate) fn guild_mut(&mut self, id: Id) -> Result<&mut Guild, ApiError> {
         self.guilds.get_mut(&id).filter(|guild| !guild.unavailable).ok_or_else(|| ApiError::unknown(Unknown::Guild))
     }
 
     /// The guild of a channel: `None` for a direct message.
-    pub fn guild_of(&self, channel: Id) -> Result<Option<&Guild>, ApiError> {
+    pub(crate) fn guild_of(&self, channel: Id) -> Result<Option<&Guild>, ApiError> {
         if self.direct.contains_key(&channel) {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// The channel object of a guild channel or direct message.
-    pub fn channel_object(&self, id: Id) -> Result<Value, ApiError> {
+    pub(crate) fn channel_object(&self, id: Id) -> Result<Value, ApiError> {
         match self.guild_of(id)? {
             Some(guild) => Ok(json!(guild.channel(id))),
             None => {
@@ -148,12 +148,12 @@ impl World {
     }
 
     /// What the bot may do in a channel: everything that exists in a direct message.
-    pub fn bot_permissions(&self, channel: Id) -> Result<u64, ApiError> {
+    pub(crate) fn bot_permissions(&self, channel: Id) -> Result<u64, ApiError> {
         Ok(self.guild_of(channel)?.map_or(permissions::ALL, |guild| permissions::of(guild, self.bot, Some(channel))))
     }
 
     /// Refuses with Discord's code unless the bot sees the channel and has all of `needed` there.
-    pub fn require(&self, channel: Id, needed: u64) -> Result<(), ApiError> {
+    pub(crate) fn require(&self, channel: Id, needed: u64) -> Result<(), ApiError> {
         let has = self.bot_permissions(channel)?;
         if has & permissions::VIEW_CHANNEL == 0 {
             return Err(ApiError::missing_access());
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// The application object of `GET /applications/@me`.
-    pub fn application_object(&self) -> Value {
+    pub(crate) fn application_object(&self) -> Value {
         let (bot, owner) = (self.users.get(&self.bot), self.users.get(&self.owner));
         json!({
             "id": self.application, "name": bot.map(|bot| bot.username.clone()), "icon": null, "description": "",
@@ -181,4 +181,4 @@ impl World {
 }
 
 /// All three limited privileged intents: presences, members, message content.
-pub const APPLICATION_FLAGS: u64 = 1 << 13 | 1 << 15 | 1 << 19;
+pub(crate) const APPLICATION_FLAGS: u64 = 1 << 13 | 1 << 15 | 1 << 19;

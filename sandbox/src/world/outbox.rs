@@ -9,7 +9,7 @@ use crate::events::SandboxEvent;
 
 /// One gateway event, serialised once; who hears it is for the gateway to decide.
 #[derive(Clone, Debug)]
-pub struct Dispatch {
+pub(crate) struct Dispatch {
     /// Name, such as `MESSAGE_CREATE`.
     pub name: &'static str,
     /// Guild it belongs to; `None` for direct messages and events outside guilds.
@@ -24,24 +24,24 @@ pub struct Dispatch {
 
 /// Collects what a change causes until it is taken.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     pub dispatches: Vec<Dispatch>,
     pub notes: Vec<SandboxEvent>,
 }
 
 impl Outbox {
-    pub fn guild_event(&mut self, name: &'static str, guild: Id, body: &impl Serialize) {
+    pub(crate) fn guild_event(&mut self, name: &'static str, guild: Id, body: &impl Serialize) {
         self.push(name, Some(guild), body, None::<&()>);
     }
 
-    pub fn bot_event(&mut self, name: &'static str, guild: Id, body: &impl Serialize) {
+    pub(crate) fn bot_event(&mut self, name: &'static str, guild: Id, body: &impl Serialize) {
         self.push(name, Some(guild), body, None::<&()>);
         if let Some(last) = self.dispatches.last_mut() {
             last.about_bot = true;
         }
     }
 
-    pub fn push(
+    pub(crate) fn push(
         &mut self,
         name: &'static str,
         guild: Option<Id>,
@@ -52,12 +52,12 @@ impl Outbox {
         self.dispatches.push(Dispatch { name, guild, about_bot: false, body: to_json(body), body_without_content });
     }
 
-    pub fn note(&mut self, event: SandboxEvent) {
+    pub(crate) fn note(&mut self, event: SandboxEvent) {
         self.notes.push(event);
     }
 }
 
 /// JSON of our own types, none of which can fail to serialise (string keys, finite numbers).
-pub fn to_json(value: &impl Serialize) -> Arc<str> {
+pub(crate) fn to_json(value: &impl Serialize) -> Arc<str> {
     serde_json::to_string(value).unwrap_or_default().into()
 }

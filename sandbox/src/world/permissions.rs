@@ -3,15 +3,15 @@
 use super::guild::Guild;
 use super::ids::Id;
 
-pub const ADD_REACTIONS: u64 = 1 << 6;
-pub const ADMINISTRATOR: u64 = 1 << 3;
-pub const VIEW_CHANNEL: u64 = 1 << 10;
-pub const SEND_MESSAGES: u64 = 1 << 11;
-pub const MANAGE_MESSAGES: u64 = 1 << 13;
-pub const READ_MESSAGE_HISTORY: u64 = 1 << 16;
-pub const MENTION_EVERYONE: u64 = 1 << 17;
-pub const MANAGE_GUILD_EXPRESSIONS: u64 = 1 << 30;
-pub const CREATE_GUILD_EXPRESSIONS: u64 = 1 << 43;
+pub(crate) const ADD_REACTIONS: u64 = 1 << 6;
+pub(crate) const ADMINISTRATOR: u64 = 1 << 3;
+pub(crate) const VIEW_CHANNEL: u64 = 1 << 10;
+pub(crate) const SEND_MESSAGES: u64 = 1 << 11;
+pub(crate) const MANAGE_MESSAGES: u64 = 1 << 13;
+pub(crate) const READ_MESSAGE_HISTORY: u64 = 1 << 16;
+pub(crate) const MENTION_EVERYONE: u64 = 1 << 17;
+pub(crate) const MANAGE_GUILD_EXPRESSIONS: u64 = 1 << 30;
+pub(crate) const CREATE_GUILD_EXPRESSIONS: u64 = 1 << 43;
 const KICK_MEMBERS: u64 = 1 << 1;
 const BAN_MEMBERS: u64 = 1 << 2;
 const MANAGE_CHANNELS: u64 = 1 << 4;
@@ -29,10 +29,10 @@ const USE_APPLICATION_COMMANDS: u64 = 1 << 31;
 const MODERATE_MEMBERS: u64 = 1 << 40;
 
 /// All bits that Discord has given a meaning (0 to 52).
-pub const ALL: u64 = (1 << 53) - 1;
+pub(crate) const ALL: u64 = (1 << 53) - 1;
 
 /// What @everyone may do in a new guild of the sandbox.
-pub const EVERYONE: u64 = ADD_REACTIONS
+pub(crate) const EVERYONE: u64 = ADD_REACTIONS
     | VIEW_CHANNEL
     | SEND_MESSAGES
     | EMBED_LINKS
@@ -45,11 +45,11 @@ pub const EVERYONE: u64 = ADD_REACTIONS
     | USE_APPLICATION_COMMANDS;
 
 /// What the role "moderators" may do.
-pub const MODERATOR: u64 =
+pub(crate) const MODERATOR: u64 =
     EVERYONE | KICK_MEMBERS | BAN_MEMBERS | VIEW_AUDIT_LOG | MANAGE_MESSAGES | MANAGE_NICKNAMES | MODERATE_MEMBERS;
 
 /// What the bot's own role may do: all a moderation bot asks for, short of ADMINISTRATOR.
-pub const BOT: u64 = MODERATOR
+pub(crate) const BOT: u64 = MODERATOR
     | MANAGE_CHANNELS
     | MANAGE_ROLES
     | MANAGE_WEBHOOKS
@@ -58,7 +58,7 @@ pub const BOT: u64 = MODERATOR
     | MENTION_EVERYONE;
 
 /// What `user` may do in `channel` of `guild`, or in the guild at large when `channel` is `None`.
-pub fn of(guild: &Guild, user: Id, channel: Option<Id>) -> u64 {
+pub(crate) fn of(guild: &Guild, user: Id, channel: Option<Id>) -> u64 {
     if guild.owner == user {
         return ALL;
     }

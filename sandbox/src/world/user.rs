@@ -7,7 +7,7 @@ use super::ids::Id;
 
 /// A user object as others see it (Discord documentation, "User Object").
 #[derive(Clone, Debug, Serialize)]
-pub struct User {
+pub(crate) struct User {
     pub id: Id,
     pub username: String,
     pub discriminator: &'static str,
@@ -26,7 +26,7 @@ pub struct User {
 }
 
 impl User {
-    pub fn new(id: Id, username: &str, bot: bool) -> User {
+    pub(crate) fn new(id: Id, username: &str, bot: bool) -> User {
         User {
             id,
             username: username.to_owned(),
@@ -47,7 +47,7 @@ impl User {
     }
 
     /// The user as it sees itself in `GET /users/@me` and READY: the public fields and the account's own.
-    pub fn as_current(&self) -> Value {
+    pub(crate) fn as_current(&self) -> Value {
         let mut own = json!(self);
         if let Some(fields) = own.as_object_mut() {
             fields.insert("mfa_enabled".into(), json!(true));

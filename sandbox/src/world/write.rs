@@ -8,7 +8,7 @@ use super::World;
 use super::draft::{Draft, Edit};
 use super::ids::{Id, Stamp};
 use super::mentions::{self, AllowedMentions};
-use super::message::{ChannelLog, Message, MessageEvent, Reaction, ReactionEmoji, message_type};
+use super::message::{ChannelLog, Message, MessageEvent, Reaction, ReactionEmoji, flag, message_type};
 use super::permissions;
 use crate::MessageId;
 use crate::api_error::{ApiError, Unknown};
@@ -22,7 +22,7 @@ const NONCES_MAX: usize = 10_000;
 const REACTIONS_MAX: usize = 20;
 
 /// A message as posted, and whom it notified.
-pub struct Posted {
+pub(crate) struct Posted {
     pub message: Message,
     pub pings: Pings,
     /// False when an earlier message with the same nonce was returned.
@@ -31,7 +31,7 @@ pub struct Posted {
 
 impl World {
     /// Posts a message in a channel and tells the gateway. Permissions are the caller's business.
-    pub fn post(&mut self, author: Id, channel: Id, draft: Draft, now_ms: u64) -> Result<Posted, ApiError> {
+    pub(crate) fn post(&mut self, author: Id, channel: Id, draft: Draft, now_ms: u64) -> Result<Posted, ApiError> {
         self.guild_of(channel)?;
         if draft.is_empty() {
             return Err(ApiError::empty_message());
@@ -57,7 +57,12 @@ impl World {
     }
 
     /// As [`World::post`] by the bot, noted for onlookers.
-    pub fn post_as_bot(&mut self, channel: Id, draft: Draft, now_ms: u64) -> Result<(Message, Option<BotMessage>), ApiError> {
+    pub(crate) fn post_as_bot(
+        &mut self,
+        channel: Id,
+        draft: Draft,
+        now_ms: u64,
+    ) -> Result<(Message, Option<BotMessage>), ApiError> {
         let reply_to = draft.reply_to.map(|reply| reply.message.0);
         let Posted { message, pings, new } = self.post(self.bot, channel, draft, now_ms)?;
         if !new {
@@ -76,7 +81,7 @@ impl World {
     }
 
     /// Builds a message without storing or announcing it.
-    pub fn compose(
+    pub(crate) fn compose(
         &mut self,
         author: Id,
         channel: Id,
@@ -118,7 +123,7 @@ impl World {
     }
 
     /// Stores a message in its channel's log.
-    pub fn keep(&mut self, message: Message) {
+    pub(crate) fn keep(&mut self, message: Message) {
         let channel = message.channel_id;
         if !message.is_ephemeral() {
             let home = self.homes.get(&channel).copied();
@@ -130,12 +135,12 @@ impl World {
     }
 
     /// Announces a new message on the gateway, unless only one person sees it.
-    pub fn publish(&mut self, message: &Message) {
+    pub(crate) fn publish(&mut self, message: &Message) {
         self.tell_of("MESSAGE_CREATE", message);
     }
 
     /// Changes a message and announces the change.
-    pub fn edit(&mut self, channel: Id, id: Id, edit: Edit, now_ms: u64) -> Result<Message, ApiError> {
+    pub(crate) fn edit(&mut self, channel: Id, id: Id, edit: Edit, now_ms: u64) -> Result<Message, ApiError> {
         let mut message = self.message(channel, id)?.clone();
         if let Some(content) = edit.content {
             message.content = content;
@@ -155,27 +160,19 @@ impl World {
         if message.is_empty() {
             return Err(ApiError::empty_message());
         }
+        // Any edit of an "is thinking…" message is its answer.
+        message.flags &= !flag::LOADING;
         message.edited_timestamp = Some(Stamp(now_ms));
         let replied = message.referenced_message.as_ref().map(|message| message.author.id);
         self.mention(&mut message, &edit.allowed, replied)?;
         self.tell_of("MESSAGE_UPDATE", &message);
-        self.keep_edited(message.clone());
+        if let Some(old) = self.logs.get_mut(&channel).and_then(|log| log.get_mut(id)) {
+            *old = message.clone();
+        }
         Ok(message)
     }
 
-    /// Puts a changed message in the place of the old one.
-    pub fn keep_edited(&mut self, message: Message) {
-        if let Some(old) = self.logs.get_mut(&message.channel_id).and_then(|log| log.get_mut(message.id)) {
-            *old = message;
-        }
-    }
-
-    /// Announces that a message changed.
-    pub fn publish_edit(&mut self, message: &Message) {
-        self.tell_of("MESSAGE_UPDATE", message);
-    }
-
-    pub fn delete(&mut self, channel: Id, id: Id) -> Result<Message, ApiError> {
+    pub(crate) fn delete(&mut self, channel: Id, id: Id) -> Result<Message, ApiError> {
         let unknown = || ApiError::unknown(Unknown::Message);
         let message = self.logs.get_mut(&channel).and_then(|log| log.remove(id)).ok_or_else(unknown)?;
         if !message.is_ephemeral() {
@@ -189,13 +186,20 @@ impl World {
         Ok(message)
     }
 
-    pub fn message(&self, channel: Id, id: Id) -> Result<&Message, ApiError> {
+    pub(crate) fn message(&self, channel: Id, id: Id) -> Result<&Message, ApiError> {
         let log: Option<&ChannelLog> = self.logs.get(&channel);
         log.and_then(|log| log.get(id)).ok_or_else(|| ApiError::unknown(Unknown::Message))
     }
 
     /// Adds (or takes back) one user's reaction; doing it twice changes nothing.
-    pub fn react(&mut self, user: Id, channel: Id, id: Id, emoji: ReactionEmoji, add: bool) -> Result<(), ApiError> {
+    pub(crate) fn react(
+        &mut self,
+        user: Id,
+        channel: Id,
+        id: Id,
+        emoji: ReactionEmoji,
+        add: bool,
+    ) -> Result<(), ApiError> {
         let author = self.message(channel, id)?.author.id;
         let custom = emoji.id.is_none_or(|id| self.knows_emoji(id));
         if !custom || emoji.name.is_empty() && emoji.id.is_none() || emoji.name.is_ascii() && emoji.id.is_none() {
@@ -233,7 +237,7 @@ impl World {
     }
 
     /// Tells the gateway that somebody types.
-    pub fn typing(&mut self, user: Id, channel: Id, now_ms: u64) -> Result<(), ApiError> {
+    pub(crate) fn typing(&mut self, user: Id, channel: Id, now_ms: u64) -> Result<(), ApiError> {
         let guild = self.guild_of(channel)?;
         let member = guild.and_then(|guild| guild.members.get(&user)).map(|member| json!(member));
         let guild = guild.map(|guild| guild.id);
@@ -271,7 +275,12 @@ impl World {
         }
     }
 
-    fn mention(&self, message: &mut Message, allowed: &AllowedMentions, replied: Option<Id>) -> Result<Pings, ApiError> {
+    fn mention(
+        &self,
+        message: &mut Message,
+        allowed: &AllowedMentions,
+        replied: Option<Id>,
+    ) -> Result<Pings, ApiError> {
         let guild = self.guild_of(message.channel_id)?;
         let channel = message.channel_id;
         let pings = mentions::pings(&message.content, guild, message.author.id, channel, allowed, replied);
@@ -319,7 +328,7 @@ impl World {
     }
 
     /// Refuses unless the bot may see, and `needed`, for a message it did not write itself.
-    pub fn require_unless_own(&self, channel: Id, id: Id, needed: u64) -> Result<(), ApiError> {
+    pub(crate) fn require_unless_own(&self, channel: Id, id: Id, needed: u64) -> Result<(), ApiError> {
         let own = self.message(channel, id)?.author.id == self.bot;
         self.require(channel, if own { permissions::VIEW_CHANNEL } else { needed })
     }

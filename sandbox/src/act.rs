@@ -1,0 +1,373 @@
+//! What people do in the sandbox: talk, use commands, come and go, change emojis and guilds.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::MessageId;
+use crate::api_error::ApiError;
+use crate::config::SandboxError;
+use crate::handle::Sandbox;
+use crate::shared::State;
+use crate::world::draft::Draft;
+use crate::world::expressions::Shelf;
+use crate::world::ids::Id;
+use crate::world::invoke::Invocation;
+use crate::world::message::ReactionEmoji;
+
+impl Sandbox {
+    /// Id of the default guild.
+    pub fn guild_id(&self) -> u64 {
+        self.shared.with(|state| state.world.default_guild.0)
+    }
+
+    /// Id of #general in the default guild.
+    pub fn general_id(&self) -> u64 {
+        self.shared.with(|state| state.world.default_channel.0)
+    }
+
+    /// Id of the bot's user.
+    pub fn bot_user_id(&self) -> u64 {
+        self.shared.with(|state| state.world.bot.0)
+    }
+
+    /// Id of the application, which differs from that of the bot's user.
+    pub fn application_id(&self) -> u64 {
+        self.shared.with(|state| state.world.application.0)
+    }
+
+    /// Id of the application's and the guilds' owner, alice.
+    pub fn owner_id(&self) -> u64 {
+        self.shared.with(|state| state.world.owner.0)
+    }
+
+    /// Id of a user by name (alice, bob, carol, impresario, or whoever spoke).
+    pub fn user_id(&self, name: &str) -> Option<u64> {
+        self.shared.with(|state| state.world.user_named(name).map(|user| user.id.0))
+    }
+
+    /// Ids of all guilds that the bot is in.
+    pub fn guild_ids(&self) -> Vec<u64> {
+        self.shared.with(|state| state.world.guilds.keys().map(|id| id.0).collect())
+    }
+
+    /// Id of a channel by its name in a guild (`general`, `random`, `mod-log`, `lounge`).
+    pub fn channel_id(&self, guild: u64, name: &str) -> Option<u64> {
+        let find = |state: &mut State| Some(state.world.guild(Id(guild)).ok()?.channel_named(name)?.id.0);
+        self.shared.with(find)
+    }
+
+    /// Id of a role by its name in a guild (`moderators`, `impresario`, `@everyone`).
+    pub fn role_id(&self, guild: u64, name: &str) -> Option<u64> {
+        let find = |state: &mut State| Some(state.world.guild(Id(guild)).ok()?.role_named(name)?.id.0);
+        self.shared.with(find)
+    }
+
+    /// Name of a user, to show who wrote.
+    pub fn user_name(&self, id: u64) -> Option<String> {
+        self.shared.with(|state| state.world.users.get(&Id(id)).map(|user| user.username.clone()))
+    }
+
+    /// Somebody writes in #general of the default guild. A name that nobody has yet joins the guild first.
+    /// Empty text is sent as one blank, which Discord's client would not do but a test may want.
+    pub fn say(&self, user: &str, text: &str) -> MessageId {
+        self.shared.with(|state| {
+            let (guild, channel) = (state.world.default_guild, state.world.default_channel);
+            match state.say(guild, channel, user, text) {
+                Ok(message) => message,
+                Err(error) => {
+                    // Only when the bot was removed from the default guild: people still talk, unheard.
+                    tracing::debug!(?error, "nobody hears what is said");
+                    MessageId(state.world.ids.next(state.now_ms).0)
+                }
+            }
+        })
+    }
+
+    /// Somebody writes in a channel of a guild; a new name joins that guild first.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for an unknown guild or channel, or an empty message.
+    pub fn say_in(&self, guild: u64, channel: u64, user: &str, text: &str) -> Result<MessageId, SandboxError> {
+        Ok(self.shared.with(|state| state.say(Id(guild), Id(channel), user, text))?)
+    }
+
+    /// Somebody writes to the bot directly.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for an empty message.
+    pub fn say_directly(&self, user: &str, text: &str) -> Result<MessageId, SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            let channel = state.world.direct_channel(user, state.now_ms)?;
+            let posted = state.world.post(user, channel, Draft::text(text), state.now_ms)?;
+            Ok(MessageId(posted.message.id.0))
+        })
+    }
+
+    /// Somebody reacts to a message in #general; `emoji` is Unicode or `name:id`.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for an unknown message or emoji.
+    pub fn react(&self, user: &str, message: MessageId, emoji: &str) -> Result<(), SandboxError> {
+        self.shared.with(|state| {
+            let (user, channel) = (named(state, user)?, state.world.default_channel);
+            Ok(state.world.react(user, channel, Id(message.0), ReactionEmoji::parse(emoji), true)?)
+        })
+    }
+
+    /// Somebody uses a slash command in #general of the default guild; the value is the interaction's id.
+    /// Subcommands follow after blanks (`"prefix set"`). Options are typed by the command's definition, so
+    /// texts will do: numbers are parsed, users, channels and roles found by name or id, choices by name.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownCommand`] for a command that the bot did not register, [`SandboxError::BadOption`],
+    /// [`SandboxError::NotAllowed`], [`SandboxError::UnknownUser`].
+    pub fn slash(&self, user: &str, command: &str, options: &[(String, Value)]) -> Result<u64, SandboxError> {
+        let (guild, channel) = (self.guild_id(), self.general_id());
+        self.slash_in(guild, channel, user, command, options)
+    }
+
+    /// As [`Sandbox::slash`] in any channel of any guild.
+    ///
+    /// # Errors
+    /// As [`Sandbox::slash`], and [`SandboxError::UnknownGuild`], [`SandboxError::UnknownChannel`].
+    pub fn slash_in(
+        &self,
+        guild: u64,
+        channel: u64,
+        user: &str,
+        command: &str,
+        options: &[(String, Value)],
+    ) -> Result<u64, SandboxError> {
+        self.invoke(guild, channel, user, command, options, None)
+    }
+
+    /// Somebody is typing the option `focused` of a command in #general and wants choices.
+    ///
+    /// # Errors
+    /// As [`Sandbox::slash`].
+    pub fn autocomplete(
+        &self,
+        user: &str,
+        command: &str,
+        options: &[(String, Value)],
+        focused: &str,
+    ) -> Result<u64, SandboxError> {
+        let (guild, channel) = (self.guild_id(), self.general_id());
+        self.invoke(guild, channel, user, command, options, Some(focused))
+    }
+
+    /// Somebody uses a button (no values) or a select menu of a message.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownComponent`], [`SandboxError::UnknownUser`].
+    pub fn press(
+        &self,
+        user: &str,
+        channel: u64,
+        message: MessageId,
+        custom_id: &str,
+        values: &[String],
+    ) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            let now_ms = state.now_ms;
+            Ok(state.world.press(user, Id(channel), Id(message.0), custom_id, values, now_ms)?.0)
+        })
+    }
+
+    /// Whoever was shown a modal as the answer to `interaction` fills it in: pairs of field and text.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownComponent`] when there is no such interaction.
+    pub fn submit_modal(
+        &self,
+        interaction: u64,
+        custom_id: &str,
+        fields: &[(String, String)],
+    ) -> Result<u64, SandboxError> {
+        self.shared.with(|state| Ok(state.world.submit_modal(Id(interaction), custom_id, fields, state.now_ms)?.0))
+    }
+
+    /// The owner adds an emoji to a guild (`None`: to the application); the value is its id.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for a bad name, too many emojis, or an unknown guild.
+    pub fn upload_emoji(&self, guild: Option<u64>, name: &str) -> Result<u64, SandboxError> {
+        let by = |state: &State| state.world.owner;
+        Ok(self.shared.with(|state| state.world.add_emoji(shelf(guild), name, by(state), state.now_ms))?.id.0)
+    }
+
+    /// Renames an emoji of a guild or of the application.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for a bad name or an unknown emoji.
+    pub fn rename_emoji(&self, guild: Option<u64>, emoji: u64, name: &str) -> Result<(), SandboxError> {
+        self.shared.with(|state| state.world.rename_emoji(shelf(guild), Id(emoji), name))?;
+        Ok(())
+    }
+
+    /// Deletes an emoji of a guild or of the application.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for an unknown emoji.
+    pub fn delete_emoji(&self, guild: Option<u64>, emoji: u64) -> Result<(), SandboxError> {
+        Ok(self.shared.with(|state| state.world.delete_emoji(shelf(guild), Id(emoji)))?)
+    }
+
+    /// The bot is added to a new guild of that name, owned by alice; the value is its id.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] when the world cannot hold it.
+    pub fn add_guild(&self, name: &str) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let id = state.world.ids.next(state.now_ms);
+            state.world.found_guild(id, name, state.world.owner, state.now_ms)?;
+            state.announce_guild(id);
+            Ok(id.0)
+        })
+    }
+
+    /// A guild has an outage (`unavailable`) or removes the bot.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for an unknown guild.
+    pub fn remove_guild(&self, guild: u64, unavailable: bool) -> Result<(), SandboxError> {
+        Ok(self.shared.with(|state| state.world.lose_guild(Id(guild), unavailable))?)
+    }
+
+    /// A guild's outage ends; says whether it had one.
+    pub fn restore_guild(&self, guild: u64) -> bool {
+        self.shared.with(|state| {
+            let restored = state.world.restore_guild(Id(guild));
+            if restored {
+                state.announce_guild(Id(guild));
+            }
+            restored
+        })
+    }
+
+    /// A user, made now if need be, joins a guild.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for an unknown guild.
+    pub fn join(&self, guild: u64, user: &str) -> Result<u64, SandboxError> {
+        Ok(self.shared.with(|state| state.present(Id(guild), user))?.0)
+    }
+
+    /// A user leaves a guild.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for an unknown guild.
+    pub fn leave(&self, guild: u64, user: &str) -> Result<(), SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            Ok(state.world.leave(Id(guild), user)?)
+        })
+    }
+
+    /// A member's roles become these.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for an unknown guild.
+    pub fn set_roles(&self, guild: u64, user: &str, roles: &[u64]) -> Result<(), SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            if let Some(member) = state.world.guild_mut(Id(guild))?.members.get_mut(&user) {
+                member.roles = roles.iter().map(|role| Id(*role)).collect();
+            }
+            Ok(state.world.announce_member(Id(guild), user)?)
+        })
+    }
+
+    /// A role of a guild allows these bits from now on; take permissions from the bot with its own role.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`] for an unknown guild or role.
+    pub fn set_role_permissions(&self, guild: u64, role: u64, bits: u64) -> Result<(), SandboxError> {
+        Ok(self.shared.with(|state| state.world.set_role_permissions(Id(guild), Id(role), bits))?)
+    }
+
+    /// A member's presence changes (`online`, `idle`, `dnd`, `offline`).
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for an unknown guild.
+    pub fn set_presence(&self, guild: u64, user: &str, status: &str) -> Result<(), SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            Ok(state.world.announce_presence(Id(guild), user, status)?)
+        })
+    }
+
+    /// Somebody types in #general.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`].
+    pub fn types(&self, user: &str) -> Result<(), SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            Ok(state.world.typing(user, state.world.default_channel, state.now_ms)?)
+        })
+    }
+
+    /// Blocks until an interaction got its first answer; false when the time is over.
+    pub fn wait_answered(&self, interaction: u64, within: Duration) -> bool {
+        use crate::events::SandboxEvent::InteractionReply;
+        self.wait_for(within, |event| matches!(event, InteractionReply { interaction: id, .. } if *id == interaction))
+            .is_some()
+    }
+
+    fn invoke(
+        &self,
+        guild: u64,
+        channel: u64,
+        user: &str,
+        command: &str,
+        options: &[(String, Value)],
+        focused: Option<&str>,
+    ) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            let (guild, channel) = (Id(guild), Id(channel));
+            let invocation = Invocation { user, guild, channel, command, options, focused };
+            Ok(state.world.invoke(&invocation, state.now_ms)?.0)
+        })
+    }
+}
+
+impl State {
+    fn say(&mut self, guild: Id, channel: Id, user: &str, text: &str) -> Result<MessageId, ApiError> {
+        let user = self.present(guild, user)?;
+        let posted = self.world.post(user, channel, Draft::text(text), self.now_ms)?;
+        Ok(MessageId(posted.message.id.0))
+    }
+
+    /// The user of that name, made and joined to the guild where needed.
+    fn present(&mut self, guild: Id, name: &str) -> Result<Id, ApiError> {
+        self.world.guild(guild)?;
+        let id = match self.world.user_named(name) {
+            Some(user) => user.id,
+            None => {
+                let id = self.world.ids.next(self.now_ms);
+                self.world.add_user(id, name, false).id
+            }
+        };
+        self.world.join(guild, id, Vec::new(), self.now_ms)?;
+        Ok(id)
+    }
+
+    /// GUILD_CREATE to every session, each as it may see the guild; its body is made there.
+    fn announce_guild(&mut self, guild: Id) {
+        self.world.outbox.guild_event("GUILD_CREATE", guild, &());
+    }
+}
+
+fn named(state: &State, user: &str) -> Result<Id, SandboxError> {
+    let known = state.world.user_named(user).map(|user| user.id);
+    known.ok_or_else(|| SandboxError::UnknownUser(user.to_owned()))
+}
+
+fn shelf(guild: Option<u64>) -> Shelf {
+    guild.map_or(Shelf::Application, |guild| Shelf::Guild(Id(guild)))
+}

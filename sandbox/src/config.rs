@@ -1,0 +1,132 @@
+//! What can be set when a sandbox starts, and what can go wrong.
+
+/// Settings of a [`Sandbox`](crate::Sandbox). The defaults suit a person at a prompt and most tests.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// The only bot token that is accepted.
+    pub token: String,
+    /// Seed of everything random: session ids, interaction tokens.
+    pub seed: u64,
+    /// Heartbeat interval told in HELLO, in milliseconds. Discord uses about 41,250.
+    pub heartbeat_interval_ms: u64,
+    /// Guilds beside the default one, for benchmarks.
+    pub guilds: u32,
+    /// Members of each of those, the bot and the owner among them.
+    pub members_per_guild: u32,
+    /// Shards that `GET /gateway/bot` recommends.
+    pub shards: u32,
+    /// Identifies allowed per interval, as told by `GET /gateway/bot`.
+    pub max_concurrency: u32,
+    /// Least time between two identifies of one `max_concurrency` key, in milliseconds; sooner is answered
+    /// with opcode 9. Discord's is 5,000; 0 switches the check off.
+    pub identify_interval_ms: u64,
+    /// Session starts in 24 hours. At 0 left, Discord resets the token, and so does the sandbox.
+    pub session_starts: u32,
+    /// Intent bits that the application may use; asking for others closes with 4014.
+    pub allowed_intents: u64,
+    /// Events kept of each session for RESUME; also the most that may wait for a slow connection.
+    pub replay_events: usize,
+    /// How long a session outlives its connection, in milliseconds.
+    pub session_life_ms: u64,
+    /// Frames that a bot may send in 60 s before the connection is closed with 4008.
+    pub sends_per_minute: u32,
+    /// Time to give an interaction its first answer, in milliseconds. Discord's is 3,000.
+    pub interaction_deadline_ms: u64,
+    /// Limit of each REST bucket.
+    pub bucket: Rate,
+    /// Limit of creating messages, per channel.
+    pub message_bucket: Rate,
+    /// REST requests in one second over all routes but interactions' own. Discord's is 50; 0 switches it off.
+    pub global_per_second: u32,
+    /// Messages kept of each channel.
+    pub messages_kept: usize,
+    /// Events kept for [`Sandbox::log`](crate::Sandbox::log); subscribers may lag behind by as many.
+    pub events_kept: usize,
+}
+
+/// So many requests in so many milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests in one window.
+    pub requests: u32,
+    /// Length of the window in milliseconds.
+    pub window_ms: u64,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> SandboxConfig {
+        SandboxConfig {
+            token: "sandbox.bot.token".to_owned(),
+            seed: 1,
+            heartbeat_interval_ms: 41_250,
+            guilds: 0,
+            members_per_guild: 0,
+            shards: 1,
+            max_concurrency: 1,
+            identify_interval_ms: 0,
+            session_starts: 1_000,
+            allowed_intents: crate::gateway::intents::ALL,
+            replay_events: 65_536,
+            session_life_ms: 180_000,
+            sends_per_minute: 120,
+            interaction_deadline_ms: 3_000,
+            bucket: Rate { requests: 50, window_ms: 1_000 },
+            message_bucket: Rate { requests: 50, window_ms: 1_000 },
+            global_per_second: 0,
+            messages_kept: 10_000,
+            events_kept: 65_536,
+        }
+    }
+}
+
+/// Why the sandbox could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The loopback sockets or the thread cannot be had.
+    #[error("the sandbox cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// The world cannot be built as configured.
+    #[error("the sandbox's world cannot be built: {0}")]
+    Seed(String),
+    /// No such user.
+    #[error("the sandbox knows no user {0}")]
+    UnknownUser(String),
+    /// No such guild, or the bot is not in it.
+    #[error("the sandbox knows no guild {0}")]
+    UnknownGuild(u64),
+    /// No such channel.
+    #[error("the sandbox knows no channel {0}")]
+    UnknownChannel(u64),
+    /// The bot registered no such command.
+    #[error("the bot has registered no command /{0}")]
+    UnknownCommand(String),
+    /// No message holds such a component, or no such modal is open.
+    #[error("there is no component or modal {0}")]
+    UnknownComponent(String),
+    /// The person lacks the permissions that the command asks for by default.
+    #[error("this person may not use /{0}")]
+    NotAllowed(String),
+    /// An option does not fit the command's definition.
+    #[error("option {option}: {problem}")]
+    BadOption {
+        /// Name of the option.
+        option: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Refused as Discord would refuse it.
+    #[error("{message} (code {code})")]
+    Refused {
+        /// Discord's JSON error code.
+        code: u32,
+        /// Discord's words.
+        message: String,
+    },
+}
+
+impl From<crate::api_error::ApiError> for SandboxError {
+    fn from(error: crate::api_error::ApiError) -> SandboxError {
+        SandboxError::Refused { code: error.code, message: error.message }
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway: sessions that outlive connections, and the sockets they are carried on.
+
+pub(crate) mod frames;
+pub(crate) mod hub;
+pub(crate) mod intents;
+pub(crate) mod members;
+pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod starts;
+pub(crate) mod zlib;

@@ -1,0 +1,173 @@
+//! The gateway's sockets: accept, greet, read, write, end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use super::frames::close;
+use super::hub::Outgoing;
+use super::zlib::Deflater;
+use crate::shared::Shared;
+
+/// How long the WebSocket handshake, and the answer to our close frame, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Accepts connections for as long as it is polled.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if shared.refuses_connection() {
+                    continue;
+                }
+                tokio::spawn(connection(stream, Arc::clone(&shared)));
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: waiting lets others close theirs.
+                tracing::warn!(%error, "the gateway cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    stream.set_nodelay(true).ok(); // Only latency is lost where it cannot be set.
+    let Some((socket, zlib)) = handshake(stream).await else { return };
+    let (id, wake, cut) = shared.with(|state| {
+        let opened = state.hub.open();
+        state.hello(opened.0);
+        opened
+    });
+    let (sink, source) = socket.split();
+    let code = tokio::select! {
+        biased;
+        () = cut.cancelled() => None,
+        code = read(source, id, &shared) => code,
+        () = write(sink, id, wake, zlib.then(Deflater::new), &shared) => None,
+    };
+    shared.with(|state| state.hub.peer_left(id, code, &mut state.journal, state.now_ms));
+}
+
+/// The WebSocket and whether it is to be compressed; `None` when the bot asked for what does not exist here.
+async fn handshake(stream: TcpStream) -> Option<(Socket, bool)> {
+    let mut query = String::new();
+    #[expect(clippy::result_large_err, reason = "the handshake's callback has this type")]
+    let look = |request: &Request, response: Response| {
+        query = request.uri().query().unwrap_or_default().to_owned();
+        if compression(&query).is_ok() { Ok(response) } else { Err(refusal()) }
+    };
+    let accepted = tokio::time::timeout(PATIENCE, tokio_tungstenite::accept_hdr_async(stream, look)).await;
+    let mut socket = accepted.ok()?.ok()?;
+    let zlib = compression(&query).unwrap_or(false);
+    let has = |key: &str, value: &str| pairs(&query).all(|(k, v)| k != key || v == value);
+    if !has("v", "10") || !has("encoding", "json") {
+        let frame = CloseFrame { code: 4012.into(), reason: close::reason(4012).into() };
+        // The bot is being turned away; whether it still listens does not matter.
+        socket.close(Some(frame)).await.ok();
+        return None;
+    }
+    Some((socket, zlib))
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter_map(|pair| pair.split_once('='))
+}
+
+/// Whether zlib-stream is asked for; an error for anything else.
+fn compression(query: &str) -> Result<bool, ()> {
+    match pairs(query).find(|(key, _)| *key == "compress") {
+        None | Some((_, "")) => Ok(false),
+        Some((_, "zlib-stream")) => Ok(true),
+        Some(_) => Err(()),
+    }
+}
+
+fn refusal() -> ErrorResponse {
+    let mut answer =
+        ErrorResponse::new(Some("this transport compression is not implemented by the sandbox".to_owned()));
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer
+}
+
+/// Reads until the bot's end is gone; the value is its close code.
+async fn read(mut source: SplitStream<Socket>, id: u64, shared: &Shared) -> Option<u16> {
+    loop {
+        match source.next().await {
+            Some(Ok(Message::Text(text))) => shared.with(|state| state.frame(id, &text)),
+            Some(Ok(Message::Binary(_))) => shared.with(|state| state.close(id, close::DECODE_ERROR)),
+            Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, connection = id, "a gateway connection broke");
+                return None;
+            }
+            None => return None,
+        }
+    }
+}
+
+/// Writes what is queued until a close frame was written and had its time, or the socket breaks.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    id: u64,
+    wake: Arc<Notify>,
+    mut zlib: Option<Deflater>,
+    shared: &Shared,
+) {
+    loop {
+        let batch = shared.with(|state| state.hub.take(id, &state.world, &mut state.journal));
+        if batch.is_empty() {
+            wake.notified().await;
+            continue;
+        }
+        for frame in batch {
+            let closing = matches!(frame, Outgoing::Close(_));
+            if let Err(error) = sink.feed(message(frame, zlib.as_mut())).await {
+                return broke(id, &error).await;
+            }
+            if closing {
+                sink.flush().await.ok(); // The bot may be gone already.
+                tokio::time::sleep(PATIENCE).await;
+                return;
+            }
+        }
+        if let Err(error) = sink.flush().await {
+            return broke(id, &error).await;
+        }
+    }
+}
+
+/// Leaves it to the reader, which sees the close frame if there was one, to notice that the socket broke.
+async fn broke(id: u64, error: &Error) {
+    tracing::debug!(%error, connection = id, "a gateway connection cannot be written to");
+    tokio::time::sleep(PATIENCE).await;
+}
+
+fn message(frame: Outgoing, zlib: Option<&mut Deflater>) -> Message {
+    match (frame, zlib) {
+        (Outgoing::Text(text), None) => Message::Text(text),
+        (Outgoing::Text(text), Some(zlib)) => match zlib.payload(text.as_str().as_bytes()) {
+            Ok(bytes) => Message::Binary(Bytes::from(bytes)),
+            Err(error) => {
+                tracing::error!(%error, "a payload cannot be compressed");
+                Message::Close(Some(CloseFrame { code: 4000.into(), reason: close::reason(4000).into() }))
+            }
+        },
+        (Outgoing::Binary(bytes), _) => Message::Binary(bytes),
+        (Outgoing::Close(code), _) => {
+            Message::Close(Some(CloseFrame { code: code.into(), reason: close::reason(code).into() }))
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The REST API: a table of operations, a server that carries them out, and their handlers by resource.
+
+pub(crate) mod channels;
+pub(crate) mod commands;
+pub(crate) mod emojis;
+pub(crate) mod guilds;
+pub(crate) mod interactions;
+pub(crate) mod limits;
+pub(crate) mod messages;
+pub(crate) mod operations;
+pub(crate) mod request;
+pub(crate) mod server;
+pub(crate) mod users;

@@ -1,0 +1,236 @@
+//! The REST socket: routing, faults on order, token, rate limits, then the operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use futures_util::stream;
+use serde_json::json;
+
+use super::limits::{Budget, Verdict};
+use super::operations::{OPERATIONS, Operation};
+use super::request::{Answer, Call, read_body};
+use crate::api_error::ApiError;
+use crate::events::SandboxEvent;
+use crate::faults::RestFault;
+use crate::shared::{Shared, State};
+
+/// Where API v10 begins.
+pub(crate) const API: &str = "/api/v10";
+/// Bytes of a request; Discord takes 25 MiB with files.
+const BODY_MAX: usize = 25 * 1024 * 1024;
+
+/// The router of every implemented operation.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let mut api = Router::new();
+    for operation in OPERATIONS {
+        let shared = Arc::clone(&shared);
+        let run = move |request: Request| carry_out(operation, Arc::clone(&shared), request);
+        api = api.route(&format!("{API}{}", operation.path), on(filter(operation.method), run));
+    }
+    let (lacking, method) = (Arc::clone(&shared), Arc::clone(&shared));
+    api.fallback(move |request: Request| unknown(lacking, request))
+        .method_not_allowed_fallback(move |request: Request| unknown(method, request))
+}
+
+async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let shown = shown_path(operation, &parts);
+    let (delay, fault) = shared.with(|state| {
+        state.journal.count_route(operation.method, operation.path);
+        state.standing.take_rest(operation.method, operation.path)
+    });
+    if let Some(millis) = delay {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    let params: Vec<(String, String)> = match RawPathParams::from_request_parts(&mut parts, &()).await {
+        Ok(params) => params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        Err(_) => Vec::new(), // A path that is not UTF-8: the parameters are then refused as no ids.
+    };
+    let bytes = to_bytes(body, BODY_MAX).await;
+    let (mut answer, headers) = shared.with(|state| {
+        let turn = Turn { operation, parts: &parts, params, bytes, fault: fault.as_ref() };
+        let (answer, headers) = turn.take(state);
+        let event = SandboxEvent::Request {
+            method: operation.method.to_owned(),
+            path: shown,
+            status: shown_status(&answer, fault.as_ref()),
+        };
+        state.journal.record(event);
+        (answer, headers)
+    });
+    match fault {
+        Some(RestFault::Malformed) => {
+            let text = answer.body.unwrap_or_else(|| "{\"id\":".to_owned());
+            let half = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            answer = Answer { status: 200, body: Some(format!("{{{}", &text[..half])) };
+        }
+        Some(RestFault::CutBody) => return cut_response(answer, headers),
+        _ => {}
+    }
+    response(answer.status, answer.body.map(Body::from), headers)
+}
+
+/// One request in one turn of the state.
+struct Turn<'a> {
+    operation: &'static Operation,
+    parts: &'a Parts,
+    params: Vec<(String, String)>,
+    bytes: Result<Bytes, axum::Error>,
+    fault: Option<&'a RestFault>,
+}
+
+impl Turn<'_> {
+    fn take(self, state: &mut State) -> (Answer, HeaderMap) {
+        match self.fault {
+            Some(RestFault::Status { status, body }) => {
+                return (Answer { status: *status, body: Some(body.clone()) }, HeaderMap::new());
+            }
+            Some(RestFault::Limited { retry_after_ms, global, scope, html }) => {
+                return limited(*retry_after_ms, *global, scope, None, *html);
+            }
+            _ => {}
+        }
+        if state.standing.unauthorized || self.operation.needs_token && !self.authorized(state) {
+            return (ApiError::unauthorized().into(), HeaderMap::new());
+        }
+        let interaction =
+            self.operation.path.starts_with("/interactions/") || self.operation.path.starts_with("/webhooks/");
+        let major = ["channel_id", "guild_id", "webhook_token", "interaction_token"];
+        let major = self.params.iter().find(|(key, _)| major.contains(&key.as_str())).map_or("", |(_, value)| value);
+        let verdict = state.limits.check(self.operation.method, self.operation.path, major, interaction, state.now_ms);
+        let headers = match verdict {
+            Verdict::Pass(budget) => budget_headers(&budget),
+            Verdict::Limited(budget) => {
+                state.journal.stats.rate_limited += 1;
+                return limited(budget.reset_after_ms, false, "user", Some(&budget), false);
+            }
+            Verdict::Global(wait_ms) => {
+                state.journal.stats.rate_limited += 1;
+                return limited(wait_ms, true, "global", None, false);
+            }
+        };
+        let answer = self.call().and_then(|call| (self.operation.handler)(state, &call));
+        (answer.unwrap_or_else(Answer::from), headers)
+    }
+
+    fn authorized(&self, state: &State) -> bool {
+        let token = self.parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        token.is_some_and(|token| token.starts_with("Bot ") && state.accepts_token(token))
+    }
+
+    fn call(&self) -> Result<Call, ApiError> {
+        let bytes = self.bytes.as_ref().map_err(|_| ApiError::new(413, 40005, "Request entity too large"))?;
+        let kind = self.parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let (body, files) = read_body(kind.unwrap_or_default(), bytes)?;
+        let query = self.parts.uri.query().unwrap_or_default();
+        let query = query.split('&').filter_map(|pair| pair.split_once('='));
+        let query = query.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Ok(Call { params: self.params.clone(), query, body, files })
+    }
+}
+
+/// 501 for API v10, Discord's refusal for other versions, 404 for everything else.
+async fn unknown(shared: Arc<Shared>, request: Request) -> Response {
+    let (method, whole) = (request.method().to_string(), request.uri().path().to_owned());
+    let (answer, path) = match whole.strip_prefix(API) {
+        Some(path) if path.starts_with('/') => {
+            (ApiError::new(501, 0, "not implemented by the sandbox"), path.to_owned())
+        }
+        _ if whole.starts_with("/api/v") => (ApiError::new(400, 50041, "Invalid API version provided"), whole.clone()),
+        _ => (ApiError::new(404, 0, "404: Not Found"), whole.clone()),
+    };
+    shared.with(|state| {
+        if answer.status == 501 {
+            state.journal.count_route(&method, "unimplemented");
+            let (method, path) = (method.clone(), path.clone());
+            state.journal.record(SandboxEvent::Unimplemented { method, path });
+        }
+        state.journal.record(SandboxEvent::Request { method: method.clone(), path, status: answer.status });
+    });
+    let answer = Answer::from(answer);
+    response(answer.status, answer.body.map(Body::from), HeaderMap::new())
+}
+
+fn limited(retry_after_ms: u64, global: bool, scope: &str, budget: Option<&Budget>, html: bool) -> (Answer, HeaderMap) {
+    if html {
+        let page = "<!DOCTYPE html><html><head><title>Access denied</title></head><body>error code: 1015</body></html>";
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
+        return (Answer { status: 429, body: Some(page.to_owned()) }, headers);
+    }
+    let seconds = retry_after_ms as f64 / 1_000.0;
+    let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": global });
+    let mut headers = budget.map(budget_headers).unwrap_or_default();
+    insert(&mut headers, "retry-after", &retry_after_ms.div_ceil(1_000).to_string());
+    insert(&mut headers, "x-ratelimit-scope", scope);
+    if global {
+        insert(&mut headers, "x-ratelimit-global", "true");
+    }
+    (Answer { status: 429, body: Some(body.to_string()) }, headers)
+}
+
+fn budget_headers(budget: &Budget) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, "x-ratelimit-limit", &budget.limit.to_string());
+    insert(&mut headers, "x-ratelimit-remaining", &budget.remaining.to_string());
+    insert(&mut headers, "x-ratelimit-reset", &format!("{:.3}", budget.reset_ms as f64 / 1_000.0));
+    insert(&mut headers, "x-ratelimit-reset-after", &format!("{:.3}", budget.reset_after_ms as f64 / 1_000.0));
+    insert(&mut headers, "x-ratelimit-bucket", &budget.bucket);
+    headers
+}
+
+/// Sets a header; a value that cannot stand in one (a scope made up by a test) is left out.
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn response(status: u16, body: Option<Body>, mut headers: HeaderMap) -> Response {
+    if body.is_some() && !headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let mut response = Response::new(body.unwrap_or_else(Body::empty));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The head and half of the body, then the connection breaks.
+fn cut_response(answer: Answer, headers: HeaderMap) -> Response {
+    let text = answer.body.unwrap_or_else(|| "{}".to_owned()).into_bytes();
+    let half = Bytes::copy_from_slice(&text[..text.len() / 2]);
+    let broken = stream::iter([Ok(half), Err(std::io::Error::other("cut on order"))]);
+    response(answer.status, Some(Body::from_stream(broken)), headers)
+}
+
+/// What onlookers are shown: an interaction's token stays out of it.
+fn shown_path(operation: &Operation, parts: &Parts) -> String {
+    let path = parts.uri.path().strip_prefix(API).unwrap_or_default();
+    let hidden = operation.path.split('/').zip(path.split('/'));
+    let piece = |(template, given): (&str, &str)| {
+        if template.ends_with("_token}") { "{token}".to_owned() } else { given.to_owned() }
+    };
+    hidden.map(piece).collect::<Vec<_>>().join("/")
+}
+
+fn shown_status(answer: &Answer, fault: Option<&RestFault>) -> u16 {
+    if fault == Some(&RestFault::Malformed) { 200 } else { answer.status }
+}
+
+fn filter(method: &str) -> MethodFilter {
+    match method {
+        "GET" => MethodFilter::GET,
+        "POST" => MethodFilter::POST,
+        "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
+        _ => MethodFilter::DELETE,
+    }
+}

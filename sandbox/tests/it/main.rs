@@ -1,0 +1,13 @@
+//! The sandbox from outside: real sockets, a WebSocket and an HTTP client that know nothing of its inside.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod client;
+mod commands;
+mod faults;
+mod gateway;
+mod interactions;
+mod parity;
+mod rest;
+mod shapes;
+mod world;
