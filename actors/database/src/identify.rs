@@ -1,0 +1,84 @@
+//! The IDENTIFY budget: one row each, written before it is sent. Discord resets the token of a bot that sends more than
+//! 1,000 in 24 hours, whatever its restarts.
+
+use crate::{
+    db::{Db, Op},
+    engine::{read, tx, write},
+    error::{DbError, Trouble},
+    raw::CountLock,
+    schema::identify,
+    time,
+};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel_async::RunQueryDsl;
+use protocol::{
+    BoxFuture,
+    ports::{IdentifyGrant, IdentifyLedger, NotNow},
+};
+
+/// Discord's window for counting IDENTIFYs.
+pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
+
+impl IdentifyLedger for Db {
+    /// Counts and inserts in one transaction under a lock, so that two shards cannot both take the last one. A clock that
+    /// went backwards leaves rows in the future: they count.
+    fn take(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
+        Box::pin(async move { Ok(self.take_identify(shard, limit, now).await?) })
+    }
+}
+
+impl Db {
+    async fn take_identify(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> Result<IdentifyGrant, DbError> {
+        let (at, cutoff) = (time::stored(now), time::stored(now - IDENTIFY_WINDOW));
+        self.call(Op::write("identify.take"), async move |live| {
+            tx!(&live.pools, |c| {
+                c.lock_identify().await?;
+                let counted = identify::table.filter(identify::at.gt(cutoff)).count();
+                let used = u32::try_from(counted.get_result::<i64>(c).await?).unwrap_or(u32::MAX);
+                if used < limit {
+                    let row = (identify::shard.eq(i64::from(shard)), identify::at.eq(at));
+                    diesel::insert_into(identify::table).values(row).execute(c).await?;
+                    return Ok::<_, Trouble>(IdentifyGrant::Granted { used: used + 1 });
+                }
+                // There is room again once all but `limit - 1` of them are out of the window.
+                let blocking = i64::from(used.saturating_sub(limit.max(1)));
+                let oldest = identify::table
+                    .filter(identify::at.gt(cutoff))
+                    .order(identify::at.asc())
+                    .select(identify::at)
+                    .offset(blocking)
+                    .limit(1);
+                let oldest = oldest.get_result::<NaiveDateTime>(c).await.optional()?;
+                let retry_at = oldest.map_or(now, |at| at.and_utc()) + IDENTIFY_WINDOW;
+                Ok(IdentifyGrant::Exhausted { retry_at, used })
+            })
+        })
+        .await
+    }
+
+    /// How many IDENTIFYs were taken after `since`.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn identifies_since(&self, since: DateTime<Utc>) -> Result<u32, DbError> {
+        let since = time::stored(since);
+        let count = self.call(Op::read("identify.count"), async move |live| {
+            let counted = identify::table.filter(identify::at.gt(since)).count();
+            read!(&live.pools, |c| counted.get_result::<i64>(c).await)
+        });
+        Ok(u32::try_from(count.await?).unwrap_or(u32::MAX))
+    }
+
+    /// Forgets IDENTIFYs of `older_than` and before, and tells how many. What still counts is kept, whatever is asked.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn prune_identifies(&self, older_than: DateTime<Utc>) -> Result<u64, DbError> {
+        let cutoff = time::stored(older_than.min(self.inner.clock.now() - IDENTIFY_WINDOW));
+        let gone = self.call(Op::write("identify.prune"), async move |live| {
+            write!(&live.pools, |c| diesel::delete(identify::table.filter(identify::at.le(cutoff))).execute(c).await)
+        });
+        Ok(gone.await? as u64)
+    }
+}

@@ -1,0 +1,128 @@
+//! Looks at a SQLite file without changing it, and refuses what must not be opened.
+
+use super::{beside, connect};
+use crate::{
+    error::{self, DbError, Trouble},
+    location::Location,
+    migrate, raw, schema,
+};
+use diesel::{QueryDsl, RunQueryDsl, SqliteConnection};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    path::Path,
+    time::Duration,
+};
+
+/// The first bytes of every SQLite database file (SQLite's file format, section 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// A header is this long; a shorter file has been cut off.
+const HEADER_BYTES: u64 = 100;
+const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
+
+/// The folder must be there and the path must not be one.
+pub(super) fn place(path: &Path, at: &Location) -> Result<(), DbError> {
+    if path.is_dir() {
+        return Err(DbError::Config(format!("[database].url names the folder {at}; name a file in it")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.metadata() {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(DbError::Config(format!(
+            "{} is not a folder, so {at} cannot be in it; change [database].url",
+            folder.display()
+        ))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(DbError::Config(format!(
+            "the folder {0} for {at} does not exist; make it (mkdir -p -m 0700 {0}) or change [data].dir or [database].url",
+            folder.display()
+        ))),
+        Err(error) => Err(unreadable(at, &error)),
+    }
+}
+
+/// A missing file is created only where nothing says that there was one.
+pub(super) fn nothing_lost(path: &Path, at: &Location, may_create: bool) -> Result<(), DbError> {
+    let log = beside(path, "-wal");
+    if log.metadata().is_ok_and(|meta| meta.len() > 0) {
+        return Err(DbError::Corrupt(format!(
+            "{at} is missing, but its log {0} is there: the database was lost or moved without it; \
+             put it back or restore a backup, or move {0} away to begin empty",
+            log.display()
+        )));
+    }
+    if !may_create {
+        return Err(DbError::Corrupt(format!(
+            "{at} was there when the bot started and is gone; it is not created anew; put it back or restore a backup, \
+             and start the bot again"
+        )));
+    }
+    Ok(())
+}
+
+/// Is it a SQLite file at all?
+pub(super) fn header(path: &Path, at: &Location) -> Result<(), DbError> {
+    let mut file = File::open(path).map_err(|error| unreadable(at, &error))?;
+    let bytes = file.metadata().map_err(|error| unreadable(at, &error))?.len();
+    if bytes < HEADER_BYTES {
+        return Err(error::corrupt(at, &format!("it has {bytes} bytes, less than a database's header")));
+    }
+    let mut start = [0; 16];
+    file.read_exact(&mut start).map_err(|error| unreadable(at, &error))?;
+    if &start == MAGIC { Ok(()) } else { Err(error::corrupt(at, "it does not begin like a SQLite database")) }
+}
+
+/// Can the file, and the side files that SQLite keeps in its folder, be written?
+pub(super) fn writable(path: &Path, at: &Location) -> Result<(), DbError> {
+    OpenOptions::new().write(true).open(path).map_err(|error| unwritable(at, &error))?;
+    let probe = beside(path, ".probe");
+    OpenOptions::new().write(true).create(true).truncate(true).open(&probe).map_err(|error| unwritable(at, &error))?;
+    std::fs::remove_file(&probe).map_err(|error| unwritable(at, &error))
+}
+
+/// Is it whole, ours, and not newer than we are? Looks through a connection that cannot write.
+pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), DbError> {
+    // Only a writer can roll back what a crash left in an old-style journal.
+    let crashed = beside(path, "-journal").metadata().is_ok_and(|meta| meta.len() > 0);
+    let mut conn = connect(path, at, if crashed { "rw" } else { "ro" })?;
+    let explain = |error| Trouble::Query(error).explain(at, Duration::ZERO);
+    if check {
+        let damage = raw::quick_check(&mut conn).map_err(explain)?;
+        if !damage.is_empty() {
+            return Err(error::corrupt(at, &damage.join("; ")));
+        }
+    }
+    let tables = raw::tables(&mut conn).map_err(explain)?;
+    if tables.iter().any(|table| table == MIGRATIONS_TABLE) {
+        migrate::refuse_newer(&applied(&mut conn).map_err(explain)?, at)
+    } else if tables.is_empty() {
+        Ok(())
+    } else {
+        Err(DbError::Newer(format!(
+            "{at} is the database of another program (it has the table {:?} and no migrations) and was left as it is; \
+             point [database].url at a file of the bot's own",
+            tables[0]
+        )))
+    }
+}
+
+fn applied(conn: &mut SqliteConnection) -> Result<Vec<String>, diesel::result::Error> {
+    schema::applied_migration::table.select(schema::applied_migration::version).load(conn)
+}
+
+/// A failed look, as an error.
+pub(super) fn unreadable(at: &Location, error: &io::Error) -> DbError {
+    match error.kind() {
+        ErrorKind::PermissionDenied => DbError::ReadOnly(format!(
+            "{at} cannot be read by this user ({error}); give it back (chown, chmod u+rw), or change [database].url"
+        )),
+        _ => DbError::away(format!("{at} cannot be read: {error}")),
+    }
+}
+
+/// A failed write, as an error.
+pub(super) fn unwritable(at: &Location, error: &io::Error) -> DbError {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => error::read_only(at),
+        _ => DbError::away(format!("{at} cannot be written: {error}")),
+    }
+}
