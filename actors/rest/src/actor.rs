@@ -1,0 +1,162 @@
+//! The actor `rest`: owns the client and its connections; its death makes every call fail at once, its rebirth mends it.
+
+use crate::{
+    conduct::Notice,
+    config::Access,
+    handle::Rest,
+    hosts,
+    live::{Live, Shared},
+    transport,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Role};
+use tokio::time::Instant;
+
+/// Its place in the tree.
+pub const PATH: &str = "rest";
+/// Notices that may wait.
+const MAILBOX: usize = 64;
+/// How long `ping` waits for Discord; less than an admin message may take.
+const PING_DEADLINE: Duration = Duration::from_secs(4);
+/// While the token is refused, there is nothing to retry.
+const TOKEN_RETRY: Duration = Duration::from_secs(3600);
+
+/// What the handles tell the actor.
+#[derive(Debug)]
+pub(crate) enum RestMsg {
+    /// Something an operator has to hear of.
+    Notice(Notice),
+    /// A silence may be over.
+    Recheck,
+}
+
+impl Message for RestMsg {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Notice(_) => "Notice",
+            Self::Recheck => "Recheck",
+        }
+    }
+}
+
+/// Owns the HTTP client.
+pub(crate) struct RestActor {
+    shared: Arc<Shared>,
+    access: Access,
+    published: Option<Arc<Live>>,
+}
+
+/// The handle and the supervised child behind it: important, five restarts a minute, then parked with slow retries.
+pub fn child(config: crate::RestConfig, access: Access) -> (Rest, ChildSpec) {
+    let addr = Addr::new(PATH, MAILBOX);
+    let shared = Shared::new(config, addr.clone());
+    let rest = Rest { shared: Arc::clone(&shared) };
+    let make = move || RestActor { shared: Arc::clone(&shared), access: access.clone(), published: None };
+    let spec = ChildSpec::worker(&addr, make)
+        .criticality(Criticality::Important)
+        .budget(5, Duration::from_secs(60))
+        .retry_parked(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600)));
+    (rest, spec)
+}
+
+impl Actor for RestActor {
+    type Msg = RestMsg;
+
+    async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let base = hosts::admitted(&self.access.api_base, &self.access.allow_hosts).map_err(Failure::fatal)?;
+        let client = transport::client().map_err(Failure::fatal)?;
+        let live = Live::new(ctx.incarnation(), &base, &self.access.token, client.clone(), Arc::new(client))
+            .map_err(Failure::fatal)?;
+        let live = Arc::new(live);
+        self.shared.conduct().forget_unauthorized();
+        self.published = Some(Arc::clone(&live));
+        self.shared.live.store(Some(live));
+        ctx.spawn(Arc::clone(&self.shared.gate).drive());
+        self.recheck(ctx);
+        Ok(())
+    }
+
+    async fn handle(&mut self, message: RestMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        if let RestMsg::Notice(notice) = message {
+            notice.log();
+        }
+        self.recheck(ctx);
+        Ok(())
+    }
+
+    fn admin_messages() -> Vec<AdminSpec> {
+        vec![
+            AdminSpec::new("status", Role::Observe, "shows admission, breaker, stops and counts"),
+            AdminSpec::new("ping", Role::Observe, "measures a round trip to Discord's API"),
+            AdminSpec::new("reset_breaker", Role::Admin, "forgets invalid answers, stops and remembered refusals"),
+        ]
+    }
+
+    async fn admin(&mut self, call: AdminCall, ctx: &Ctx<Self>) -> Result<Value, AdminError> {
+        let rest = Rest { shared: Arc::clone(&self.shared) };
+        match call.name.as_str() {
+            "status" => serde_json::to_value(rest.status()).map_err(AdminError::refused),
+            "ping" => {
+                let took = rest.ping(PING_DEADLINE).await.map_err(AdminError::refused)?;
+                Ok(json!({ "round_trip_ms": took.as_secs_f64() * 1e3 }))
+            }
+            "reset_breaker" => {
+                self.shared.conduct().reset();
+                self.recheck(ctx);
+                Ok(json!({ "reset": true }))
+            }
+            _ => Err(call.unknown(&Self::admin_messages())),
+        }
+    }
+}
+
+impl RestActor {
+    /// Says whether the client can work, and looks again when a silence ends.
+    fn recheck(&self, ctx: &Ctx<Self>) {
+        let now = Instant::now();
+        let (unauthorized, breaker, stop) = {
+            let conduct = self.shared.conduct();
+            (conduct.is_unauthorized(), conduct.breaker.silence(now), conduct.stop.until(now, true))
+        };
+        let silence = breaker.max(stop.map(|until| until - now));
+        match (unauthorized, silence) {
+            (true, _) => ctx.unavailable("Discord refuses the bot's token", TOKEN_RETRY),
+            (false, Some(silence)) => {
+                let reason = if breaker.is_some() { "too many invalid answers" } else { "Discord's edge limits this address" };
+                ctx.unavailable(reason, silence);
+                ctx.send_after(silence, RestMsg::Recheck);
+            }
+            (false, None) => ctx.available(),
+        }
+    }
+}
+
+impl Drop for RestActor {
+    fn drop(&mut self) {
+        if let Some(live) = &self.published {
+            self.shared.withdraw(live.incarnation);
+            live.gone.cancel();
+        }
+    }
+}
+
+impl Notice {
+    /// One line for the log.
+    pub(crate) fn log(self) {
+        match self {
+            Self::TokenRefused => tracing::error!(path = PATH, "Discord refuses the bot's token; nothing more is sent"),
+            Self::BreakerOpened { invalid } => tracing::error!(
+                path = PATH,
+                invalid,
+                "too many invalid answers within 10 minutes; nothing is sent but a probe now and then"
+            ),
+            Self::BreakerClosed => tracing::info!(path = PATH, "a probe was answered; requests flow again"),
+            Self::Stopped { until, edge } => {
+                let silence_ms = u64::try_from(until.saturating_duration_since(Instant::now()).as_millis());
+                let silence_ms = silence_ms.unwrap_or(u64::MAX);
+                tracing::warn!(path = PATH, edge, silence_ms, "Discord wants silence from the whole bot");
+            }
+        }
+    }
+}

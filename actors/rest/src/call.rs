@@ -1,0 +1,170 @@
+//! A request on its way: serenity's route, method and body, in a form that can be inspected, closed and repeated.
+
+use crate::{
+    error::RestError,
+    pattern::{bucket_path, pattern},
+};
+use reqwest::{
+    Client, Method,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, USER_AGENT},
+};
+use serde::Serialize;
+use serde_json::Value;
+use serenity::http::{LightMethod, Request, Route};
+
+/// What serenity puts before every API path.
+const SERENITY_BASE: &str = "https://discord.com/api/v10/";
+
+/// One request. Not `Debug`: its path may hold a token, its body what people wrote.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Below the API's base, without a leading slash.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Value>,
+    /// The path without ids and tokens.
+    pub(crate) pattern: String,
+}
+
+impl Call {
+    /// A request to `route`, without a body.
+    pub(crate) fn new(method: LightMethod, route: Route<'_>) -> Result<Self, RestError> {
+        Self::at(method.reqwest_method(), &route.path())
+    }
+
+    fn at(method: Method, url: &str) -> Result<Self, RestError> {
+        let path = url
+            .strip_prefix(SERENITY_BASE)
+            .ok_or_else(|| RestError::refused_here("the route is not one of Discord's API"))?;
+        // Names and emojis reach paths as they are; none of them may lead to another route.
+        let lower = path.to_ascii_lowercase();
+        let strays = path.contains(['?', '#', '\\']) || ["%2e", "%2f", "%5c"].iter().any(|code| lower.contains(code));
+        if strays || path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(RestError::refused_here("a parameter of the route holds what does not belong there"));
+        }
+        let path = path.to_owned();
+        let pattern = pattern(&path);
+        Ok(Self { method, path, query: None, headers: HeaderMap::new(), body: None, pattern })
+    }
+
+    /// Adds a JSON body.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, RestError> {
+        let body = serde_json::to_value(body).map_err(|_never| RestError::refused_here("the body is no JSON"))?;
+        self.body = Some(body);
+        Ok(self)
+    }
+
+    /// Takes over a request that serenity made. Attachments travel as a form whose JSON part cannot be seen here, so
+    /// mentions could not be closed in it: such a request is refused.
+    pub(crate) fn of(request: Request<'_>, client: &Client) -> Result<Self, RestError> {
+        let mut call = Self::at(request.method_ref().reqwest_method(), &request.route_ref().path())?;
+        if let Some(body) = request.body_ref() {
+            let body = serde_json::from_slice(body)
+                .map_err(|_never| RestError::refused_here("the request's body is no JSON"))?;
+            call.body = Some(body);
+        }
+        // serenity's builder records the whole request, interaction token and text included, in a tracing span.
+        let silent = tracing::Dispatch::none();
+        let built = tracing::dispatcher::with_default(&silent, || request.build(client, "", None))
+            .ok()
+            .and_then(|builder| builder.build().ok())
+            .ok_or_else(|| RestError::refused_here("the request cannot be built"))?;
+        let form = |value: &reqwest::header::HeaderValue| value.as_bytes().starts_with(b"multipart/");
+        if built.headers().get(CONTENT_TYPE).is_some_and(form) {
+            return Err(RestError::refused_here("requests with attachments are not supported here"));
+        }
+        call.query = built.url().query().map(str::to_owned);
+        call.headers = built.headers().clone();
+        for ours in [AUTHORIZATION, USER_AGENT, CONTENT_LENGTH, CONTENT_TYPE] {
+            call.headers.remove(ours);
+        }
+        Ok(call)
+    }
+
+    /// Whether the route carries its own token: outside the global limit, unauthenticated, limited per token.
+    pub(crate) fn has_own_token(&self) -> bool {
+        self.pattern.starts_with("interactions/{id}/{token}") || self.pattern.starts_with("webhooks/{id}/{token}")
+    }
+
+    /// Whether it answers an interaction for the first time.
+    pub(crate) fn is_interaction(&self) -> bool {
+        self.pattern.starts_with("interactions/")
+    }
+
+    /// Requests with the same key are limited together. May hold a token: never print it.
+    pub(crate) fn lane(&self) -> LaneKey {
+        let path = if self.has_own_token() { self.path.clone() } else { bucket_path(&self.path) };
+        LaneKey { method: self.method.clone(), path }
+    }
+
+    /// Where a refusal of this request would apply again: the whole path for routes with a target of their own
+    /// (hierarchy decides there), the channel or guild and the route for the rest.
+    pub(crate) fn refusal_scope(&self) -> Option<LaneKey> {
+        let in_guild = self.pattern.starts_with("guilds/{id}");
+        let in_channel = self.pattern.starts_with("channels/{id}");
+        (in_guild || in_channel).then(|| LaneKey {
+            method: self.method.clone(),
+            path: if in_guild { self.path.clone() } else { bucket_path(&self.path) },
+        })
+    }
+}
+
+/// A key under which requests wait for each other.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LaneKey {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serenity::model::id::{ChannelId, InteractionId, MessageId};
+
+    #[test]
+    fn a_parameter_cannot_lead_to_another_route() {
+        let channel_id = ChannelId::new(1);
+        let message_id = MessageId::new(2);
+        for reaction in ["../../..", "a/../b", "x?y", "x#y", "..%2f..", ""] {
+            let route = Route::ChannelMessageReactionMe { channel_id, message_id, reaction };
+            assert!(Call::new(LightMethod::Put, route).is_err(), "{reaction:?} passed");
+        }
+        for reaction in ["party:42", "🎉", "%F0%9F%8E%89"] {
+            let route = Route::ChannelMessageReactionMe { channel_id, message_id, reaction };
+            assert!(Call::new(LightMethod::Put, route).is_ok(), "{reaction:?} was refused");
+        }
+    }
+
+    #[test]
+    fn interaction_routes_carry_their_own_token_and_their_pattern_hides_it() {
+        let route = Route::InteractionResponse { interaction_id: InteractionId::new(7), token: "hunter2" };
+        let call = Call::new(LightMethod::Post, route).unwrap();
+        assert!(call.has_own_token() && call.is_interaction());
+        assert!(!call.pattern.contains("hunter2"), "{}", call.pattern);
+    }
+
+    #[test]
+    fn query_and_audit_log_reason_survive_the_takeover() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-audit-log-reason", "case%201".parse().unwrap());
+        let request = Request::new(Route::ChannelMessages { channel_id: ChannelId::new(1) }, LightMethod::Get)
+            .params(Some(vec![("limit", "5".to_owned())]))
+            .headers(Some(headers));
+        let call = Call::of(request, &Client::new()).unwrap();
+        assert!(call.query.is_some_and(|query| query.contains("limit=5")));
+        assert_eq!(call.headers.get("x-audit-log-reason").map(|v| v.as_bytes()), Some(&b"case%201"[..]));
+        assert!(!call.headers.contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn attachments_are_refused_rather_than_sent_with_open_mentions() {
+        use serenity::{builder::CreateAttachment, http::{Multipart, MultipartUpload}};
+        let upload = MultipartUpload::Attachments(vec![CreateAttachment::bytes(b"x".to_vec(), "x.txt")]);
+        let form = Multipart { upload, fields: Vec::new(), payload_json: Some(r#"{"content":"@everyone"}"#.to_owned()) };
+        let request = Request::new(Route::ChannelMessages { channel_id: ChannelId::new(1) }, LightMethod::Post)
+            .multipart(Some(form));
+        assert!(matches!(Call::of(request, &Client::new()), Err(RestError::Rejected { status: 0, .. })));
+    }
+}

@@ -1,0 +1,206 @@
+//! Whether a request may be sent at all: refused token, breaker, global stop, known refusals. Pure; it outlives the
+//! actor, so that a restart forgets none of it.
+
+pub(crate) mod breaker;
+pub(crate) mod refusals;
+pub(crate) mod stop;
+
+use crate::{call::LaneKey, config::RestConfig, error::RestError};
+use breaker::{Breaker, Change, Pass};
+use refusals::Refusals;
+use std::time::Duration;
+use stop::GlobalStop;
+use tokio::time::Instant;
+
+/// What must be known of a request to judge it.
+pub(crate) struct Target {
+    /// Outside the global limit, and sent without the bot's token.
+    pub(crate) own_token: bool,
+    /// Where a refusal would apply again.
+    pub(crate) refusal_scope: Option<LaneKey>,
+}
+
+/// Whether a request may go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Go(Pass),
+    Wait(Instant),
+    No(RestError),
+}
+
+/// What an answer was, as far as conduct goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Nothing that counts against us.
+    Valid,
+    Unauthorized,
+    Forbidden { code: u32, message: String },
+    Limited { scope: Scope, retry_after: Option<Duration> },
+}
+
+/// Whose limit a 429 speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This bot's, on one bucket.
+    User,
+    /// This bot's, on everything.
+    Global,
+    /// Everybody's, on one thing: not counted as ours.
+    Shared,
+    /// Discord's edge answered in the API's place.
+    Edge,
+}
+
+/// What an operator has to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    TokenRefused,
+    BreakerOpened { invalid: usize },
+    BreakerClosed,
+    Stopped { until: Instant, edge: bool },
+}
+
+pub(crate) struct Conduct {
+    pub(crate) stop: GlobalStop,
+    pub(crate) breaker: Breaker,
+    pub(crate) refusals: Refusals,
+    unauthorized: bool,
+}
+
+impl Conduct {
+    pub(crate) fn new(config: &RestConfig) -> Self {
+        let limit = usize::try_from(config.invalid_limit).unwrap_or(usize::MAX);
+        Self {
+            stop: GlobalStop::default(),
+            breaker: Breaker::new(limit),
+            refusals: Refusals::default(),
+            unauthorized: false,
+        }
+    }
+
+    /// Judges a request that has yet to wait for its turn; changes nothing.
+    pub(crate) fn judge(&self, now: Instant, target: &Target) -> Result<Option<Instant>, RestError> {
+        if self.unauthorized {
+            return Err(RestError::Unauthorized);
+        }
+        if let Some(retry_after) = self.breaker.silence(now) {
+            return Err(RestError::Breaker { retry_after });
+        }
+        let known = target.refusal_scope.as_ref().and_then(|key| self.refusals.recall(now, key));
+        if let Some((code, message)) = known {
+            return Err(RestError::Forbidden { code, message });
+        }
+        Ok(self.stop.until(now, target.own_token))
+    }
+
+    /// Judges a request whose turn it is; a `Go` must be followed by sending it.
+    pub(crate) fn admit(&mut self, now: Instant, target: &Target) -> Verdict {
+        match self.judge(now, target) {
+            Err(error) => Verdict::No(error),
+            Ok(Some(until)) => Verdict::Wait(until),
+            Ok(None) => match self.breaker.admit(now) {
+                Ok(pass) => Verdict::Go(pass),
+                Err(retry_after) => Verdict::No(RestError::Breaker { retry_after }),
+            },
+        }
+    }
+
+    /// Takes an answer.
+    pub(crate) fn observe(&mut self, now: Instant, target: &Target, pass: Pass, seen: &Seen) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let invalid = match seen {
+            Seen::Valid => false,
+            Seen::Unauthorized => {
+                // A route with a token of its own says nothing about the bot's.
+                if !target.own_token && !self.unauthorized {
+                    self.unauthorized = true;
+                    notices.push(Notice::TokenRefused);
+                }
+                true
+            }
+            Seen::Forbidden { code, message } => {
+                if let Some(key) = &target.refusal_scope {
+                    self.refusals.note(now, key, *code, message);
+                }
+                true
+            }
+            Seen::Limited { scope: Scope::User, .. } => true,
+            Seen::Limited { scope: Scope::Shared, .. } => false,
+            Seen::Limited { scope: Scope::Global, retry_after } => {
+                let until = self.stop.global(now, retry_after.unwrap_or(Duration::from_secs(1)));
+                notices.push(Notice::Stopped { until, edge: false });
+                true
+            }
+            Seen::Limited { scope: Scope::Edge, retry_after } => {
+                let until = self.stop.edge(now, *retry_after);
+                notices.push(Notice::Stopped { until, edge: true });
+                true
+            }
+        };
+        if !matches!(seen, Seen::Limited { scope: Scope::Edge, .. }) {
+            self.stop.answered(now);
+        }
+        match self.breaker.observe(now, pass, invalid) {
+            Some(Change::Opened) => notices.push(Notice::BreakerOpened { invalid: self.breaker.count(now) }),
+            Some(Change::Closed) => notices.push(Notice::BreakerClosed),
+            None => {}
+        }
+        notices
+    }
+
+    /// Whether Discord refuses the token.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.unauthorized
+    }
+
+    /// A new incarnation may have a new token: it is worth one more try.
+    pub(crate) fn forget_unauthorized(&mut self) {
+        self.unauthorized = false;
+    }
+
+    /// An operator has mended the cause.
+    pub(crate) fn reset(&mut self) {
+        self.breaker.reset();
+        self.stop.reset();
+        self.refusals.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conduct(invalid_limit: u32) -> Conduct {
+        Conduct::new(&RestConfig { global_per_second: 50, deadline_ms: 1_000, attempts: 3, invalid_limit })
+    }
+
+    const BOT: Target = Target { own_token: false, refusal_scope: None };
+    const INTERACTION: Target = Target { own_token: true, refusal_scope: None };
+    const PASS: Pass = Pass { probe: false };
+
+    #[test]
+    fn a_refused_token_stops_everything_until_it_is_forgotten() {
+        let now = Instant::now();
+        let mut conduct = conduct(5_000);
+        assert_eq!(conduct.observe(now, &INTERACTION, PASS, &Seen::Unauthorized), []);
+        assert_eq!(conduct.admit(now, &BOT), Verdict::Go(PASS), "a webhook's token is not the bot's");
+        assert_eq!(conduct.observe(now, &BOT, PASS, &Seen::Unauthorized), [Notice::TokenRefused]);
+        assert_eq!(conduct.admit(now, &BOT), Verdict::No(RestError::Unauthorized));
+        assert_eq!(conduct.admit(now, &INTERACTION), Verdict::No(RestError::Unauthorized));
+        conduct.forget_unauthorized();
+        assert_eq!(conduct.admit(now, &BOT), Verdict::Go(PASS));
+    }
+
+    #[test]
+    fn shared_limits_are_not_counted_as_ours() {
+        let now = Instant::now();
+        let mut conduct = conduct(2);
+        let shared = Seen::Limited { scope: Scope::Shared, retry_after: None };
+        let ours = Seen::Limited { scope: Scope::User, retry_after: None };
+        for _ in 0..100 {
+            assert_eq!(conduct.observe(now, &BOT, PASS, &shared), []);
+        }
+        conduct.observe(now, &BOT, PASS, &ours);
+        assert_eq!(conduct.observe(now, &BOT, PASS, &ours), [Notice::BreakerOpened { invalid: 2 }]);
+    }
+}

@@ -1,0 +1,88 @@
+//! The one clock that every request waits for while Discord wants silence from the whole bot. Pure.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The first silence after a 429 that did not come from the API itself; it doubles with each that follows.
+pub(crate) const EDGE_FIRST: Duration = Duration::from_secs(60);
+/// The longest such silence.
+pub(crate) const EDGE_MAX: Duration = Duration::from_secs(3600);
+
+/// Until when nothing may be sent.
+#[derive(Default)]
+pub(crate) struct GlobalStop {
+    global: Option<Instant>,
+    edge: Option<Instant>,
+    strikes: u32,
+}
+
+impl GlobalStop {
+    /// When a request may go. Interaction answers are outside the global limit, but not outside the edge's.
+    pub(crate) fn until(&self, now: Instant, exempt: bool) -> Option<Instant> {
+        let global = if exempt { None } else { self.global };
+        global.max(self.edge).filter(|&until| until > now)
+    }
+
+    /// A 429 with global scope.
+    pub(crate) fn global(&mut self, now: Instant, retry_after: Duration) -> Instant {
+        let until = self.global.map_or(now + retry_after, |until| until.max(now + retry_after));
+        self.global = Some(until);
+        until
+    }
+
+    /// A 429 that Discord's edge sent in the API's place (HTML, or without rate-limit headers): the address itself is
+    /// close to a ban. Those that arrive while it lasts were on their way already and are no new strike.
+    pub(crate) fn edge(&mut self, now: Instant, retry_after: Option<Duration>) -> Instant {
+        if let Some(until) = self.edge.filter(|&until| until > now) {
+            return until;
+        }
+        let silence = EDGE_FIRST.saturating_mul(1 << self.strikes.min(6)).min(EDGE_MAX);
+        self.strikes = self.strikes.saturating_add(1);
+        let until = now + silence.max(retry_after.unwrap_or_default());
+        self.edge = Some(until);
+        until
+    }
+
+    /// The API itself answered a request again.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        if self.edge.is_none_or(|until| until <= now) {
+            self.strikes = 0;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_global_429_waits_for_the_first() {
+        let now = Instant::now();
+        let mut stop = GlobalStop::default();
+        let first = stop.global(now, Duration::from_secs(10));
+        assert_eq!(stop.global(now + Duration::from_secs(1), Duration::from_secs(2)), first);
+        assert_eq!(stop.until(now, false), Some(first));
+        assert_eq!(stop.until(now, true), None, "interactions are exempt");
+        assert_eq!(stop.until(first, false), None);
+    }
+
+    #[test]
+    fn an_edge_stop_holds_everything_and_doubles() {
+        let mut now = Instant::now();
+        let mut stop = GlobalStop::default();
+        for expected in [60, 120, 240] {
+            let until = stop.edge(now, None);
+            assert_eq!(until - now, Duration::from_secs(expected));
+            assert_eq!(stop.edge(now, None), until, "late answers are no new strikes");
+            assert_eq!(stop.until(now, true), Some(until));
+            now = until;
+        }
+        stop.answered(now);
+        assert_eq!(stop.edge(now, None) - now, EDGE_FIRST);
+    }
+}

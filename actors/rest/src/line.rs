@@ -1,0 +1,207 @@
+//! Whose turn it is: by priority, at most so many a second, one at a time per lane. Pure.
+
+use crate::send::Priority;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::Hash,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The span over which the global budget counts.
+const SECOND: Duration = Duration::from_secs(1);
+/// Requests that may wait at once; more are refused.
+pub(crate) const WAITING_MAX: usize = 10_000;
+
+/// A place in the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket(Priority, u64);
+
+/// Requests that wait, and what they wait for.
+pub(crate) struct Line<K> {
+    per_second: usize,
+    sent: VecDeque<Instant>,
+    waiting: BTreeMap<Ticket, Waiting<K>>,
+    lanes: HashMap<K, Lane>,
+    next: u64,
+}
+
+struct Waiting<K> {
+    key: K,
+    exempt: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    busy: bool,
+    closed_until: Option<Instant>,
+}
+
+impl<K: Clone + Eq + Hash> Line<K> {
+    /// A line that lets `per_second` requests pass in any second, besides exempt ones.
+    pub(crate) fn new(per_second: usize) -> Self {
+        Self {
+            per_second: per_second.max(1),
+            sent: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            lanes: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Joins the line; none when it is full.
+    pub(crate) fn join(&mut self, priority: Priority, key: K, exempt: bool) -> Option<Ticket> {
+        if self.waiting.len() >= WAITING_MAX {
+            return None;
+        }
+        self.next += 1;
+        let ticket = Ticket(priority, self.next);
+        self.waiting.insert(ticket, Waiting { key, exempt });
+        Some(ticket)
+    }
+
+    /// Gives turns to whoever may go now, best first, and says when time alone will bring the next.
+    pub(crate) fn turns(&mut self, now: Instant) -> (Vec<Ticket>, Option<Instant>) {
+        while self.sent.front().is_some_and(|&at| now.saturating_duration_since(at) >= SECOND) {
+            self.sent.pop_front();
+        }
+        let mut wake: Option<Instant> = None;
+        let mut soonest = |at: Instant| wake = Some(wake.map_or(at, |known| known.min(at)));
+        let mut granted = Vec::new();
+        for (&ticket, waiting) in &self.waiting {
+            let lane = self.lanes.entry(waiting.key.clone()).or_default();
+            if lane.busy {
+                continue;
+            }
+            if let Some(until) = lane.closed_until.filter(|&until| until > now) {
+                soonest(until);
+                continue;
+            }
+            if !waiting.exempt {
+                if self.sent.len() >= self.per_second {
+                    if let Some(&oldest) = self.sent.front() {
+                        soonest(oldest + SECOND);
+                    }
+                    continue;
+                }
+                self.sent.push_back(now);
+            }
+            *lane = Lane { busy: true, closed_until: None };
+            granted.push(ticket);
+        }
+        for ticket in &granted {
+            self.waiting.remove(ticket);
+        }
+        self.lanes.retain(|_, lane| lane.busy || lane.closed_until.is_some_and(|until| until > now));
+        (granted, wake)
+    }
+
+    /// Leaves the line, or the lane when the turn had come; the lane stays closed until `closed_until`.
+    pub(crate) fn leave(&mut self, ticket: Ticket, key: &K, closed_until: Option<Instant>) {
+        if self.waiting.remove(&ticket).is_some() {
+            return;
+        }
+        if closed_until.is_some() {
+            self.lanes.insert(key.clone(), Lane { busy: false, closed_until });
+        } else {
+            self.lanes.remove(key);
+        }
+    }
+
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many wait with `priority`.
+    pub(crate) fn waiting_at(&self, priority: Priority) -> usize {
+        self.waiting.range(Ticket(priority, 0)..=Ticket(priority, u64::MAX)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn the_urgent_overtake_and_equals_keep_their_order() {
+        let now = Instant::now();
+        let mut line = Line::new(50);
+        let first = line.join(Priority::Normal, "a", false).unwrap();
+        assert_eq!(line.turns(now).0, [first]);
+        let late = line.join(Priority::Background, "a", false).unwrap();
+        let second = line.join(Priority::Normal, "a", false).unwrap();
+        let third = line.join(Priority::Normal, "a", false).unwrap();
+        let urgent = line.join(Priority::Moderation, "a", false).unwrap();
+        let mut order = Vec::new();
+        let mut last = first;
+        for _ in 0..4 {
+            line.leave(last, &"a", None);
+            let (granted, _) = line.turns(now);
+            assert_eq!(granted.len(), 1, "a lane is for one at a time");
+            last = granted[0];
+            order.push(last);
+        }
+        assert_eq!(order, [urgent, second, third, late]);
+    }
+
+    #[test]
+    fn exempt_requests_pass_an_exhausted_budget() {
+        let now = Instant::now();
+        let mut line = Line::new(1);
+        line.join(Priority::Normal, 1, false).unwrap();
+        let held = line.join(Priority::Moderation, 2, false).unwrap();
+        let exempt = line.join(Priority::Interaction, 3, true).unwrap();
+        let (granted, wake) = line.turns(now);
+        assert_eq!(granted, [exempt, held], "moderation takes the only budget");
+        assert_eq!(wake, Some(now + SECOND));
+        assert_eq!(line.waiting(), 1);
+    }
+
+    #[test]
+    fn a_closed_lane_opens_by_itself() {
+        let now = Instant::now();
+        let mut line = Line::new(50);
+        let first = line.join(Priority::Normal, 1, true).unwrap();
+        line.turns(now);
+        let until = now + Duration::from_secs(2);
+        line.leave(first, &1, Some(until));
+        let second = line.join(Priority::Normal, 1, true).unwrap();
+        assert_eq!(line.turns(now), (vec![], Some(until)));
+        assert_eq!(line.turns(until).0, [second]);
+    }
+
+    #[test]
+    fn no_second_ever_holds_more_than_the_budget_and_lanes_do_not_pile_up() {
+        let seed: u64 = rand::random();
+        println!("seed {seed}");
+        let mut dice = StdRng::seed_from_u64(seed);
+        let start = Instant::now();
+        let mut line = Line::new(50);
+        let (mut keys, mut running, mut sent) = (HashMap::new(), Vec::new(), Vec::new());
+        for tick in 0..20_000_u64 {
+            let now = start + Duration::from_millis(tick);
+            if dice.random_bool(0.2) {
+                let key = dice.random_range(0..2_000_u32);
+                let ticket = line.join(Priority::Normal, key, false).unwrap();
+                keys.insert(ticket, key);
+            }
+            for ticket in line.turns(now).0 {
+                sent.push(now);
+                running.push(ticket);
+            }
+            if dice.random_bool(0.5) && !running.is_empty() {
+                let ticket = running.swap_remove(0);
+                line.leave(ticket, &keys[&ticket], None);
+            }
+        }
+        for (at, &first) in sent.iter().enumerate() {
+            let within = sent[at..].iter().take_while(|&&other| other - first < SECOND).count();
+            assert!(within <= 50, "{within} in one second, seed {seed}");
+        }
+        assert!(sent.len() > 900, "only {} went out, seed {seed}", sent.len());
+        assert!(line.lanes.len() <= running.len() + line.waiting(), "lanes leak, seed {seed}");
+    }
+}

@@ -1,0 +1,137 @@
+//! What an incarnation of the actor publishes, and what outlives it.
+
+use crate::{
+    actor::RestMsg,
+    application::ApplicationInfo,
+    conduct::{Conduct, Notice},
+    config::RestConfig,
+    error::RestError,
+    gate::Gate,
+    transport::Transport,
+};
+use arc_swap::ArcSwapOption;
+use protocol::Secret;
+use reqwest::{Client, Url, header::HeaderValue};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use supervision::Addr;
+use tokio_util::sync::CancellationToken;
+use twilight_http_ratelimiting::RateLimiter;
+
+/// When to try again while the actor is being restarted.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Shared by every handle: what a restart must not forget, and the way to the running incarnation.
+pub(crate) struct Shared {
+    pub(crate) config: RestConfig,
+    pub(crate) addr: Addr<RestMsg>,
+    pub(crate) live: ArcSwapOption<Live>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) application: OnceLock<ApplicationInfo>,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) sent: AtomicU64,
+    conduct: Mutex<Conduct>,
+    limiter: ArcSwapOption<RateLimiter>,
+}
+
+/// What one incarnation owns: the client and its connections.
+pub(crate) struct Live {
+    pub(crate) incarnation: u64,
+    pub(crate) base: String,
+    pub(crate) authorization: HeaderValue,
+    pub(crate) transport: Arc<dyn Transport>,
+    /// Makes serenity's requests readable; sends nothing.
+    pub(crate) builder: Client,
+    /// Fires when the incarnation ends: what it had under way is cut off.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Live {
+    pub(crate) fn new(
+        incarnation: u64,
+        base: &Url,
+        token: &Secret,
+        builder: Client,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, String> {
+        let mut authorization = HeaderValue::from_str(&format!("Bot {}", token.expose()))
+            .map_err(|_| "the token holds characters that no token has".to_owned())?;
+        authorization.set_sensitive(true);
+        let base = base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { incarnation, base, authorization, transport, builder, gone: CancellationToken::new() })
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(config: RestConfig, addr: Addr<RestMsg>) -> Arc<Self> {
+        Arc::new(Self {
+            addr,
+            live: ArcSwapOption::empty(),
+            gate: Arc::new(Gate::new(config.global_per_second)),
+            application: OnceLock::new(),
+            in_flight: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+            conduct: Mutex::new(Conduct::new(&config)),
+            limiter: ArcSwapOption::empty(),
+            config,
+        })
+    }
+
+    /// The running incarnation.
+    pub(crate) fn live(&self) -> Result<Arc<Live>, RestError> {
+        self.live.load_full().ok_or(RestError::Unavailable { retry_after: RETRY_AFTER })
+    }
+
+    pub(crate) fn gone() -> RestError {
+        RestError::Unavailable { retry_after: RETRY_AFTER }
+    }
+
+    /// Withdraws what `incarnation` has published, unless a newer one has taken over.
+    pub(crate) fn withdraw(&self, incarnation: u64) {
+        self.live.rcu(|live| live.clone().filter(|live| live.incarnation != incarnation));
+    }
+
+    /// Buckets, made on first use inside a runtime; made anew should its task ever have died.
+    pub(crate) fn limiter(&self) -> Arc<RateLimiter> {
+        self.limiter.load_full().unwrap_or_else(|| self.renew_limiter())
+    }
+
+    pub(crate) fn renew_limiter(&self) -> Arc<RateLimiter> {
+        let limiter = Arc::new(RateLimiter::new(self.config.global_per_second.max(1)));
+        self.limiter.store(Some(Arc::clone(&limiter)));
+        limiter
+    }
+
+    pub(crate) fn conduct(&self) -> MutexGuard<'_, Conduct> {
+        self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the actor, which logs it and says whether the client can work.
+    pub(crate) fn tell(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            if self.addr.try_send(RestMsg::Notice(notice)).is_err() {
+                notice.log();
+            }
+        }
+    }
+
+    /// Counts a request as under way until the guard is dropped.
+    pub(crate) fn under_way(self: &Arc<Self>) -> UnderWay {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.sent.fetch_add(1, Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+}
+
+pub(crate) struct UnderWay(Arc<Shared>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
