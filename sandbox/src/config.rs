@@ -40,7 +40,7 @@ pub struct SandboxConfig {
     pub global_per_second: u32,
     /// Messages kept of each channel.
     pub messages_kept: usize,
-    /// Events kept for [`Sandbox::log`](crate::Sandbox::log); subscribers may lag behind by as many.
+    /// Events kept for [`Sandbox::log`](crate::Sandbox::log).
     pub events_kept: usize,
 }
 

@@ -135,6 +135,8 @@ pub enum SandboxEvent {
         ephemeral: bool,
         /// Embeds, as JSON objects.
         embeds: Vec<Value>,
+        /// Whom it notifies; edits notify nobody, except that of a deferred answer.
+        pings: Pings,
         /// The data as sent (choices of an autocompletion, fields of a modal, components).
         data: Value,
     },
@@ -230,6 +232,10 @@ pub struct BotMessage {
     pub embeds: Vec<Value>,
     /// Whom it notifies.
     pub pings: Pings,
+    /// Components, as JSON objects.
+    pub components: Vec<Value>,
+    /// Names of the attached files.
+    pub attachments: Vec<String>,
     /// The nonce it was sent with.
     pub nonce: Option<String>,
 }

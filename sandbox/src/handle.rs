@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use axum::serve::ListenerExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{SandboxConfig, SandboxError};
@@ -88,7 +89,9 @@ fn bind() -> std::io::Result<(TcpListener, SocketAddr)> {
 }
 
 async fn serve(rest_listener: TcpListener, gateway_listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
-    let rest_listener = tokio::net::TcpListener::from_std(rest_listener)?;
+    let rest_listener = tokio::net::TcpListener::from_std(rest_listener)?.tap_io(|stream| {
+        stream.set_nodelay(true).ok(); // Only latency is lost where it cannot be set.
+    });
     let gateway_listener = tokio::net::TcpListener::from_std(gateway_listener)?;
     let router = rest::server::router(Arc::clone(&shared));
     tokio::select! {

@@ -6,6 +6,9 @@ use tokio::sync::broadcast;
 
 use crate::events::{BotMessage, SandboxEvent, Side};
 
+/// Events that a subscriber may lag behind.
+const LIVE_MAX: usize = 4_096;
+
 /// Counters since the start; none is ever cut short.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SandboxStats {
@@ -59,7 +62,7 @@ pub(crate) struct Journal {
 impl Journal {
     pub(crate) fn new(kept: usize) -> Journal {
         let kept = kept.max(1);
-        let (live, _) = broadcast::channel(kept);
+        let (live, _) = broadcast::channel(LIVE_MAX);
         Journal {
             log: VecDeque::new(),
             messages: VecDeque::new(),

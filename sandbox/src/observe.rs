@@ -15,8 +15,8 @@ use crate::shared::State;
 pub struct Mark(u64);
 
 impl Sandbox {
-    /// A live stream of events from now on. It holds `events_kept` of them; who reads more slowly is told by
-    /// the stream how many it missed.
+    /// A live stream of events from now on. It holds 4,096 of them; who reads more slowly is told by the
+    /// stream how many it missed.
     pub fn subscribe(&self) -> broadcast::Receiver<SandboxEvent> {
         self.shared.with(|state| state.journal.subscribe())
     }
@@ -45,6 +45,17 @@ impl Sandbox {
     /// interactions are events of their own.
     pub fn bot_messages(&self) -> Vec<BotMessage> {
         self.shared.with(|state| state.journal.messages().iter().cloned().collect())
+    }
+
+    /// Frames that are queued for connections but not yet written, GUILD_CREATEs still to come included.
+    pub fn undelivered(&self) -> usize {
+        self.shared.with(|state| state.hub.undelivered())
+    }
+
+    /// Interactions that wait for their first answer and still may have it.
+    pub fn unanswered(&self) -> usize {
+        let deadline_ms = self.config.interaction_deadline_ms;
+        self.shared.with(|state| state.world.interactions.waiting(state.now_ms, deadline_ms))
     }
 
     /// Commands that the bot registered: global ones, or those of one guild, as Discord would list them.

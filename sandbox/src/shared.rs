@@ -78,10 +78,8 @@ impl Shared {
         state.settle();
         let recorded = state.journal.recorded;
         drop(state);
-        if *self.recorded.borrow() != recorded {
-            self.recorded.send_replace(recorded);
-            self.changed.notify_all();
-        }
+        self.changed.notify_all();
+        self.recorded.send_if_modified(|last| std::mem::replace(last, recorded) != recorded);
         result
     }
 
@@ -93,7 +91,7 @@ impl Shared {
         })
     }
 
-    /// Blocks until `seen` gives something or the time is over. Looked at whenever an event was recorded.
+    /// Blocks until `seen` gives something or the time is over. Looked at after every turn.
     pub(crate) fn wait<R>(&self, within: Duration, mut seen: impl FnMut(&State) -> Option<R>) -> Option<R> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();

@@ -212,6 +212,15 @@ impl Hub {
         self.lines.iter().filter(|(_, line)| wanted(line)).map(|(connection, _)| *connection).collect()
     }
 
+    /// Frames queued on open connections, and greetings their sessions still wait for.
+    pub(crate) fn undelivered(&self) -> usize {
+        let of = |line: &Line| {
+            let session = line.session.as_ref().and_then(|id| self.sessions.get(id));
+            line.outbox.len() + session.map_or(0, |session| session.awaiting.len())
+        };
+        self.lines.values().filter(|line| !line.ended).map(of).sum()
+    }
+
     /// Drops sessions whose time is over, and the oldest beyond the bound.
     pub(crate) fn forget_old(&mut self, now_ms: u64) {
         let life = self.session_life_ms;

@@ -56,7 +56,7 @@ pub(crate) fn edit(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
         return Err(ApiError::new(403, 50005, "Cannot edit a message authored by another user"));
     }
     let edit = Edit::parse(&call.body, call.files.clone())?;
-    let message = state.world.edit(channel, id, edit, state.now_ms)?;
+    let (message, _) = state.world.edit(channel, id, edit, state.now_ms)?;
     state.journal.record(SandboxEvent::BotMessageEdited {
         message: MessageId(id.0),
         channel: channel.0,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -129,9 +129,8 @@ impl Turn<'_> {
         let bytes = self.bytes.as_ref().map_err(|_| ApiError::new(413, 40005, "Request entity too large"))?;
         let kind = self.parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let (body, files) = read_body(kind.unwrap_or_default(), bytes)?;
-        let query = self.parts.uri.query().unwrap_or_default();
-        let query = query.split('&').filter_map(|pair| pair.split_once('='));
-        let query = query.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri);
+        let query = query.map(|Query(pairs)| pairs).unwrap_or_default();
         Ok(Call { params: self.params.clone(), query, body, files })
     }
 }

@@ -104,6 +104,14 @@ impl Interactions {
         Ok(interaction)
     }
 
+    /// How many may still be given their first answer.
+    pub(crate) fn waiting(&self, now_ms: u64, deadline_ms: u64) -> usize {
+        let due = |one: &&Interaction| {
+            one.progress == Progress::Waiting && now_ms.saturating_sub(one.created_ms) <= deadline_ms
+        };
+        self.order.iter().rev().filter_map(|id| self.by_id.get(id)).filter(due).count()
+    }
+
     /// The answered interaction behind a webhook token.
     pub(crate) fn by_token(&self, token: &str, now_ms: u64) -> Result<&Interaction, ApiError> {
         let id = token.split('-').next().and_then(|id| id.parse().ok());

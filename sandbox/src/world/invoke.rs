@@ -225,6 +225,11 @@ impl Typing<'_> {
     }
 
     fn value(&mut self, definition: &Value, name: &str, value: &Value) -> Result<Value, SandboxError> {
+        let choices = definition["choices"].as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(chosen) = choices.iter().find(|choice| choice["name"] == *value) {
+            // People pick a choice by its name.
+            return Ok(chosen["value"].clone());
+        }
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let typed = match definition["type"].as_u64().unwrap_or(0) {
             option_type::STRING => {
@@ -252,13 +257,10 @@ impl Typing<'_> {
             option_type::MENTIONABLE => self.user(name, &text).or_else(|_| self.role(name, &text))?,
             _ => return Err(bad(name, "has a type that the sandbox does not implement")),
         };
-        let choices = definition["choices"].as_array().map_or(&[][..], Vec::as_slice);
         if choices.is_empty() || choices.iter().any(|choice| choice["value"] == typed) {
             return Ok(typed);
         }
-        // People pick a choice by its name.
-        let named = choices.iter().find(|choice| choice["name"] == typed).map(|choice| choice["value"].clone());
-        named.ok_or_else(|| bad(name, "is none of the choices"))
+        Err(bad(name, "is none of the choices"))
     }
 
     fn user(&mut self, name: &str, text: &str) -> Result<Value, SandboxError> {

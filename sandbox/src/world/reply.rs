@@ -8,7 +8,7 @@ use super::ids::Id;
 use super::interaction::{Interaction, Kind, Progress};
 use super::message::{Message, flag, message_type};
 use crate::api_error::{ApiError, Unknown};
-use crate::events::{ReplyKind, SandboxEvent};
+use crate::events::{Pings, ReplyKind, SandboxEvent};
 
 /// Choices of an autocompletion.
 const CHOICES_MAX: usize = 25;
@@ -38,29 +38,29 @@ impl World {
                 if draft.is_empty() {
                     return Err(ApiError::empty_message());
                 }
-                let message = self.write_answer(&interaction, &draft, now_ms)?;
+                let (message, pings) = self.write_answer(&interaction, &draft, now_ms)?;
                 self.progress(id, Progress::Answered, Some(message.id));
-                self.note_reply(id, ReplyKind::Message, Some(&message), data);
+                self.note_reply(id, ReplyKind::Message, Some(&message), pings, data);
                 Some(message)
             }
             (5, Kind::Command | Kind::Component | Kind::Modal) => {
                 let mut draft = Draft::parse(data, Vec::new())?;
                 draft.flags = draft.flags & flag::EPHEMERAL | flag::LOADING;
-                let message = self.write_answer(&interaction, &draft, now_ms)?;
+                let (message, _) = self.write_answer(&interaction, &draft, now_ms)?;
                 self.progress(id, Progress::Deferred, Some(message.id));
-                self.note_reply(id, ReplyKind::Deferred, Some(&message), data);
+                self.note_reply(id, ReplyKind::Deferred, Some(&message), Pings::default(), data);
                 Some(message)
             }
             (6, Kind::Component | Kind::Modal) if from_component => {
                 self.progress(id, Progress::Answered, interaction.source);
-                self.note_reply(id, ReplyKind::DeferredUpdate, None, data);
+                self.note_reply(id, ReplyKind::DeferredUpdate, None, Pings::default(), data);
                 None
             }
             (7, Kind::Component | Kind::Modal) if from_component => {
                 let source = interaction.source.ok_or_else(|| ApiError::unknown(Unknown::Message))?;
-                let message = self.edit(interaction.channel, source, Edit::parse(data, files)?, now_ms)?;
+                let (message, _) = self.edit(interaction.channel, source, Edit::parse(data, files)?, now_ms)?;
                 self.progress(id, Progress::Answered, Some(source));
-                self.note_reply(id, ReplyKind::Update, Some(&message), data);
+                self.note_reply(id, ReplyKind::Update, Some(&message), Pings::default(), data);
                 Some(message)
             }
             (8, Kind::Autocomplete) => {
@@ -69,7 +69,7 @@ impl World {
                     return Err(ApiError::invalid_field("choices", "BASE_TYPE_MAX_LENGTH", &message));
                 }
                 self.progress(id, Progress::Answered, None);
-                self.note_reply(id, ReplyKind::Autocomplete, None, data);
+                self.note_reply(id, ReplyKind::Autocomplete, None, Pings::default(), data);
                 None
             }
             (9, Kind::Command | Kind::Component) => {
@@ -77,7 +77,7 @@ impl World {
                     return Err(ApiError::invalid_field("data", "BASE_TYPE_REQUIRED", "This field is required"));
                 }
                 self.progress(id, Progress::Answered, None);
-                self.note_reply(id, ReplyKind::Modal, None, data);
+                self.note_reply(id, ReplyKind::Modal, None, Pings::default(), data);
                 None
             }
             _ => return wrong(),
@@ -112,11 +112,11 @@ impl World {
         if draft.is_empty() {
             return Err(ApiError::empty_message());
         }
-        let message = self.write_answer(&interaction, &draft, now_ms)?;
+        let (message, pings) = self.write_answer(&interaction, &draft, now_ms)?;
         if let Some(known) = self.interactions.get_mut(interaction.id) {
             known.followups.push(message.id);
         }
-        self.note_reply(interaction.id, ReplyKind::Followup, Some(&message), body);
+        self.note_reply(interaction.id, ReplyKind::Followup, Some(&message), pings, body);
         Ok(message)
     }
 
@@ -144,11 +144,12 @@ impl World {
         let interaction = self.interactions.by_token(token, now_ms)?;
         let (id, filled_in) =
             (interaction.id, interaction.progress == Progress::Deferred && interaction.original == Some(old.id));
-        let edited = self.edit(old.channel_id, old.id, Edit::parse(body, files)?, now_ms)?;
+        let (edited, pings) = self.edit(old.channel_id, old.id, Edit::parse(body, files)?, now_ms)?;
         if filled_in {
             self.progress(id, Progress::Answered, Some(old.id));
         }
-        self.note_reply(id, ReplyKind::Edit, Some(&edited), body);
+        let pings = if filled_in { pings } else { Pings::default() };
+        self.note_reply(id, ReplyKind::Edit, Some(&edited), pings, body);
         Ok(edited)
     }
 
@@ -156,12 +157,17 @@ impl World {
         let old = self.reply(token, message, now_ms)?.clone();
         let interaction = self.interactions.by_token(token, now_ms)?.id;
         self.delete(old.channel_id, old.id)?;
-        self.note_reply(interaction, ReplyKind::Delete, Some(&old), &Value::Null);
+        self.note_reply(interaction, ReplyKind::Delete, Some(&old), Pings::default(), &Value::Null);
         Ok(())
     }
 
-    fn write_answer(&mut self, interaction: &Interaction, draft: &Draft, now_ms: u64) -> Result<Message, ApiError> {
-        let (mut message, _) = self.compose(self.bot, interaction.channel, draft, now_ms)?;
+    fn write_answer(
+        &mut self,
+        interaction: &Interaction,
+        draft: &Draft,
+        now_ms: u64,
+    ) -> Result<(Message, Pings), ApiError> {
+        let (mut message, pings) = self.compose(self.bot, interaction.channel, draft, now_ms)?;
         message.webhook_id = Some(self.application);
         message.application_id = Some(self.application);
         message.nonce = None;
@@ -174,7 +180,7 @@ impl World {
         }
         self.publish(&message);
         self.keep(message.clone());
-        Ok(message)
+        Ok((message, pings))
     }
 
     fn progress(&mut self, id: Id, progress: Progress, original: Option<Id>) {
@@ -184,13 +190,14 @@ impl World {
         }
     }
 
-    fn note_reply(&mut self, id: Id, kind: ReplyKind, message: Option<&Message>, data: &Value) {
+    fn note_reply(&mut self, id: Id, kind: ReplyKind, message: Option<&Message>, pings: Pings, data: &Value) {
         self.outbox.note(SandboxEvent::InteractionReply {
             interaction: id.0,
             kind,
             content: message.map(|message| message.content.clone()).unwrap_or_default(),
             ephemeral: message.is_some_and(Message::is_ephemeral),
             embeds: message.map(|message| message.embeds.clone()).unwrap_or_default(),
+            pings,
             data: data.clone(),
         });
     }

@@ -75,6 +75,8 @@ impl World {
             reply_to: reply_to.filter(|_| message.message_reference.is_some()),
             embeds: message.embeds.clone(),
             pings,
+            components: message.components.clone(),
+            attachments: message.attachments.iter().filter_map(|a| a["filename"].as_str().map(str::to_owned)).collect(),
             nonce: message.nonce.as_ref().map(nonce_text),
         };
         Ok((message, Some(seen)))
@@ -139,8 +141,8 @@ impl World {
         self.tell_of("MESSAGE_CREATE", message);
     }
 
-    /// Changes a message and announces the change.
-    pub(crate) fn edit(&mut self, channel: Id, id: Id, edit: Edit, now_ms: u64) -> Result<Message, ApiError> {
+    /// Changes a message and announces the change. The pings are those that the text would have if it were new.
+    pub(crate) fn edit(&mut self, channel: Id, id: Id, edit: Edit, now_ms: u64) -> Result<(Message, Pings), ApiError> {
         let mut message = self.message(channel, id)?.clone();
         if let Some(content) = edit.content {
             message.content = content;
@@ -164,12 +166,12 @@ impl World {
         message.flags &= !flag::LOADING;
         message.edited_timestamp = Some(Stamp(now_ms));
         let replied = message.referenced_message.as_ref().map(|message| message.author.id);
-        self.mention(&mut message, &edit.allowed, replied)?;
+        let pings = self.mention(&mut message, &edit.allowed, replied)?;
         self.tell_of("MESSAGE_UPDATE", &message);
         if let Some(old) = self.logs.get_mut(&channel).and_then(|log| log.get_mut(id)) {
             *old = message.clone();
         }
-        Ok(message)
+        Ok((message, pings))
     }
 
     pub(crate) fn delete(&mut self, channel: Id, id: Id) -> Result<Message, ApiError> {

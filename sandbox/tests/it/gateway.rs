@@ -288,3 +288,50 @@ async fn a_session_taken_over_by_a_second_resume_leaves_its_first_connection() {
     sandbox.say("alice", "once");
     assert_eq!(second.event("MESSAGE_CREATE").await["content"], "once");
 }
+
+#[tokio::test]
+async fn a_thousand_messages_survive_twenty_cuts_in_order() {
+    let sandbox = std::sync::Arc::new(start());
+    let mut line = Line::ready(&sandbox, 1 << 9 | 1 << 15).await;
+    let speaking = std::sync::Arc::clone(&sandbox);
+    let speaker = std::thread::spawn(move || {
+        for n in 0..1_000 {
+            speaking.say("alice", &n.to_string());
+            if n % 50 == 49 {
+                // Each cut meets a connection, so that twenty resumes are made.
+                assert!(speaking.wait_until(SOON, |stats, _| stats.resumes == n / 50));
+                speaking.fault(sandbox::Fault::CutConnection { shard: None });
+            }
+        }
+    });
+    let mut heard = Vec::new();
+    while heard.len() < 1_000 || sandbox.stats().resumes < 20 {
+        match line.heard().await {
+            Heard::Frame(frame) if frame["t"] == "MESSAGE_CREATE" => {
+                heard.push(frame["d"]["content"].as_str().unwrap().parse::<u32>().unwrap());
+            }
+            Heard::Closed(_) => line = Line::resumed(&sandbox, &line).await,
+            _ => {}
+        }
+    }
+    speaker.join().unwrap();
+    assert_eq!(heard, (0..1_000).collect::<Vec<_>>());
+    let stats = sandbox.stats();
+    assert_eq!((stats.identifies, stats.resumes, stats.resumes_refused), (1, 20, 0));
+}
+
+#[tokio::test]
+async fn a_bot_that_does_not_read_loses_its_connection_not_our_memory() {
+    let sandbox = start_with(|config| config.replay_events = 100);
+    let line = Line::ready(&sandbox, 1 << 9 | 1 << 15).await;
+    let text = "x".repeat(100_000);
+    let cut = |sandbox: &sandbox::Sandbox| sandbox.stats().disconnects.contains_key(&(None, Side::Sandbox));
+    let mut said = 0;
+    while !cut(&sandbox) {
+        sandbox.say("alice", &text);
+        said += 1;
+        assert!(said < 10_000, "a gigabyte is not waiting anywhere");
+    }
+    let mut late = Line::resumed(&sandbox, &line).await;
+    assert_eq!(late.frame().await["op"], 9, "it missed more than is kept");
+}

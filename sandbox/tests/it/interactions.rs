@@ -1,1 +1,175 @@
+//! Interactions: answered once, in time, and changed afterwards.
 
+use reqwest::Method;
+use sandbox::{ReplyKind, Sandbox, SandboxEvent};
+use serde_json::{Value, json};
+
+use crate::client::{ALL, Line, call, get, post, start, start_with};
+use crate::commands::path;
+
+/// A sandbox with /ping registered, a connection, and one use of /ping.
+async fn asked(sandbox: &Sandbox) -> (Line, Asked) {
+    post(sandbox, &path(sandbox), json!({ "name": "ping", "description": "Pong" })).await;
+    let mut line = Line::ready(sandbox, ALL).await;
+    sandbox.slash("alice", "ping", &[]).unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    (line, Asked::new(sandbox, &event))
+}
+
+struct Asked {
+    id: u64,
+    callback: String,
+    webhook: String,
+}
+
+impl Asked {
+    fn new(sandbox: &Sandbox, event: &Value) -> Asked {
+        let (id, token) = (event["id"].as_str().unwrap(), event["token"].as_str().unwrap());
+        Asked {
+            id: id.parse().unwrap(),
+            callback: format!("/interactions/{id}/{token}/callback"),
+            webhook: format!("/webhooks/{}/{token}", sandbox.application_id()),
+        }
+    }
+}
+
+fn replies(sandbox: &Sandbox) -> Vec<(ReplyKind, String, bool)> {
+    let reply = |event| match event {
+        SandboxEvent::InteractionReply { kind, content, ephemeral, .. } => Some((kind, content, ephemeral)),
+        _ => None,
+    };
+    sandbox.log().into_iter().filter_map(reply).collect()
+}
+
+#[tokio::test]
+async fn an_interaction_is_answered_once() {
+    let sandbox = start();
+    let (mut line, asked) = asked(&sandbox).await;
+    let pong = json!({ "type": 4, "data": { "content": "pong" } });
+    let (status, answer) = post(&sandbox, &format!("{}?with_response=true", asked.callback), pong.clone()).await;
+    assert_eq!((status, &answer["resource"]["message"]["content"]), (200, &json!("pong")));
+    let message = line.event("MESSAGE_CREATE").await;
+    assert_eq!((&message["type"], &message["interaction_metadata"]["user"]["username"]), (&json!(20), &json!("alice")));
+    let (status, again) = post(&sandbox, &asked.callback, pong).await;
+    assert_eq!((status, &again["code"]), (400, &json!(40060)));
+    assert_eq!(replies(&sandbox), [(ReplyKind::Message, "pong".to_owned(), false)]);
+    assert!(sandbox.wait_answered(asked.id, crate::client::SOON));
+    assert!(sandbox.bot_messages().is_empty(), "answers are not messages of the bot's own");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_or_to_nothing_is_10062() {
+    let sandbox = start_with(|config| config.interaction_deadline_ms = 0);
+    let (_line, asked) = asked(&sandbox).await;
+    // The clock of the sandbox counts milliseconds, so that a deadline of zero passes with the next one.
+    let pong = json!({ "type": 4, "data": { "content": "pong" } });
+    let before = std::time::Instant::now();
+    while before.elapsed().as_millis() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let (status, late) = post(&sandbox, &asked.callback, pong.clone()).await;
+    assert_eq!((status, &late["code"]), (404, &json!(10062)));
+    let (status, unknown) = post(&sandbox, "/interactions/1/token/callback", pong).await;
+    assert_eq!((status, &unknown["code"]), (404, &json!(10062)));
+    let (status, no_webhook) = get(&sandbox, &format!("{}/messages/@original", asked.webhook)).await;
+    assert_eq!((status, &no_webhook["code"]), (404, &json!(10015)));
+}
+
+#[tokio::test]
+async fn a_deferred_answer_is_filled_in_and_followed_up() {
+    let sandbox = start();
+    let (mut line, asked) = asked(&sandbox).await;
+    assert_eq!(post(&sandbox, &asked.callback, json!({ "type": 5 })).await.0, 204);
+    assert_eq!(line.event("MESSAGE_CREATE").await["flags"], 128);
+    let original = format!("{}/messages/@original", asked.webhook);
+    let (status, filled) = call(&sandbox, Method::PATCH, &original, Some(json!({ "content": "done" }))).await;
+    assert_eq!((status, &filled["content"], &filled["flags"]), (200, &json!("done"), &json!(0)));
+    assert_eq!(line.event("MESSAGE_UPDATE").await["content"], "done");
+    let (_, more) = post(&sandbox, &asked.webhook, json!({ "content": "more", "flags": 64 })).await;
+    assert_eq!(more["flags"], 64);
+    let one = format!("{}/messages/{}", asked.webhook, more["id"].as_str().unwrap());
+    assert_eq!(call(&sandbox, Method::PATCH, &one, Some(json!({ "content": "less" }))).await.1["content"], "less");
+    assert_eq!(call(&sandbox, Method::DELETE, &one, None).await.0, 204);
+    assert_eq!(get(&sandbox, &one).await.1["code"], 10008);
+    assert_eq!(get(&sandbox, &original).await.1["content"], "done");
+    assert_eq!(call(&sandbox, Method::DELETE, &original, None).await.0, 204);
+    assert_eq!(line.event("MESSAGE_DELETE").await["id"], filled["id"], "nothing was heard of the ephemeral one");
+    use ReplyKind::{Deferred, Delete, Edit, Followup};
+    let kinds: Vec<_> = replies(&sandbox).into_iter().map(|(kind, content, _)| (kind, content)).collect();
+    let expected =
+        [(Deferred, ""), (Edit, "done"), (Followup, "more"), (Edit, "less"), (Delete, "less"), (Delete, "done")];
+    assert_eq!(kinds, expected.map(|(kind, content)| (kind, content.to_owned())));
+}
+
+#[tokio::test]
+async fn the_first_follow_up_fills_a_deferred_answer_in() {
+    let sandbox = start();
+    let (_line, asked) = asked(&sandbox).await;
+    post(&sandbox, &asked.callback, json!({ "type": 5, "data": { "flags": 64 } })).await;
+    post(&sandbox, &asked.webhook, json!({ "content": "late" })).await;
+    let original = get(&sandbox, &format!("{}/messages/@original", asked.webhook)).await.1;
+    assert_eq!((&original["content"], &original["flags"]), (&json!("late"), &json!(64)));
+}
+
+#[tokio::test]
+async fn a_callback_that_does_not_fit_is_refused_and_the_interaction_stays_open() {
+    let sandbox = start();
+    let (_line, asked) = asked(&sandbox).await;
+    for kind in [6, 7, 8, 99] {
+        let (status, refused) =
+            post(&sandbox, &asked.callback, json!({ "type": kind, "data": { "choices": [] } })).await;
+        assert_eq!((status, &refused["code"]), (400, &json!(50035)), "type {kind}");
+    }
+    let (_, empty) = post(&sandbox, &asked.callback, json!({ "type": 4, "data": {} })).await;
+    assert_eq!(empty["code"], 50006);
+    assert_eq!(post(&sandbox, &asked.callback, json!({ "type": 4, "data": { "content": "ok" } })).await.0, 204);
+}
+
+#[tokio::test]
+async fn components_autocompletion_and_modals_go_round() {
+    let sandbox = start();
+    let mut line = Line::ready(&sandbox, ALL).await;
+    let find = json!({ "name": "find", "description": "d",
+        "options": [{ "type": 3, "name": "what", "description": "d", "autocomplete": true }] });
+    post(&sandbox, &path(&sandbox), find).await;
+    let typed = [("what".to_owned(), json!("ab"))];
+    sandbox.autocomplete("alice", "find", &typed, "what").unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    assert_eq!((&event["type"], &event["data"]["options"][0]["focused"]), (&json!(4), &json!(true)));
+    let choices = json!({ "type": 8, "data": { "choices": [{ "name": "abc", "value": "abc" }] } });
+    assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, choices).await.0, 204);
+
+    let row = json!([{ "type": 1, "components": [{ "type": 2, "style": 1, "label": "go", "custom_id": "go" }] }]);
+    let (_, message) =
+        post(&sandbox, &crate::client::messages(&sandbox), json!({ "content": "b", "components": row })).await;
+    line.event("MESSAGE_CREATE").await;
+    let id = sandbox::MessageId(message["id"].as_str().unwrap().parse().unwrap());
+    assert!(sandbox.press("bob", sandbox.general_id(), id, "stop", &[]).is_err());
+    let pressed = sandbox.press("bob", sandbox.general_id(), id, "go", &[]).unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    assert_eq!((&event["type"], &event["message"]["id"]), (&json!(3), &message["id"]));
+    let modal = json!({ "type": 9, "data": { "custom_id": "m", "title": "T", "components": [] } });
+    assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, modal).await.0, 204);
+
+    sandbox.submit_modal(pressed, "m", &[("field".to_owned(), "text".to_owned())]).unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    assert_eq!(event["data"]["components"][0]["components"][0]["value"], "text");
+    let update = json!({ "type": 7, "data": { "content": "updated", "components": [] } });
+    assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, update).await.0, 204);
+    assert_eq!(line.event("MESSAGE_UPDATE").await["content"], "updated");
+    let kinds: Vec<_> = replies(&sandbox).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, [ReplyKind::Autocomplete, ReplyKind::Modal, ReplyKind::Update]);
+}
+
+#[tokio::test]
+async fn what_waits_for_an_answer_is_counted() {
+    let sandbox = start();
+    let (mut line, asked) = asked(&sandbox).await;
+    assert_eq!(sandbox.unanswered(), 1);
+    let data = json!({ "content": format!("<@{}>", sandbox.owner_id()), "allowed_mentions": { "parse": [] } });
+    post(&sandbox, &asked.callback, json!({ "type": 4, "data": data })).await;
+    line.event("MESSAGE_CREATE").await;
+    assert_eq!((sandbox.unanswered(), sandbox.undelivered()), (0, 0));
+    let answered = |event: &SandboxEvent| matches!(event, SandboxEvent::InteractionReply { pings, .. } if !pings.any());
+    assert!(sandbox.log().iter().any(answered));
+}
