@@ -119,6 +119,12 @@ impl ChildSpec {
         self.with(|policy| policy.needs = needs)
     }
 
+    /// Its place among its siblings: a higher rank starts earlier and stops later.
+    #[must_use]
+    pub fn rank(self, rank: i32) -> Self {
+        self.with(|policy| policy.rank = rank)
+    }
+
     /// Whether its end counts for the supervisor's `auto_shutdown`.
     #[must_use]
     pub fn significant(self) -> Self {

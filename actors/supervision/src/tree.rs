@@ -202,10 +202,9 @@ impl Tree {
         if path.is_root() {
             return Err(OrderError::Root);
         }
-        let node = self.node(path).ok_or_else(|| OrderError::UnknownPath {
-            path: path.to_string(),
-            suggestion: self.nearest(path),
-        })?;
+        let node = self
+            .node(path)
+            .ok_or_else(|| OrderError::UnknownPath { path: path.to_string(), suggestion: self.nearest(path) })?;
         match if_incarnation {
             Some(wanted) if wanted != node.incarnation => {
                 Err(OrderError::StaleIncarnation { path: path.to_string(), wanted, actual: node.incarnation })
@@ -280,9 +279,7 @@ impl Tree {
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_dropped)) => Err(down()),
-            Err(_) => {
-                Err(AdminError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) })
-            }
+            Err(_) => Err(AdminError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) }),
         }
     }
 

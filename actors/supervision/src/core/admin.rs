@@ -16,9 +16,7 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     let answer = match (&state.phase, order) {
         (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
         (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
-        (_, Order::StartChild { policy, missing }) => {
-            start_child(state, ticket, *policy, missing, now, step)
-        }
+        (_, Order::StartChild { policy, missing }) => start_child(state, ticket, *policy, missing, now, step),
         (_, order) => match state.find(order.id()) {
             None => Some(Err(Refusal::NotFound)),
             Some(at) => about_child(state, at, ticket, &order, now, step),
@@ -52,7 +50,8 @@ fn start_child(
     child.waiting.push(ticket);
     child.since = now;
     step.note(&child, now, Rule::Operator, "added and started");
-    state.children.push(child);
+    let place = state.children.iter().rposition(|elder| elder.policy.rank >= child.policy.rank).map_or(0, |at| at + 1);
+    state.children.insert(place, child);
     None
 }
 

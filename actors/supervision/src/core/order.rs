@@ -85,7 +85,10 @@ fn start_next(state: &mut State, now: Time, step: &mut Step) {
     for at in 0..state.children.len() {
         let child = &mut state.children[at];
         let member = child.in_round;
-        if child.due && child.goal == Goal::Up && child.life == Life::Down && !(member && (unsettled || earlier_pending))
+        if child.due
+            && child.goal == Goal::Up
+            && child.life == Life::Down
+            && !(member && (unsettled || earlier_pending))
         {
             child.due = false;
             child.incarnation += 1;

@@ -160,6 +160,8 @@ pub struct Policy {
     pub start_timeout: Duration,
     /// Half-open retries while parked; without it only an operator brings it back.
     pub retry_parked: Option<Backoff>,
+    /// Its place among its siblings: a higher rank starts earlier and stops later; equal ranks keep their order.
+    pub rank: i32,
     /// Paths without which it has nothing to do: while one is missing it is suspended, never restarted.
     pub needs: Vec<String>,
 }
@@ -206,6 +208,7 @@ impl Policy {
             cooldown: None,
             start_timeout: START_TIMEOUT,
             retry_parked: None,
+            rank: 0,
             needs: Vec::new(),
         }
     }

@@ -212,7 +212,8 @@ pub struct State {
 
 impl State {
     /// A supervisor that has not begun. `up` says which paths are there already; `seed` feeds the jitter.
-    pub fn new(flags: Flags, children: Vec<Policy>, up: impl Fn(&str) -> bool, seed: u64) -> Self {
+    pub fn new(flags: Flags, mut children: Vec<Policy>, up: impl Fn(&str) -> bool, seed: u64) -> Self {
+        children.sort_by_key(|policy| std::cmp::Reverse(policy.rank));
         let children = children
             .into_iter()
             .map(|policy| {

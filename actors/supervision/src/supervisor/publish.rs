@@ -61,8 +61,7 @@ impl Desk {
             .map(|at| {
                 let id = self.state.children[at].id();
                 let spec = self.specs.get(id);
-                let (flags, mailbox) =
-                    spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
+                let (flags, mailbox) = spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
                 let row = Row::of(&self.state, at, now, flags, mailbox);
                 match old.get(id) {
                     Some(same) if ***same == row => Arc::clone(same),

@@ -63,3 +63,16 @@ async fn rest_for_one_leaves_the_elder_alone() {
     let seen: Vec<_> = log.take().into_iter().filter(|line| !line.starts_with('~')).collect();
     assert_eq!(seen, ["-c#1", "+b#2", "+c#2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_rank_starts_earlier_and_stops_later_also_when_it_joins_late() {
+    let log = Log::default();
+    let child = |name: &str, rank| probe(name, &log, Plan::default()).1.rank(rank);
+    let tree = up(vec![child("low", -5), child("high", 5)]).await;
+    tree.start_child(&crate::ActorPath::root(), child("normal", 0)).await.expect("it starts");
+    assert_eq!(log.take(), ["+high#1", "+low#1", "+normal#1"]);
+    tree.shutdown(None);
+    tree.ended().await;
+    let seen: Vec<_> = log.take().into_iter().filter(|line| line.starts_with('-')).collect();
+    assert_eq!(seen, ["-low#1", "-normal#1", "-high#1"]);
+}

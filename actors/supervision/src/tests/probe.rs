@@ -1,8 +1,8 @@
 //! An actor that does as it is told, and a log of everything it did.
 
 use crate::{
-    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Exit, Failure, Flags, Message, NoObserver,
-    Planes, Reply, Role, Status, Strategy, Tree,
+    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Exit, Failure, Flags, Message,
+    NoObserver, Planes, Reply, Role, Status, Strategy, Tree,
 };
 use serde_json::Value;
 use std::{

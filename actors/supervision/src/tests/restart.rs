@@ -137,7 +137,10 @@ async fn a_start_that_hangs_is_killed_at_its_timeout_and_counts_as_a_failure() {
     let spec = spec.criticality(Criticality::Important).budget(0, Duration::from_secs(60));
     let tree = up(vec![spec.start_timeout(Duration::from_secs(5))]).await;
     until("a is parked", || tree.node(&"a".into()).is_some_and(|node| node.status == Status::Parked)).await;
-    assert_eq!(last_exit(&tree, "a").map(|exit| exit.to_string()), Some("start failed: killed by start timeout".into()));
+    assert_eq!(
+        last_exit(&tree, "a").map(|exit| exit.to_string()),
+        Some("start failed: killed by start timeout".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]

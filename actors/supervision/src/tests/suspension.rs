@@ -17,7 +17,7 @@ async fn what_needs_a_killed_actor_is_suspended_and_resumed_and_never_restarted(
     until_incarnation(&tree, "db", 2).await;
     until_incarnation(&tree, "task", 1).await;
     assert_eq!(task.call(Duration::from_secs(1), Say::Ask).await, Ok(1));
-    assert_eq!(log.take(), ["~db#1", "task#1 suspended by [db]", "+db#2", "task#1 resumed", "work"]);
+    assert_eq!(log.take(), ["task#1 suspended by [db]", "~db#1", "+db#2", "task#1 resumed", "work"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,85 @@
+//! The control channel's view of tasks.
+
+use crate::registry::TaskRegistry;
+use protocol::method::{Method, MethodError, NoParams};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use supervision::{ADMIN_DEADLINE, Role};
+
+/// Which task.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// Its name.
+    name: String,
+}
+
+/// `tasks.list`, `tasks.show`, `tasks.run`, `tasks.pause`, `tasks.resume`.
+pub fn methods(registry: &Arc<TaskRegistry>) -> Vec<Method> {
+    let list = Arc::clone(registry);
+    let show = Arc::clone(registry);
+    let mut methods = vec![
+        Method::read("tasks.list", "Every registered task with its state and figures.", move |_: NoParams, _| {
+            let rows: Vec<Value> = list.figures().iter().map(|(spec, _)| row(&list, &spec.name)).collect();
+            async move { Ok(json!({ "tasks": rows })) }
+        }),
+        Method::read("tasks.show", "One task with its state and figures.", move |which: Which, _| {
+            let known = show.figures().iter().any(|(spec, _)| spec.name == which.name);
+            let answer = if known { Ok(row(&show, &which.name)) } else { Err(unknown(&show, &which.name)) };
+            async move { answer }
+        }),
+    ];
+    for (name, message, about) in [
+        ("tasks.run", "run", "Runs a task now, once, besides its schedule."),
+        ("tasks.pause", "pause", "Plans no more runs of a task until it is resumed."),
+        ("tasks.resume", "resume", "Plans runs of a task again."),
+    ] {
+        let registry = Arc::clone(registry);
+        methods.push(Method::write(name, Role::Operate, about, move |which: Which, _| {
+            let registry = Arc::clone(&registry);
+            async move {
+                let tree = registry.tree.get().ok_or_else(|| MethodError::refused("the tree is not up yet"))?;
+                if !registry.figures().iter().any(|(spec, _)| spec.name == which.name) {
+                    return Err(unknown(&registry, &which.name));
+                }
+                let path = TaskRegistry::path(&which.name);
+                Ok(tree.tell(&path, message, Value::Null, ADMIN_DEADLINE, None).await?)
+            }
+        }));
+    }
+    methods
+}
+
+fn unknown(registry: &TaskRegistry, name: &str) -> MethodError {
+    let known: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
+    MethodError::refused(format!("there is no task {name:?}; there are: {}", known.join(", ")))
+}
+
+fn row(registry: &TaskRegistry, name: &str) -> Value {
+    let Some((spec, figures)) = registry.figures().into_iter().find(|(spec, _)| spec.name == name) else {
+        return Value::Null;
+    };
+    let node = registry.tree.get().and_then(|tree| tree.node(&TaskRegistry::path(name)));
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "name": spec.name,
+        "cog": spec.cog,
+        "category": spec.category,
+        "priority": spec.priority,
+        "schedule": match spec.schedule {
+            protocol::task::Schedule::Every(period) => json!({ "every_ms": millis(period) }),
+            protocol::task::Schedule::Once(delay) => json!({ "once_after_ms": millis(delay) }),
+        },
+        "needs": spec.needs,
+        "path": TaskRegistry::path(name),
+        "state": node.as_ref().map_or("waiting", |node| node.status.name()),
+        "reason": node.as_ref().and_then(|node| node.reason.clone()),
+        "incarnation": node.as_ref().map_or(0, |node| node.incarnation),
+        "restarts": node.as_ref().and_then(|node| node.budget).map(|budget| {
+            json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
+        }),
+        "figures": figures,
+    })
+}

@@ -1,0 +1,137 @@
+//! A task's figures; they outlive its incarnations.
+
+use protocol::task::RunOutcome;
+use serde::Serialize;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What the last run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum LastRun {
+    /// It did its work.
+    Done {
+        /// Pieces of work.
+        operations: u64,
+    },
+    /// There was nothing it could do.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It failed, or took too long.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// A task's figures at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TaskFigures {
+    /// Runs that began.
+    pub runs: u64,
+    /// Runs that did their work.
+    pub done: u64,
+    /// Runs that had nothing to do.
+    pub skipped: u64,
+    /// Runs that failed or took too long.
+    pub errors: u64,
+    /// Pieces of work in all.
+    pub operations: u64,
+    /// How long the last run took, in milliseconds.
+    pub last_ms: Option<u64>,
+    /// What it came to.
+    pub last: Option<LastRun>,
+    /// Whether a run is under way.
+    pub running: bool,
+    /// Whether an operator has paused it.
+    pub paused: bool,
+    /// Milliseconds until the next run; none when none is planned.
+    pub next_in_ms: Option<u64>,
+}
+
+/// One task's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    figures: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    figures: TaskFigures,
+    next: Option<tokio::time::Instant>,
+}
+
+impl Stats {
+    fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        change(&mut self.figures.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn begin(&self) -> u64 {
+        self.with(|inner| {
+            inner.figures.running = true;
+            inner.figures.runs += 1;
+            inner.next = None;
+            inner.figures.runs
+        })
+    }
+
+    pub(crate) fn end(&self, took: Duration, outcome: &Result<RunOutcome, String>) {
+        self.with(|Inner { figures, .. }| {
+            figures.running = false;
+            figures.last_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+            figures.last = Some(match outcome {
+                Ok(RunOutcome::Done { operations }) => {
+                    figures.done += 1;
+                    figures.operations += operations;
+                    LastRun::Done { operations: *operations }
+                }
+                Ok(RunOutcome::Skipped { reason }) => {
+                    figures.skipped += 1;
+                    LastRun::Skipped { reason: reason.clone() }
+                }
+                Err(error) => {
+                    figures.errors += 1;
+                    LastRun::Failed { error: error.clone() }
+                }
+            });
+        });
+    }
+
+    /// The incarnation that may have been running is gone.
+    pub(crate) fn reset(&self) {
+        self.with(|inner| {
+            if std::mem::take(&mut inner.figures.running) {
+                inner.figures.errors += 1;
+                inner.figures.last = Some(LastRun::Failed { error: "its actor ended during the run".to_owned() });
+            }
+            inner.next = None;
+        });
+    }
+
+    pub(crate) fn plan(&self, next: Option<tokio::time::Instant>) {
+        self.with(|inner| inner.next = next);
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.with(|inner| inner.figures.paused = paused);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.with(|inner| inner.figures.paused)
+    }
+
+    pub(crate) fn read(&self) -> TaskFigures {
+        self.with(|inner| {
+            let mut figures = inner.figures.clone();
+            figures.next_in_ms = inner.next.map(|at| {
+                let left = at.saturating_duration_since(tokio::time::Instant::now());
+                u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+            });
+            figures
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! How the tree and its decisions look as JSON: a stable schema, shared by the control channel, `--json` and the log.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::time::Duration;
+use supervision::{Entry, Exit, Node, core::Budget};
+
+/// `{"at", "nodes": […]}`.
+pub fn tree(nodes: &[Node], at: DateTime<Utc>) -> Value {
+    json!({ "at": stamp(at), "nodes": nodes.iter().map(node).collect::<Vec<_>>() })
+}
+
+/// One actor.
+pub fn node(node: &Node) -> Value {
+    json!({
+        "path": node.path,
+        "parent": node.path.parent(),
+        "kind": node.kind,
+        "strategy": node.flags.map(|flags| flags.strategy.name()),
+        "state": node.status.name(),
+        "reason": node.reason,
+        "incarnation": node.incarnation,
+        "uptime_ms": millis(node.for_),
+        "waiting_ms": node.until.map(millis),
+        "restarts": node.budget.map(|spent| {
+            let mut shown = budget(spent);
+            shown["total"] = node.restarts_total.into();
+            shown
+        }),
+        "criticality": node.criticality,
+        "missing": node.missing,
+        "last_exit": node.last_exit.as_ref().map(exit),
+        "mailbox": node.mailbox,
+    })
+}
+
+/// How an actor ended.
+pub fn exit(exit: &Exit) -> Value {
+    let mut shown = serde_json::to_value(exit).unwrap_or_default();
+    shown["text"] = exit.to_string().into();
+    shown
+}
+
+/// One decision.
+pub fn decision(entry: &Entry) -> Value {
+    let decision = &entry.decision;
+    json!({
+        "seq": entry.seq,
+        "at": stamp(entry.wall.into()),
+        "path": entry.path,
+        "incarnation": decision.incarnation,
+        "cause": decision.cause,
+        "rule": decision.rule.name(),
+        "decision": decision.text,
+        "budget": decision.budget.map(budget),
+        "rejected": decision.rejected,
+        "text": sentence(entry),
+    })
+}
+
+/// A decision as one sentence.
+fn sentence(entry: &Entry) -> String {
+    let decision = &entry.decision;
+    let mut text = format!("{}#{} {}", entry.path, decision.incarnation, decision.text);
+    if let Some(cause) = &decision.cause {
+        text.push_str(&format!("; cause: {cause}"));
+    }
+    if let Some(spent) = decision.budget {
+        text.push_str(&format!("; budget {} of {} used", spent.used, spent.allowed));
+    }
+    text
+}
+
+fn budget(budget: Budget) -> Value {
+    json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
+}
+
+/// RFC 3339, UTC, milliseconds.
+pub fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
