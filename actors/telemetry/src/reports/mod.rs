@@ -1,0 +1,188 @@
+//! Failure reports to Sentry: first up, last down, never in anybody's way.
+
+mod limit;
+mod panics;
+mod scrub;
+#[cfg(test)]
+mod tests;
+
+pub use limit::{FINGERPRINTS_MAX, REPORTS_MAX, WINDOW};
+pub use panics::install_panic_hooks;
+
+use crate::redact::Redactor;
+use limit::Limiter;
+use metering::instrumentation::{self, ReportOutcome};
+use protocol::{
+    Secret,
+    ports::{Capture, Report, ReportLevel},
+};
+use scrub::ScrubbingFactory;
+use sentry::{
+    Client, ClientOptions, Hub,
+    integrations::{
+        backtrace::{AttachStacktraceIntegration, ProcessStacktraceIntegration},
+        contexts::ContextIntegration,
+    },
+    protocol::{Event, Level},
+    types::Dsn,
+};
+use std::{borrow::Cow, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long dropping the guard waits for reports under way.
+pub const DROP_WAIT: Duration = Duration::from_secs(2);
+/// Log lines that go with a report.
+const BREADCRUMBS_MAX: usize = 50;
+
+/// How to report.
+#[derive(Debug, Clone)]
+pub struct ReportOptions {
+    /// Sentry DSN; empty: no reports.
+    pub dsn: Secret,
+    /// Environment name, e.g. `production`.
+    pub environment: String,
+    /// What runs, e.g. `impresario@0.1.0`.
+    pub release: String,
+    /// Share of traces that are kept, 0.0 to 1.0.
+    pub traces: f64,
+    /// Names and values that go with every report.
+    pub tags: Vec<(&'static str, String)>,
+    /// Takes secrets out of every report.
+    pub redactor: Redactor,
+}
+
+/// The DSN is none. The message does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the Sentry DSN is not of the form https://KEY@HOST/PROJECT")]
+pub struct BadDsn;
+
+/// Whether `dsn` could be used; empty is fine.
+pub(crate) fn check_dsn(dsn: &Secret) -> Result<(), String> {
+    parse(dsn).map(drop).map_err(|bad| bad.to_string())
+}
+
+fn parse(dsn: &Secret) -> Result<Option<Dsn>, BadDsn> {
+    if dsn.expose().is_empty() { Ok(None) } else { dsn.expose().parse().map(Some).map_err(|_| BadDsn) }
+}
+
+/// Keeps reporting up; `main` holds it from before the runtime until after everything. Dropping it waits at most
+/// [`DROP_WAIT`] for reports under way.
+#[must_use = "reports end when it is dropped"]
+pub struct SentryGuard {
+    client: Option<Arc<Client>>,
+    limiter: Arc<Limiter>,
+}
+
+impl SentryGuard {
+    /// Starts reporting. Call it on the main thread before any other thread is made: later threads inherit from it.
+    /// Reads nothing from the environment.
+    ///
+    /// # Errors
+    /// The DSN is none; nothing was started.
+    pub fn start(options: ReportOptions) -> Result<Self, BadDsn> {
+        let ReportOptions { dsn, environment, release, traces, tags, redactor } = options;
+        let limiter = Arc::new(Limiter::default());
+        install_panic_hooks(&redactor);
+        let Some(parsed) = parse(&dsn)? else { return Ok(Self { client: None, limiter }) };
+        redactor.hide(&dsn);
+        let mut wanted = ClientOptions::new()
+            .environment(environment)
+            .release(release)
+            .max_breadcrumbs(BREADCRUMBS_MAX)
+            .shutdown_timeout(DROP_WAIT)
+            .default_integrations(false)
+            .add_integration(AttachStacktraceIntegration)
+            .add_integration(ContextIntegration::default())
+            .add_integration(ProcessStacktraceIntegration)
+            .transport(ScrubbingFactory { redactor });
+        wanted.dsn = Some(parsed);
+        if traces > 0.0 {
+            wanted = wanted.traces_sample_rate(share(traces));
+        }
+        let client = Arc::new(Client::with_options(wanted));
+        Hub::main().bind_client(Some(Arc::clone(&client)));
+        Hub::main().configure_scope(|scope| tags.iter().for_each(|(name, value)| scope.set_tag(name, value)));
+        panics::report_to(&limiter);
+        Ok(Self { client: Some(client), limiter })
+    }
+
+    /// Whether there is anybody to report to.
+    pub fn is_enabled(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// The reporter to hand around.
+    pub fn capture(&self) -> SentryCapture {
+        SentryCapture { client: self.client.clone(), limiter: Arc::clone(&self.limiter) }
+    }
+
+    /// Waits until every report under way is delivered, at most `timeout`; false: some were not. Blocks its thread.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.client.as_ref().is_none_or(|client| client.flush(Some(timeout)))
+    }
+}
+
+impl Drop for SentryGuard {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.close(Some(DROP_WAIT)); // what is not delivered by then is lost with the process
+        }
+    }
+}
+
+/// Reports failures; clones share the rate limit. Without a DSN it drops them.
+#[derive(Clone)]
+pub struct SentryCapture {
+    client: Option<Arc<Client>>,
+    limiter: Arc<Limiter>,
+}
+
+impl SentryCapture {
+    /// [`SentryGuard::flush`] on a blocking thread.
+    pub async fn flush(&self, timeout: Duration) -> bool {
+        let Some(client) = self.client.clone() else { return true };
+        tokio::task::spawn_blocking(move || client.flush(Some(timeout))).await.unwrap_or(false)
+    }
+
+    /// Whether there is anybody to report to.
+    pub fn is_enabled(&self) -> bool {
+        self.client.is_some()
+    }
+}
+
+impl Capture for SentryCapture {
+    fn capture(&self, report: Report) {
+        if self.client.is_none() {
+            return;
+        }
+        let (word, level) = match report.level {
+            ReportLevel::Warning => ("warning", Level::Warning),
+            ReportLevel::Error => ("error", Level::Error),
+            ReportLevel::Fatal => ("fatal", Level::Fatal),
+        };
+        if !self.limiter.admit(&report.fingerprint, Instant::now()) {
+            instrumentation::reported(word, ReportOutcome::Limited);
+            return;
+        }
+        let fingerprint: Vec<Cow<'static, str>> = report.fingerprint.into_iter().map(Cow::Owned).collect();
+        let tags = report.tags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut event = Event { level, message: Some(report.message), tags, ..Event::default() };
+        if !fingerprint.is_empty() {
+            event.fingerprint = fingerprint.into();
+        }
+        Hub::current().capture_event(event);
+        instrumentation::reported(word, ReportOutcome::Sent);
+    }
+}
+
+impl std::fmt::Debug for SentryCapture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SentryCapture(enabled: {})", self.is_enabled())
+    }
+}
+
+/// A share as Sentry takes it: always from 0.0 to 1.0, since anything else makes it panic.
+#[expect(clippy::cast_possible_truncation, reason = "a share needs no more digits than an f32 has")]
+fn share(traces: f64) -> f32 {
+    if traces.is_nan() { 0.0 } else { traces.clamp(0.0, 1.0) as f32 }
+}
