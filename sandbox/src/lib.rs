@@ -16,6 +16,7 @@ mod faults;
 mod gateway;
 mod handle;
 mod journal;
+mod manage;
 mod observe;
 mod rest;
 mod seed;

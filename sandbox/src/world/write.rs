@@ -1,4 +1,4 @@
-//! Messages being posted, edited, deleted and reacted to.
+//! Messages being posted, edited and deleted, and typing.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::World;
 use super::draft::{Draft, Edit};
 use super::ids::{Id, Stamp};
 use super::mentions::{self, AllowedMentions};
-use super::message::{ChannelLog, Message, MessageEvent, Reaction, ReactionEmoji, flag, message_type};
+use super::message::{ChannelLog, Message, MessageEvent, flag, message_type};
 use super::permissions;
 use crate::MessageId;
 use crate::api_error::{ApiError, Unknown};
@@ -18,8 +18,6 @@ use crate::events::{BotMessage, Pings, SandboxEvent};
 const NONCE_MEMORY_MS: u64 = 5 * 60 * 1_000;
 /// Nonces remembered at most.
 const NONCES_MAX: usize = 10_000;
-/// Different emojis under one message.
-const REACTIONS_MAX: usize = 20;
 
 /// A message as posted, and whom it notified.
 pub(crate) struct Posted {
@@ -193,51 +191,6 @@ impl World {
         log.and_then(|log| log.get(id)).ok_or_else(|| ApiError::unknown(Unknown::Message))
     }
 
-    /// Adds (or takes back) one user's reaction; doing it twice changes nothing.
-    pub(crate) fn react(
-        &mut self,
-        user: Id,
-        channel: Id,
-        id: Id,
-        emoji: ReactionEmoji,
-        add: bool,
-    ) -> Result<(), ApiError> {
-        let author = self.message(channel, id)?.author.id;
-        let custom = emoji.id.is_none_or(|id| self.knows_emoji(id));
-        if !custom || emoji.name.is_empty() && emoji.id.is_none() || emoji.name.is_ascii() && emoji.id.is_none() {
-            return Err(ApiError::unknown(Unknown::Emoji));
-        }
-        let bot = self.bot;
-        let unknown = || ApiError::unknown(Unknown::Message);
-        let message = self.logs.get_mut(&channel).and_then(|log| log.get_mut(id)).ok_or_else(unknown)?;
-        if !change_reactions(&mut message.reactions, user, &emoji, add, user == bot)? {
-            return Ok(());
-        }
-        let guild = self.guild_of(channel)?;
-        let member = guild.and_then(|guild| guild.members.get(&user)).map(|member| json!(member));
-        let guild = guild.map(|guild| guild.id);
-        let mut body = json!({
-            "user_id": user, "channel_id": channel, "message_id": id, "emoji": emoji.as_object(),
-            "burst": false, "type": 0,
-        });
-        if let Some(guild) = guild {
-            body["guild_id"] = json!(guild);
-        }
-        if add {
-            body["message_author_id"] = json!(author);
-            if let Some(member) = member {
-                body["member"] = member;
-            }
-        }
-        let name = if add { "MESSAGE_REACTION_ADD" } else { "MESSAGE_REACTION_REMOVE" };
-        self.outbox.push(name, guild, &body, None::<&()>);
-        if user == bot {
-            let (message, channel) = (MessageId(id.0), channel.0);
-            self.outbox.note(SandboxEvent::BotReaction { message, channel, emoji: emoji.as_path(), added: add });
-        }
-        Ok(())
-    }
-
     /// Tells the gateway that somebody types.
     pub(crate) fn typing(&mut self, user: Id, channel: Id, now_ms: u64) -> Result<(), ApiError> {
         let guild = self.guild_of(channel)?;
@@ -324,58 +277,10 @@ impl World {
         Some(message)
     }
 
-    fn knows_emoji(&self, id: Id) -> bool {
-        self.application_emojis.iter().any(|emoji| emoji.id == id)
-            || self.guilds.values().any(|guild| guild.emojis.iter().any(|emoji| emoji.id == id))
-    }
-
     /// Refuses unless the bot may see, and `needed`, for a message it did not write itself.
     pub(crate) fn require_unless_own(&self, channel: Id, id: Id, needed: u64) -> Result<(), ApiError> {
         let own = self.message(channel, id)?.author.id == self.bot;
         self.require(channel, if own { permissions::VIEW_CHANNEL } else { needed })
-    }
-}
-
-/// Applies a reaction; says whether anything changed.
-fn change_reactions(
-    reactions: &mut Vec<Reaction>,
-    user: Id,
-    emoji: &ReactionEmoji,
-    add: bool,
-    by_bot: bool,
-) -> Result<bool, ApiError> {
-    let same = |reaction: &Reaction| match emoji.id {
-        Some(id) => reaction.emoji.id == Some(id),
-        None => reaction.emoji == *emoji,
-    };
-    let place = reactions.iter().position(same);
-    match (place, add) {
-        (None, false) => Ok(false),
-        (None, true) if reactions.len() >= REACTIONS_MAX => {
-            Err(ApiError::new(400, 30010, "Maximum number of reactions reached (20)"))
-        }
-        (None, true) => {
-            reactions.push(Reaction { emoji: emoji.clone(), users: vec![user], me: by_bot });
-            Ok(true)
-        }
-        (Some(at), true) => {
-            let there = reactions[at].users.contains(&user);
-            if !there {
-                reactions[at].users.push(user);
-                reactions[at].me |= by_bot;
-            }
-            Ok(!there)
-        }
-        (Some(at), false) => {
-            let before = reactions[at].users.len();
-            reactions[at].users.retain(|other| *other != user);
-            reactions[at].me &= !by_bot;
-            let changed = reactions[at].users.len() < before;
-            if reactions[at].users.is_empty() {
-                reactions.remove(at);
-            }
-            Ok(changed)
-        }
     }
 }
 
