@@ -9,7 +9,7 @@ pub(crate) use queue::AuditQueue;
 use crate::{
     db::{Db, Op},
     engine::{read, tx},
-    error::{DbError, Trouble},
+    error::DbError,
     schema::audit,
     time,
 };
@@ -82,7 +82,7 @@ impl Db {
                 for row in &rows {
                     diesel::insert_into(audit::table).values(NewRow::from(row)).execute(c).await?;
                 }
-                Ok::<_, Trouble>(())
+                Ok(())
             })
         })
         .await

@@ -7,6 +7,7 @@ use crate::{
     error::{DbError, Trouble},
     live::Live,
     location::Location,
+    observe,
     sqlite::Plan,
 };
 use arc_swap::ArcSwapOption;
@@ -154,7 +155,10 @@ impl Db {
         F: FnOnce(Arc<Live>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
-        let live = self.live().ok_or_else(|| DbError::away("the database is not open"))?;
+        let Some(live) = self.live() else {
+            observe::refused();
+            return Err(DbError::away("the database is not open"));
+        };
         self.call_on(live, op, work).await
     }
 
@@ -166,6 +170,7 @@ impl Db {
         Fut: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
         if let (false, Some(reason)) = (op.probe, live.down.load_full()) {
+            observe::refused();
             return Err(DbError::Unavailable { reason: (*reason).clone(), retry_after: self.inner.config.health() });
         }
         let Ok(permit) = Arc::clone(&self.inner.admission).try_acquire_owned() else {
@@ -198,7 +203,7 @@ impl Db {
     /// Counts, and tells the actor what its callers found.
     fn observe(&self, op: Op, begun: Instant, live: &Live, error: Option<&DbError>) {
         let Inner { counts, addr, .. } = &*self.inner;
-        crate::observe::call(op.name, self.inner.location.engine(), begun.elapsed(), error);
+        observe::call(op.name, begun.elapsed(), error);
         let Some(error) = error else {
             counts.done.fetch_add(1, Relaxed);
             return;

@@ -1,10 +1,12 @@
 //! The two engines behind one seam. A call's body is written once, in diesel's DSL, and compiled once per engine by
 //! [`read!`], [`write!`] and [`tx!`]: no generic bounds, and both engines are type-checked in every build.
 
+use crate::error::Trouble;
 use deadpool::Status;
-use diesel::SqliteConnection;
+use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
-    AsyncPgConnection, pooled_connection::deadpool::Pool, sync_connection_wrapper::SyncConnectionWrapper,
+    AsyncConnection, AsyncPgConnection, TransactionManager, pooled_connection::deadpool::Pool,
+    sync_connection_wrapper::SyncConnectionWrapper,
 };
 use serde::Serialize;
 
@@ -102,18 +104,54 @@ macro_rules! tx {
         match $pools {
             $crate::engine::Pools::Lite { write, .. } => {
                 let mut held = write.get().await?;
-                (*held).immediate_transaction(async move |$conn: &mut $crate::engine::LiteConn| $body).await
+                $crate::engine::Transact::begin(&mut *held).await?;
+                let $conn: &mut $crate::engine::LiteConn = &mut held;
+                let result: Result<_, $crate::error::Trouble> = async move { $body }.await;
+                $crate::engine::end(&mut *held, result).await
             }
             $crate::engine::Pools::Pg(pool) => {
                 let mut held = pool.get().await?;
-                diesel_async::AsyncConnection::transaction(
-                    &mut *held,
-                    async move |$conn: &mut diesel_async::AsyncPgConnection| $body,
-                )
-                .await
+                $crate::engine::Transact::begin(&mut *held).await?;
+                let $conn: &mut diesel_async::AsyncPgConnection = &mut held;
+                let result: Result<_, $crate::error::Trouble> = async move { $body }.await;
+                $crate::engine::end(&mut *held, result).await
             }
         }
     };
+}
+
+/// Opens a transaction for writing. (diesel's own helpers take an asynchronous closure over a borrowed connection, whose
+/// bounds make incremental builds of rustc 1.95 fail.)
+pub(crate) trait Transact: AsyncConnection {
+    fn begin(&mut self) -> impl Future<Output = QueryResult<()>> + Send;
+}
+
+impl Transact for LiteConn {
+    async fn begin(&mut self) -> QueryResult<()> {
+        self.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")).await
+    }
+}
+
+impl Transact for AsyncPgConnection {
+    async fn begin(&mut self) -> QueryResult<()> {
+        <Self as AsyncConnection>::TransactionManager::begin_transaction(self).await
+    }
+}
+
+/// Commits after a success and rolls back after a failure, which then stands. A connection that could do neither is
+/// thrown away by its pool.
+pub(crate) async fn end<C: Transact, T>(conn: &mut C, result: Result<T, Trouble>) -> Result<T, Trouble> {
+    match result {
+        Ok(value) => {
+            C::TransactionManager::commit_transaction(conn).await?;
+            Ok(value)
+        }
+        Err(trouble) => {
+            let undone = C::TransactionManager::rollback_transaction(conn).await;
+            undone.unwrap_or_else(|error| tracing::debug!(%error, "a transaction ended without a rollback"));
+            Err(trouble)
+        }
+    }
 }
 
 pub(crate) use {read, tx, write};

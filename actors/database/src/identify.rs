@@ -4,7 +4,7 @@
 use crate::{
     db::{Db, Op},
     engine::{read, tx, write},
-    error::{DbError, Trouble},
+    error::DbError,
     raw::CountLock,
     schema::identify,
     time,
@@ -39,7 +39,7 @@ impl Db {
                 if used < limit {
                     let row = (identify::shard.eq(i64::from(shard)), identify::at.eq(at));
                     diesel::insert_into(identify::table).values(row).execute(c).await?;
-                    return Ok::<_, Trouble>(IdentifyGrant::Granted { used: used + 1 });
+                    return Ok(IdentifyGrant::Granted { used: used + 1 });
                 }
                 // There is room again once all but `limit - 1` of them are out of the window.
                 let blocking = i64::from(used.saturating_sub(limit.max(1)));

@@ -1,0 +1,285 @@
+//! What both engines promise. SQLite runs each fact as a test; `server.rs` runs all of them on PostgreSQL.
+
+use super::world::{TestClock, close, file, fresh, handle, open, until};
+use crate::{AUDIT_WAITING_MAX, Db, DbError, IDENTIFY_WINDOW, engine::Pools};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::RunQueryDsl;
+use protocol::{
+    Class, Clock,
+    id::GuildId,
+    ports::{AuditLog, AuditRow, IdentifyGrant, IdentifyLedger},
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+
+/// A real snowflake: larger than 32 bits and than a double's 53.
+const GUILD: GuildId = GuildId::new(1_180_351_110_224_678_912);
+
+macro_rules! facts {
+    ($($fact:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $fact() {
+                let (_folder, db) = super::fresh().await;
+                super::$fact(db).await;
+            })*
+        }
+
+        /// Every fact by name, for a server.
+        pub(super) async fn all(fresh: impl AsyncFn() -> Db) {
+            $(
+                println!("postgres: {}", stringify!($fact));
+                $fact(fresh().await).await;
+            )*
+        }
+    };
+}
+
+facts![
+    a_guild_without_a_row_has_no_config,
+    a_prefix_is_set_replaced_and_taken_back,
+    a_prefix_out_of_bounds_is_a_conflict,
+    fifty_takes_at_once_never_exceed_the_limit,
+    an_identify_leaves_the_window_after_24_hours,
+    pruning_keeps_what_still_counts,
+    audit_rows_come_back_newest_first_and_whole,
+    an_audit_row_that_does_not_fit_is_cut_and_never_holds_up_others,
+    health_tells_version_and_schema,
+    every_known_migration_is_applied_and_dated,
+    a_caller_that_stops_waiting_cancels_no_write,
+    opening_again_migrates_nothing,
+];
+
+async fn a_guild_without_a_row_has_no_config(db: Db) {
+    assert_eq!(db.guild_config(GUILD).await, Ok(None));
+}
+
+async fn a_prefix_is_set_replaced_and_taken_back(db: Db) {
+    for prefix in [Some("?"), Some("§ bot, "), None, Some("32 characters, all of them äöü!!")] {
+        let set = db.set_prefix(GUILD, prefix).await.unwrap();
+        assert_eq!((set.guild_id, set.prefix.as_deref()), (GUILD, prefix));
+        assert_eq!(set.updated_at, db.inner.clock.now());
+        assert_eq!(db.guild_config(GUILD).await.unwrap(), Some(set));
+    }
+    assert_eq!(db.guild_config(GuildId::new(1)).await, Ok(None));
+}
+
+async fn a_prefix_out_of_bounds_is_a_conflict(db: Db) {
+    for bad in ["", "123456789012345678901234567890123", "a\0b"] {
+        let error = db.set_prefix(GUILD, Some(bad)).await.unwrap_err();
+        assert_eq!((error.kind(), error.class()), ("conflict", Class::Reject), "{bad:?}");
+    }
+    assert_eq!(db.guild_config(GUILD).await, Ok(None));
+}
+
+async fn fifty_takes_at_once_never_exceed_the_limit(db: Db) {
+    let now = db.inner.clock.now();
+    let mut takes = JoinSet::new();
+    for shard in 0..50 {
+        let db = db.clone();
+        takes.spawn(async move { db.take(shard, 20, now).await.unwrap() });
+    }
+    let mut granted = Vec::new();
+    while let Some(grant) = takes.join_next().await {
+        match grant.unwrap() {
+            IdentifyGrant::Granted { used } => granted.push(used),
+            IdentifyGrant::Exhausted { used, retry_at } => {
+                assert_eq!((used, retry_at), (20, now + IDENTIFY_WINDOW));
+            }
+        }
+    }
+    granted.sort_unstable();
+    assert_eq!(granted, (1..=20).collect::<Vec<_>>(), "each grant has its own number");
+    assert_eq!(db.identifies_since(now - TimeDelta::seconds(1)).await, Ok(20));
+}
+
+async fn an_identify_leaves_the_window_after_24_hours(db: Db) {
+    let first: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
+    let at = |hours: i64| first + TimeDelta::hours(hours);
+    assert_eq!(db.take(0, 2, at(0)).await, Ok(IdentifyGrant::Granted { used: 1 }));
+    assert_eq!(db.take(0, 2, at(1)).await, Ok(IdentifyGrant::Granted { used: 2 }));
+    let full = IdentifyGrant::Exhausted { retry_at: at(24), used: 2 };
+    assert_eq!(db.take(1, 2, at(23)).await, Ok(full));
+    assert_eq!(db.take(1, 2, at(24) - TimeDelta::milliseconds(1)).await, Ok(full));
+    assert_eq!(db.take(1, 2, at(24)).await, Ok(IdentifyGrant::Granted { used: 2 }));
+    // A limit that was lowered waits for as many as are too many; a clock that went back forgets nothing.
+    assert_eq!(db.take(1, 1, at(24)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(48), used: 2 }));
+    assert_eq!(db.take(1, 2, at(-3)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(25), used: 3 }));
+    assert_eq!(db.take(1, 0, at(100)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(124), used: 0 }));
+}
+
+async fn pruning_keeps_what_still_counts(db: Db) {
+    let now = db.inner.clock.now();
+    for hours in [80, 30, 24, 23, 0] {
+        db.take(0, 900, now - TimeDelta::hours(hours)).await.unwrap();
+    }
+    assert_eq!(db.prune_identifies(now - TimeDelta::hours(48)).await, Ok(1));
+    assert_eq!(db.prune_identifies(now + TimeDelta::hours(48)).await, Ok(2), "those of 30 and 24 hours ago");
+    assert_eq!(db.identifies_since(DateTime::UNIX_EPOCH).await, Ok(2));
+}
+
+fn row(n: usize) -> AuditRow {
+    AuditRow {
+        at: TestClock::new().now(),
+        actor: "uid 1000 (pid 4711)".to_owned(),
+        action: "actor.kill".to_owned(),
+        target: format!("gateway/shard-{n}"),
+        detail: json!({ "force": true, "n": n, "text": "naïve ' \" \\ ✓" }),
+        outcome: "done".to_owned(),
+    }
+}
+
+async fn audit_rows_come_back_newest_first_and_whole(db: Db) {
+    for n in 0..5 {
+        db.record(row(n)).await;
+    }
+    let rows = db.audit_rows(3).await.unwrap();
+    assert_eq!(rows, vec![row(4), row(3), row(2)]);
+    assert_eq!(db.audit_rows(u32::MAX).await.unwrap().len(), 5);
+}
+
+async fn an_audit_row_that_does_not_fit_is_cut_and_never_holds_up_others(db: Db) {
+    let mut big = row(0);
+    big.actor = "a\0".repeat(400);
+    big.detail = json!("x".repeat(100_000));
+    let live = db.live().unwrap();
+    db.unpublish(&live);
+    db.record(row(1)).await;
+    db.record(big).await;
+    db.record(row(2)).await;
+    assert_eq!(db.status().audit_waiting, 3);
+    db.publish(live);
+    db.record(row(3)).await;
+    let rows = db.audit_rows(10).await.unwrap();
+    let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+    assert_eq!(targets, ["gateway/shard-3", "gateway/shard-2", "gateway/shard-0", "gateway/shard-1"]);
+    assert_eq!(rows[2].actor.chars().count(), 512);
+    assert_eq!(rows[2].detail, json!({ "left_out_bytes": 100_002 }));
+    assert_eq!((db.status().audit_waiting, db.status().audit_lost), (0, 0));
+}
+
+async fn health_tells_version_and_schema(db: Db) {
+    let health = db.health().await.unwrap();
+    assert_eq!(health.engine, db.inner.location.engine());
+    assert!(health.version.starts_with(|c: char| c.is_ascii_digit()), "{}", health.version);
+    assert_eq!(health.schema_version, crate::migrate::known().pop().map(|last| last.version));
+    assert_eq!((health.pool.in_use, health.pool.waiting), (0, 0));
+    assert_eq!(health.file_bytes.is_some_and(|bytes| bytes > 0), db.is_sqlite());
+}
+
+async fn every_known_migration_is_applied_and_dated(db: Db) {
+    let rows = db.migrations().await.unwrap();
+    let known = crate::migrate::known();
+    assert_eq!(rows.len(), known.len());
+    assert!(rows.iter().all(|row| row.applied_at.is_some() && row.name.is_some()), "{rows:?}");
+    assert_eq!(db.migrate().await, Ok(vec![]));
+}
+
+async fn a_caller_that_stops_waiting_cancels_no_write(db: Db) {
+    let given_up = tokio::time::timeout(Duration::ZERO, db.set_prefix(GUILD, Some("late"))).await;
+    assert!(given_up.is_err());
+    until("the write of a caller that gave up", async || {
+        db.guild_config(GUILD).await.unwrap().is_some_and(|config| config.prefix.as_deref() == Some("late"))
+    })
+    .await;
+}
+
+async fn opening_again_migrates_nothing(db: Db) {
+    db.set_prefix(GUILD, Some("!")).await.unwrap();
+    let second = crate::live::open(&db).await.unwrap();
+    db.publish(second);
+    assert!(db.guild_config(GUILD).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_readers_cannot_write() {
+    let (_folder, db) = fresh().await;
+    let live = db.live().unwrap();
+    let Pools::Lite { read, .. } = &live.pools else { panic!("not SQLite") };
+    let mut conn = read.get().await.unwrap();
+    let error = diesel::delete(crate::schema::identify::table).execute(&mut conn).await.unwrap_err();
+    assert!(error.to_string().contains("readonly"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_writer_times_out_its_callers_and_readers_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = super::world::config("sqlite://bot.db");
+    config.acquire_ms = 50;
+    let db = Db::new(config, folder.path(), Arc::new(TestClock::new())).unwrap();
+    let live = open(&db).await.unwrap();
+    let Pools::Lite { write, .. } = &live.pools else { panic!("not SQLite") };
+    let held = write.get().await.unwrap();
+    let error = db.set_prefix(GUILD, Some("?")).await.unwrap_err();
+    assert_eq!((error.kind(), error.class()), ("timeout", Class::Retry), "{error}");
+    assert_eq!(db.guild_config(GUILD).await, Ok(None));
+    drop(held);
+    db.set_prefix(GUILD, Some("?")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_survive_closing_and_reopening() {
+    let (folder, db) = fresh().await;
+    db.set_prefix(GUILD, Some("?")).await.unwrap();
+    close(&db).await;
+    drop(db);
+    let again = handle(folder.path());
+    open(&again).await.unwrap();
+    assert_eq!(again.guild_config(GUILD).await.unwrap().unwrap().prefix.as_deref(), Some("?"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_is_there_without_a_clean_end() {
+    let (folder, db) = fresh().await;
+    db.set_prefix(GUILD, Some("?")).await.unwrap();
+    // What a SIGKILL would leave: the file, and the log that nobody wrote back.
+    let crashed = tempfile::tempdir().unwrap();
+    std::fs::copy(file(folder.path()), file(crashed.path())).unwrap();
+    std::fs::copy(folder.path().join("bot.db-wal"), crashed.path().join("bot.db-wal")).unwrap();
+    let again = handle(crashed.path());
+    open(&again).await.unwrap();
+    assert_eq!(again.guild_config(GUILD).await.unwrap().unwrap().prefix.as_deref(), Some("?"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sqlite_commit_waits_for_the_disk() {
+    use diesel::{QueryableByName, sql_query, sql_types::BigInt};
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = BigInt)]
+        synchronous: i64,
+    }
+    let (_folder, db) = fresh().await;
+    let live = db.live().unwrap();
+    let Pools::Lite { write, .. } = &live.pools else { panic!("not SQLite") };
+    let mut conn = write.get().await.unwrap();
+    let setting: Setting = sql_query("PRAGMA synchronous").get_result(&mut conn).await.unwrap();
+    assert_eq!(setting.synchronous, 2, "FULL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_rows_beyond_the_queue_are_counted_as_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = handle(folder.path());
+    for n in 0..AUDIT_WAITING_MAX + 3 {
+        db.record(row(n)).await;
+    }
+    assert_eq!((db.status().audit_waiting, db.status().audit_lost), (AUDIT_WAITING_MAX, 3));
+    open(&db).await.unwrap();
+    db.flush_audit().await;
+    assert_eq!(db.status().audit_waiting, 0);
+    assert_eq!(db.audit_rows(1).await.unwrap()[0].target, format!("gateway/shard-{}", AUDIT_WAITING_MAX - 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_it_is_open_every_call_says_unavailable_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = handle(folder.path());
+    let error = db.guild_config(GUILD).await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
+    assert_eq!(error.class(), Class::Retry);
+    assert_eq!(db.take(0, 900, db.inner.clock.now()).await.unwrap_err().what, "the database is not open");
+    assert_eq!(db.status().state, "closed");
+    assert!(!file(folder.path()).exists(), "a handle alone creates nothing");
+}

@@ -1,0 +1,78 @@
+//! What the tests stand on: a folder, a clock that stands still, a handle that is open without an actor.
+
+use crate::{DatabaseConfig, Db, DbError, live, live::Live};
+use chrono::{DateTime, Utc};
+use protocol::{Clock, Secret};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Longest wait for something that other tasks bring about.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Stands still, at a moment that both engines can store.
+pub(super) struct TestClock(DateTime<Utc>);
+
+impl TestClock {
+    pub(super) fn new() -> Self {
+        Self("2026-05-01T12:00:00.123456Z".parse().unwrap())
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    fn monotonic(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
+}
+
+pub(super) fn config(url: &str) -> DatabaseConfig {
+    DatabaseConfig { url: Secret::new(url), pool_size: 4, acquire_ms: 2_000, health_ms: 100, connect_ms: 1_000 }
+}
+
+/// A handle to `bot.db` in `folder`, as a new process would make it.
+pub(super) fn handle(folder: &Path) -> Db {
+    Db::new(config("sqlite://bot.db"), folder, Arc::new(TestClock::new())).unwrap()
+}
+
+/// Opens as the actor would, and publishes.
+pub(super) async fn open(db: &Db) -> Result<Arc<Live>, DbError> {
+    let live = live::open(db).await?;
+    db.publish(Arc::clone(&live));
+    Ok(live)
+}
+
+/// Ends as the actor would: no call is under way, the log is written back, every connection is closed.
+pub(super) async fn close(db: &Db) {
+    let live = db.live().unwrap();
+    db.unpublish(&live);
+    live.settle().await;
+    Arc::clone(&live).checkpoint(db).await.unwrap();
+}
+
+/// An open database in a folder of its own.
+pub(super) async fn fresh() -> (TempDir, Db) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = handle(folder.path());
+    open(&db).await.unwrap();
+    (folder, db)
+}
+
+pub(super) fn file(folder: &Path) -> PathBuf {
+    folder.join("bot.db")
+}
+
+/// Waits until `check` holds; panics with `what` when it does not in time.
+pub(super) async fn until<F: Future<Output = bool>>(what: &str, check: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !check().await {
+        assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
