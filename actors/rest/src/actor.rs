@@ -10,7 +10,9 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Role};
+use supervision::{
+    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Role,
+};
 use tokio::time::Instant;
 
 /// Its place in the tree.
@@ -123,7 +125,8 @@ impl RestActor {
         match (unauthorized, silence) {
             (true, _) => ctx.unavailable("Discord refuses the bot's token", TOKEN_RETRY),
             (false, Some(silence)) => {
-                let reason = if breaker.is_some() { "too many invalid answers" } else { "Discord's edge limits this address" };
+                let reason =
+                    if breaker.is_some() { "too many invalid answers" } else { "Discord's edge limits this address" };
                 ctx.unavailable(reason, silence);
                 ctx.send_after(silence, RestMsg::Recheck);
             }

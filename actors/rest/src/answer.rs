@@ -37,10 +37,6 @@ impl Answer {
         })
     }
 
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
     /// What it means for our conduct.
     pub(crate) fn seen(&self) -> Seen {
         match self.status {
@@ -73,8 +69,10 @@ impl Answer {
     pub(crate) fn failure(&self) -> Option<RestError> {
         let (code, message) = self.error();
         Some(match self.status {
-            200..300 => return None,
-            300..400 => RestError::Rejected { status: self.status, code: 0, message: "redirects are not followed".into() },
+            200..=299 => return None,
+            300..=399 => {
+                RestError::Rejected { status: self.status, code: 0, message: "redirects are not followed".into() }
+            }
             401 => RestError::Unauthorized,
             403 => RestError::Forbidden { code, message },
             404 => RestError::NotFound { code, message },
@@ -164,7 +162,11 @@ mod tests {
         let bucket = ("x-ratelimit-bucket", "abc");
         for (headers, body, expected) in [
             (&[bucket, ("retry-after", "2")][..], "{}", limited(Scope::User, Some(2_000))),
-            (&[bucket, ("x-ratelimit-scope", "shared")], r#"{"retry_after":1337.5}"#, limited(Scope::Shared, Some(1_337_500))),
+            (
+                &[bucket, ("x-ratelimit-scope", "shared")],
+                r#"{"retry_after":1337.5}"#,
+                limited(Scope::Shared, Some(1_337_500)),
+            ),
             (&[], r#"{"retry_after":0.25,"global":true}"#, limited(Scope::Global, Some(250))),
             (&[("x-ratelimit-scope", "global"), ("retry-after", "3")], "", limited(Scope::Global, Some(3_000))),
             (&[("content-type", "text/html")], "<html>error code: 1015</html>", limited(Scope::Edge, None)),

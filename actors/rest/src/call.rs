@@ -160,9 +160,13 @@ mod tests {
 
     #[test]
     fn attachments_are_refused_rather_than_sent_with_open_mentions() {
-        use serenity::{builder::CreateAttachment, http::{Multipart, MultipartUpload}};
+        use serenity::{
+            builder::CreateAttachment,
+            http::{Multipart, MultipartUpload},
+        };
         let upload = MultipartUpload::Attachments(vec![CreateAttachment::bytes(b"x".to_vec(), "x.txt")]);
-        let form = Multipart { upload, fields: Vec::new(), payload_json: Some(r#"{"content":"@everyone"}"#.to_owned()) };
+        let form =
+            Multipart { upload, fields: Vec::new(), payload_json: Some(r#"{"content":"@everyone"}"#.to_owned()) };
         let request = Request::new(Route::ChannelMessages { channel_id: ChannelId::new(1) }, LightMethod::Post)
             .multipart(Some(form));
         assert!(matches!(Call::of(request, &Client::new()), Err(RestError::Rejected { status: 0, .. })));

@@ -215,7 +215,8 @@ impl Way<'_> {
                 Scope::Edge => metering::rest::Scope::Unknown,
             });
             let stopped = self.shared.conduct().stop.until(now, self.target.own_token);
-            let after = retry_after.unwrap_or(Duration::from_secs(1)).max(stopped.map_or(Duration::ZERO, |at| at - now));
+            let after =
+                retry_after.unwrap_or(Duration::from_secs(1)).max(stopped.map_or(Duration::ZERO, |at| at - now));
             let error = RestError::RateLimited { retry_after: after };
             return Err(Setback { trouble: Trouble::Limited(after), error });
         }

@@ -13,6 +13,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Requests that may wait at once; more are refused.
 pub(crate) const WAITING_MAX: usize = 10_000;
 
+/// Lanes kept before those that have opened again are swept out.
+const LANES_SWEEP: usize = 1_024;
+
 /// A place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ticket(Priority, u64);
@@ -21,20 +24,18 @@ pub(crate) struct Ticket(Priority, u64);
 pub(crate) struct Line<K> {
     per_second: usize,
     sent: VecDeque<Instant>,
-    waiting: BTreeMap<Ticket, Waiting<K>>,
+    /// Those that need a share of the budget.
+    waiting: BTreeMap<Ticket, K>,
+    /// Those that need none.
+    exempt: BTreeMap<Ticket, K>,
     lanes: HashMap<K, Lane>,
     next: u64,
 }
 
-struct Waiting<K> {
-    key: K,
-    exempt: bool,
-}
-
-#[derive(Default)]
-struct Lane {
-    busy: bool,
-    closed_until: Option<Instant>,
+/// A lane that cannot be entered; one that can is not kept.
+enum Lane {
+    Busy,
+    ClosedUntil(Instant),
 }
 
 impl<K: Clone + Eq + Hash> Line<K> {
@@ -44,6 +45,7 @@ impl<K: Clone + Eq + Hash> Line<K> {
             per_second: per_second.max(1),
             sent: VecDeque::new(),
             waiting: BTreeMap::new(),
+            exempt: BTreeMap::new(),
             lanes: HashMap::new(),
             next: 0,
         }
@@ -51,12 +53,13 @@ impl<K: Clone + Eq + Hash> Line<K> {
 
     /// Joins the line; none when it is full.
     pub(crate) fn join(&mut self, priority: Priority, key: K, exempt: bool) -> Option<Ticket> {
-        if self.waiting.len() >= WAITING_MAX {
+        if self.waiting.len() + self.exempt.len() >= WAITING_MAX {
             return None;
         }
         self.next += 1;
         let ticket = Ticket(priority, self.next);
-        self.waiting.insert(ticket, Waiting { key, exempt });
+        let line = if exempt { &mut self.exempt } else { &mut self.waiting };
+        line.insert(ticket, key);
         Some(ticket)
     }
 
@@ -66,58 +69,72 @@ impl<K: Clone + Eq + Hash> Line<K> {
             self.sent.pop_front();
         }
         let mut wake: Option<Instant> = None;
-        let mut soonest = |at: Instant| wake = Some(wake.map_or(at, |known| known.min(at)));
         let mut granted = Vec::new();
-        for (&ticket, waiting) in &self.waiting {
-            let lane = self.lanes.entry(waiting.key.clone()).or_default();
-            if lane.busy {
-                continue;
+        for (&ticket, key) in &self.exempt {
+            if enter(&mut self.lanes, key, now, &mut wake) {
+                granted.push(ticket);
             }
-            if let Some(until) = lane.closed_until.filter(|&until| until > now) {
-                soonest(until);
-                continue;
+        }
+        for (&ticket, key) in &self.waiting {
+            if self.sent.len() >= self.per_second {
+                let refill = self.sent.front().map(|&oldest| oldest + SECOND);
+                wake = [wake, refill].into_iter().flatten().min();
+                break;
             }
-            if !waiting.exempt {
-                if self.sent.len() >= self.per_second {
-                    if let Some(&oldest) = self.sent.front() {
-                        soonest(oldest + SECOND);
-                    }
-                    continue;
-                }
+            if enter(&mut self.lanes, key, now, &mut wake) {
                 self.sent.push_back(now);
+                granted.push(ticket);
             }
-            *lane = Lane { busy: true, closed_until: None };
-            granted.push(ticket);
         }
         for ticket in &granted {
+            self.exempt.remove(ticket);
             self.waiting.remove(ticket);
         }
-        self.lanes.retain(|_, lane| lane.busy || lane.closed_until.is_some_and(|until| until > now));
+        if self.lanes.len() > LANES_SWEEP {
+            self.lanes.retain(|_, lane| !matches!(lane, Lane::ClosedUntil(until) if *until <= now));
+        }
         (granted, wake)
     }
 
     /// Leaves the line, or the lane when the turn had come; the lane stays closed until `closed_until`.
     pub(crate) fn leave(&mut self, ticket: Ticket, key: &K, closed_until: Option<Instant>) {
-        if self.waiting.remove(&ticket).is_some() {
+        if self.waiting.remove(&ticket).or_else(|| self.exempt.remove(&ticket)).is_some() {
             return;
         }
-        if closed_until.is_some() {
-            self.lanes.insert(key.clone(), Lane { busy: false, closed_until });
-        } else {
-            self.lanes.remove(key);
+        match closed_until {
+            Some(until) => {
+                self.lanes.insert(key.clone(), Lane::ClosedUntil(until));
+            }
+            None => {
+                self.lanes.remove(key);
+            }
         }
-    }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// How many wait with `priority`.
     pub(crate) fn waiting_at(&self, priority: Priority) -> usize {
-        self.waiting.range(Ticket(priority, 0)..=Ticket(priority, u64::MAX)).count()
+        let range = Ticket(priority, 0)..=Ticket(priority, u64::MAX);
+        self.waiting.range(range.clone()).count() + self.exempt.range(range).count()
     }
+}
+
+/// Takes the lane when it is free; notes when it will open otherwise.
+fn enter<K: Clone + Eq + Hash>(
+    lanes: &mut HashMap<K, Lane>,
+    key: &K,
+    now: Instant,
+    wake: &mut Option<Instant>,
+) -> bool {
+    match lanes.get(key) {
+        Some(Lane::Busy) => return false,
+        Some(&Lane::ClosedUntil(until)) if until > now => {
+            *wake = Some(wake.map_or(until, |at| at.min(until)));
+            return false;
+        }
+        _ => {}
+    }
+    lanes.insert(key.clone(), Lane::Busy);
+    true
 }
 
 #[cfg(test)]
@@ -157,7 +174,7 @@ mod tests {
         let (granted, wake) = line.turns(now);
         assert_eq!(granted, [exempt, held], "moderation takes the only budget");
         assert_eq!(wake, Some(now + SECOND));
-        assert_eq!(line.waiting(), 1);
+        assert_eq!(line.waiting.len(), 1);
     }
 
     #[test]
@@ -202,6 +219,6 @@ mod tests {
             assert!(within <= 50, "{within} in one second, seed {seed}");
         }
         assert!(sent.len() > 900, "only {} went out, seed {seed}", sent.len());
-        assert!(line.lanes.len() <= running.len() + line.waiting(), "lanes leak, seed {seed}");
+        assert!(line.lanes.len() <= running.len() + line.waiting.len(), "lanes leak, seed {seed}");
     }
 }

@@ -67,6 +67,12 @@ impl Live {
     }
 }
 
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.gone.cancel();
+    }
+}
+
 impl Shared {
     pub(crate) fn new(config: RestConfig, addr: Addr<RestMsg>) -> Arc<Self> {
         Arc::new(Self {

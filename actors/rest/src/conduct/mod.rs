@@ -34,8 +34,14 @@ pub(crate) enum Seen {
     /// Nothing that counts against us.
     Valid,
     Unauthorized,
-    Forbidden { code: u32, message: String },
-    Limited { scope: Scope, retry_after: Option<Duration> },
+    Forbidden {
+        code: u32,
+        message: String,
+    },
+    Limited {
+        scope: Scope,
+        retry_after: Option<Duration>,
+    },
 }
 
 /// Whose limit a 429 speaks of.

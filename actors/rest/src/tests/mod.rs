@@ -1,1 +1,8 @@
-//! Behaviour of the whole way.
+//! Behaviour of the whole way: with a scripted Discord and paused time, and over real sockets.
+
+mod admission;
+mod fake;
+mod life;
+mod mentions;
+mod repeats;
+mod wire;

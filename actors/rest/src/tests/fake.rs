@@ -1,0 +1,121 @@
+//! A Discord without sockets, for paused time: answers by script, remembers when it was asked what.
+
+use crate::{
+    Access, Rest, RestConfig,
+    answer::Answer,
+    transport::{Broken, Transport},
+};
+use protocol::{BoxFuture, Secret};
+use reqwest::Request;
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// What it was asked.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
+    pub(crate) path: String,
+    pub(crate) body: Value,
+    pub(crate) authorized: bool,
+}
+
+type Script = dyn Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync;
+
+pub(crate) struct Fake {
+    script: Box<Script>,
+    asked: Mutex<Vec<Asked>>,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+}
+
+impl Fake {
+    /// A client whose requests end at a script, which is given each request's number (from 0) and content.
+    pub(crate) fn rest(
+        config: RestConfig,
+        script: impl Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync + 'static,
+    ) -> (Rest, Arc<Self>) {
+        let fake = Arc::new(Self {
+            script: Box::new(script),
+            asked: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+        });
+        let carrier = Carrier(Arc::clone(&fake));
+        let rest =
+            Rest::connect(config, &access("http://127.0.0.1:1/api/v10"), reqwest::Client::new(), Arc::new(carrier));
+        (rest.unwrap(), fake)
+    }
+
+    /// The most requests that it ever had before it at once.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.most_under_way.load(Relaxed)
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+struct Carrier(Arc<Fake>);
+
+impl Transport for Carrier {
+    fn carry(&self, request: Request) -> BoxFuture<'_, Result<Answer, Broken>> {
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
+        let asked = Asked {
+            at: Instant::now(),
+            path: request.url().path().trim_start_matches("/api/v10/").to_owned(),
+            body: serde_json::from_slice(body).unwrap(),
+            authorized: request.headers().contains_key("authorization"),
+        };
+        let number = {
+            let mut all = self.0.asked.lock().unwrap();
+            all.push(asked.clone());
+            all.len() - 1
+        };
+        Box::pin(async move {
+            let now = self.0.under_way.fetch_add(1, Relaxed) + 1;
+            self.0.most_under_way.fetch_max(now, Relaxed);
+            sleep(Duration::from_millis(1)).await;
+            self.0.under_way.fetch_sub(1, Relaxed);
+            (self.0.script)(number, &asked)
+        })
+    }
+}
+
+pub(crate) fn access(api_base: &str) -> Access {
+    Access {
+        api_base: api_base.to_owned(),
+        token: Secret::new("canary-token"),
+        allow_hosts: vec!["127.0.0.1".to_owned()],
+    }
+}
+
+pub(crate) fn config() -> RestConfig {
+    RestConfig { global_per_second: 50, deadline_ms: 15_000, attempts: 3, invalid_limit: 5_000 }
+}
+
+pub(crate) fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Result<Answer, Broken> {
+    let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    Ok(Answer { status, headers, body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() } })
+}
+
+pub(crate) fn ok(body: &Value) -> Result<Answer, Broken> {
+    answer(200, &[], body)
+}
+
+/// A message as Discord answers it.
+pub(crate) fn message(id: u64) -> Value {
+    json!({
+        "id": id.to_string(), "channel_id": "1", "content": "", "timestamp": "2026-01-01T00:00:00Z",
+        "edited_timestamp": null, "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [],
+        "attachments": [], "embeds": [], "pinned": false, "type": 0,
+        "author": {"id": "2", "username": "bot", "discriminator": "0000", "avatar": null, "bot": true},
+    })
+}
