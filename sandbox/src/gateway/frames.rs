@@ -155,9 +155,9 @@ impl State {
         }
     }
 
-    fn begin_session(&mut self, connection: u64, shard: u32, shards: u32, intents: u64) {
+    fn begin_session(&mut self, connection: u64, shard: u32, shards: u32, wanted: u64) {
         let id = format!("{:032x}", self.world.random.random::<u128>());
-        let mut session = Session::new(id.clone(), shard, shards, intents, self.config.replay_events);
+        let mut session = Session::new(id.clone(), shard, shards, wanted, self.config.replay_events);
         let world = &self.world;
         let guilds = || world.guilds.values().filter(|guild| session.covers(Some(guild.id)));
         let listed: Vec<Value> = guilds().map(|guild| json!({ "id": guild.id, "unavailable": true })).collect();
@@ -170,12 +170,13 @@ impl State {
             "user_settings": {}, "geo_ordered_rtc_regions": [], "auth": {}, "_trace": ["[\"sandbox\",{}]"],
         });
         session.awaiting = awaiting;
+        self.world.outbox.blind_listeners |= wanted & intents::MESSAGE_CONTENT == 0;
         let frame = session.push("READY", &ready.to_string());
         self.journal.stats.dispatches += 1;
         self.hub.sessions.insert(id.clone(), session);
         self.hub.send(connection, Outgoing::Text(frame));
         self.hub.attach(connection, &id);
-        self.journal.record(SandboxEvent::Identify { shard, shards, session: id, intents });
+        self.journal.record(SandboxEvent::Identify { shard, shards, session: id, intents: wanted });
     }
 
     fn resume(&mut self, connection: u64, data: &Value) {

@@ -60,7 +60,7 @@ impl Draft {
         let draft = Draft {
             content: content(body)?.unwrap_or_default(),
             embeds: embeds(body)?.unwrap_or_default(),
-            components: list(body, "components")?.unwrap_or_default(),
+            components: components(body)?.unwrap_or_default(),
             attachments: files,
             tts: body["tts"].as_bool().unwrap_or(false),
             flags: body["flags"].as_u64().unwrap_or(0) & flag::SETTABLE,
@@ -107,7 +107,7 @@ impl Edit {
         Ok(Edit {
             content: content(body)?.or_else(|| body.get("content").is_some().then(String::new)),
             embeds: embeds(body)?,
-            components: list(body, "components")?,
+            components: components(body)?,
             attachments,
             flags: body["flags"].as_u64(),
             allowed: AllowedMentions::parse(body.get("allowed_mentions"))?,
@@ -141,9 +141,45 @@ fn embeds(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
     for embed in &mut embeds {
         if let Some(fields) = embed.as_object_mut() {
             fields.insert("type".into(), json!("rich"));
+            for field in fields.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
+                field["inline"] = json!(field["inline"].as_bool().unwrap_or(false));
+            }
         }
     }
     Ok(Some(embeds))
+}
+
+/// The components with the ids that Discord gives to those without: the next free numbers, in reading order.
+fn components(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
+    let Some(mut components) = list(body, "components")? else { return Ok(None) };
+    let mut taken = Vec::new();
+    components.iter().for_each(|component| collect_ids(component, &mut taken));
+    let mut last = 0;
+    components.iter_mut().for_each(|component| give_ids(component, &taken, &mut last));
+    Ok(Some(components))
+}
+
+fn collect_ids(component: &Value, taken: &mut Vec<u64>) {
+    taken.extend(component["id"].as_u64());
+    let children = component["components"].as_array().into_iter().flatten().chain(component.get("accessory"));
+    children.for_each(|child| collect_ids(child, taken));
+}
+
+fn give_ids(component: &mut Value, taken: &[u64], last: &mut u64) {
+    let Some(fields) = component.as_object_mut() else { return };
+    if fields.get("id").and_then(Value::as_u64).is_none_or(|id| id == 0) {
+        *last += 1;
+        while taken.contains(last) {
+            *last += 1;
+        }
+        fields.insert("id".into(), json!(*last));
+    }
+    for child in fields.get_mut("components").and_then(Value::as_array_mut).into_iter().flatten() {
+        give_ids(child, taken, last);
+    }
+    if let Some(child) = fields.get_mut("accessory") {
+        give_ids(child, taken, last);
+    }
 }
 
 /// Characters that count towards the limit: title, description, fields, footer, author.

@@ -168,6 +168,22 @@ pub(crate) struct Member {
     pub communication_disabled_until: Option<Stamp>,
 }
 
+/// A member without its user.
+#[derive(Serialize)]
+pub(crate) struct PartialMember<'a> {
+    nick: Option<&'a str>,
+    avatar: Option<&'a str>,
+    banner: Option<&'a str>,
+    roles: &'a [Id],
+    joined_at: Stamp,
+    premium_since: Option<Stamp>,
+    deaf: bool,
+    mute: bool,
+    flags: u64,
+    pending: bool,
+    communication_disabled_until: Option<Stamp>,
+}
+
 impl Member {
     pub(crate) fn new(user: Arc<User>, roles: Vec<Id>, joined_at: Stamp) -> Member {
         Member {
@@ -187,12 +203,20 @@ impl Member {
     }
 
     /// The member as messages carry it: without the user, who is the message's author.
-    pub(crate) fn partial(&self) -> Value {
-        let mut member = json!(self);
-        if let Some(fields) = member.as_object_mut() {
-            fields.remove("user");
+    pub(crate) fn partial(&self) -> PartialMember<'_> {
+        PartialMember {
+            nick: self.nick.as_deref(),
+            avatar: self.avatar.as_deref(),
+            banner: self.banner.as_deref(),
+            roles: &self.roles,
+            joined_at: self.joined_at,
+            premium_since: self.premium_since,
+            deaf: self.deaf,
+            mute: self.mute,
+            flags: self.flags,
+            pending: self.pending,
+            communication_disabled_until: self.communication_disabled_until,
         }
-        member
     }
 
     /// The member object with extra fields, such as `guild_id` or `permissions`.

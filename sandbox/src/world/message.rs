@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::guild::PartialMember;
 use super::ids::{Id, Stamp};
 use super::user::User;
 
@@ -123,7 +124,7 @@ pub(crate) struct MessageEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guild_id: Option<Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub member: Option<&'a Value>,
+    pub member: Option<&'a PartialMember<'a>>,
     pub channel_type: u8,
 }
 

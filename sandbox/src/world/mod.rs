@@ -177,7 +177,8 @@ impl World {
             "interactions_endpoint_url": null, "role_connections_verification_url": null,
             "approximate_guild_count": self.guilds.len(), "approximate_user_install_count": 0,
             "integration_types_config": { "0": {} }, "event_webhooks_status": 1, "explicit_content_filter": 0,
-            "storefront_available": false, "rpc_origins": [], "tags": [],
+            "storefront_available": false, "flags_new": APPLICATION_FLAGS.to_string(),
+            "approximate_user_authorization_count": 0, "eligible_oauth2_scopes": [], "rpc_origins": [], "tags": [],
         })
     }
 }

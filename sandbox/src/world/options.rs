@@ -133,7 +133,7 @@ impl<'a> Typing<'a> {
         self.resolve("users", user.id, json!(user));
         if let Some(member) = self.guild.members.get(&user.id) {
             let granted = permissions::of(self.guild, user.id, Some(self.invocation.channel));
-            let partial = super::guild::merged(member.partial(), json!({ "permissions": granted.to_string() }));
+            let partial = super::guild::merged(json!(member.partial()), json!({ "permissions": granted.to_string() }));
             self.resolve("members", user.id, partial);
         }
         Ok(json!(user.id))

@@ -27,6 +27,8 @@ pub(crate) struct Dispatch {
 pub(crate) struct Outbox {
     pub dispatches: Vec<Dispatch>,
     pub notes: Vec<SandboxEvent>,
+    /// Whether any session ever lacked the message content intent; only then is content blanked.
+    pub blind_listeners: bool,
 }
 
 impl Outbox {

@@ -83,15 +83,18 @@ impl World {
             _ => return wrong(),
         };
         let mut answer = json!({
-            "interaction": { "id": id, "type": interaction.kind.number(), "channel_id": interaction.channel,
-                "guild_id": interaction.guild },
-            "resource": { "type": callback },
+            "interaction": { "id": id, "type": interaction.kind.number(), "channel_id": interaction.channel },
         });
+        if let Some(guild) = interaction.guild {
+            answer["interaction"]["guild_id"] = json!(guild);
+        }
         if let Some(message) = message {
             answer["interaction"]["response_message_id"] = json!(message.id);
             answer["interaction"]["response_message_loading"] = json!(message.flags & flag::LOADING != 0);
             answer["interaction"]["response_message_ephemeral"] = json!(message.is_ephemeral());
-            answer["resource"]["message"] = json!(message);
+            if callback != 5 {
+                answer["resource"] = json!({ "type": callback, "message": message });
+            }
         }
         Ok(answer)
     }

@@ -221,7 +221,7 @@ impl World {
             .and_then(|guild| guild.channel(message.channel_id))
             .map_or(super::guild::channel_type::DM, |channel| channel.kind);
         let event = MessageEvent { message, guild_id, member: member.as_ref(), channel_type };
-        if guild_id.is_none() || message.open_to(self.bot) {
+        if guild_id.is_none() || !self.outbox.blind_listeners || message.open_to(self.bot) {
             self.outbox.push(name, guild_id, &event, None::<&()>);
         } else {
             let blank = message.without_content();

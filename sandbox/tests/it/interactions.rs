@@ -173,3 +173,22 @@ async fn what_waits_for_an_answer_is_counted() {
     let answered = |event: &SandboxEvent| matches!(event, SandboxEvent::InteractionReply { pings, .. } if !pings.any());
     assert!(sandbox.log().iter().any(answered));
 }
+
+#[tokio::test]
+async fn components_without_an_id_are_given_one() {
+    let sandbox = start();
+    let button = |id: Option<u64>| {
+        let mut button = json!({ "type": 2, "style": 1, "label": "go", "custom_id": format!("{id:?}") });
+        if let Some(id) = id {
+            button["id"] = json!(id);
+        }
+        button
+    };
+    let rows = json!([{ "type": 1, "components": [button(Some(2)), button(None)] }]);
+    let (_, message) = post(&sandbox, &crate::client::messages(&sandbox), json!({ "components": rows })).await;
+    let row = &message["components"][0];
+    assert_eq!(
+        (&row["id"], &row["components"][0]["id"], &row["components"][1]["id"]),
+        (&json!(1), &json!(2), &json!(3))
+    );
+}
