@@ -45,6 +45,7 @@ fn start_child(
         return Some(Err(if there.is_alive() { Refusal::AlreadyStarted } else { Refusal::AlreadyPresent }));
     }
     let mut child = Child::new(policy, missing.into_iter().collect());
+    child.incarnation = state.recall(child.id());
     child.due = true;
     child.asked = Asked::Start;
     child.waiting.push(ticket);

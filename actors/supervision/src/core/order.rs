@@ -143,5 +143,6 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
 /// Forgets the child at `at`.
 pub(super) fn forget(state: &mut State, at: usize, step: &mut Step) {
     let child = state.children.remove(at);
+    state.remember(&child);
     step.actions.push(Action::Forget { id: child.policy.id });
 }

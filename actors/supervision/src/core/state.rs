@@ -9,7 +9,7 @@ use super::{
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -208,7 +208,14 @@ pub struct State {
     pub phase: Phase,
     /// The state of the generator behind jitter.
     pub seed: u64,
+    /// The newest incarnations of children that were forgotten, so that a number never means two lives.
+    pub forgotten: BTreeMap<String, u64>,
+    /// No new child begins below this: the newest incarnation that `forgotten` had no more room for.
+    pub floor: u64,
 }
+
+/// Forgotten children whose incarnations are remembered one by one.
+const FORGOTTEN_MAX: usize = 1_024;
 
 impl State {
     /// A supervisor that has not begun. `up` says which paths are there already; `seed` feeds the jitter.
@@ -221,7 +228,33 @@ impl State {
                 Child::new(policy, missing)
             })
             .collect();
-        Self { flags, children, restarts: VecDeque::new(), phase: Phase::Idle, seed: seed | 1 }
+        Self {
+            flags,
+            children,
+            restarts: VecDeque::new(),
+            phase: Phase::Idle,
+            seed: seed | 1,
+            forgotten: BTreeMap::new(),
+            floor: 0,
+        }
+    }
+
+    /// Remembers how far the incarnations of a forgotten child had come.
+    pub(crate) fn remember(&mut self, child: &Child) {
+        if child.incarnation == 0 {
+            return;
+        }
+        if self.forgotten.len() >= FORGOTTEN_MAX
+            && let Some((_, incarnation)) = self.forgotten.pop_first()
+        {
+            self.floor = self.floor.max(incarnation);
+        }
+        self.forgotten.insert(child.id().to_owned(), child.incarnation);
+    }
+
+    /// Where the incarnations of a new child called `id` go on.
+    pub(crate) fn recall(&mut self, id: &str) -> u64 {
+        self.forgotten.remove(id).unwrap_or(self.floor)
     }
 
     /// The position of the child called `id`.

@@ -1,1 +1,257 @@
+//! The core against a scripted world: children that come up, fail, hang and obey at random times, from a printed seed.
+//! Whatever happens, the invariants below hold after every single step.
 
+use super::{
+    Action, Event, Order, State, Time, Timer, decide,
+    policy::{Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
+    state::Phase,
+};
+use crate::exit::Exit;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// Scenarios per run; `scripts/test --full` runs ten times as many.
+fn scenarios() -> u64 {
+    if std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full") { 20_000 } else { 2_000 }
+}
+
+struct Simulation {
+    rng: StdRng,
+    state: State,
+    now: Time,
+    queue: BTreeMap<(Time, u64), Event>,
+    serial: u64,
+    /// Which incarnations exist, and how they behave.
+    alive: HashMap<String, Incarnation>,
+    spawned: HashMap<String, u64>,
+    exited: Option<Exit>,
+    draining: bool,
+    stopping_order: Vec<String>,
+}
+
+struct Incarnation {
+    number: u64,
+    obeys: bool,
+    killable: bool,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::Dynamic];
+        let mut flags = Flags::new(strategies[rng.random_range(0..4)]);
+        flags.intensity = Intensity::new(rng.random_range(0..6), Duration::from_secs(rng.random_range(1..20)));
+        let count = rng.random_range(1..6);
+        let children = (0..count).map(|n| policy(&mut rng, n)).collect();
+        Self {
+            state: State::new(flags, children, |_| true, seed),
+            rng,
+            now: Time::ZERO,
+            queue: BTreeMap::new(),
+            serial: 0,
+            alive: HashMap::new(),
+            spawned: HashMap::new(),
+            exited: None,
+            draining: false,
+            stopping_order: Vec::new(),
+        }
+    }
+
+    fn later(&mut self, within_ms: u64, event: Event) {
+        let at = self.now + Duration::from_millis(self.rng.random_range(0..=within_ms));
+        self.serial += 1;
+        self.queue.insert((at, self.serial), event);
+    }
+
+    fn exit_later(&mut self, id: &str, incarnation: u64, within_ms: u64, exit: Exit) {
+        self.later(within_ms, Event::Exited { id: id.to_owned(), incarnation, exit });
+    }
+
+    fn feed(&mut self, event: Event) {
+        if let Event::Exited { id, incarnation, .. } = &event {
+            // An incarnation ends once, whatever was done to it.
+            match self.alive.get(id) {
+                Some(there) if there.number == *incarnation => self.alive.remove(id),
+                _ => return,
+            };
+        }
+        if matches!(event, Event::Shutdown { .. }) {
+            self.draining = true;
+        }
+        let step = decide(&mut self.state, event, self.now);
+        for action in step.actions {
+            self.perform(action);
+        }
+        self.check();
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { id, incarnation, .. } => {
+                assert!(!self.draining, "nothing starts after the shutdown began: {id}");
+                assert!(!self.alive.contains_key(&id), "two incarnations of {id} at once");
+                let newest = self.spawned.insert(id.clone(), incarnation).unwrap_or(0);
+                assert!(incarnation > newest, "incarnations of {id} grow");
+                let (obeys, killable) = (self.rng.random_bool(0.8), self.rng.random_bool(0.95));
+                self.alive.insert(id.clone(), Incarnation { number: incarnation, obeys, killable });
+                match self.rng.random_range(0..10) {
+                    0 => self.exit_later(&id, incarnation, 500, Exit::Error { message: "start".into() }),
+                    1 => {} // hangs in start
+                    _ => {
+                        self.later(300, Event::Started { id: id.clone(), incarnation });
+                        if self.rng.random_bool(0.5) {
+                            let exit = self.some_exit();
+                            self.exit_later(&id, incarnation, 20_000, exit);
+                        }
+                    }
+                }
+            }
+            Action::AskStop { id, .. } => {
+                if self.draining {
+                    self.stopping_order.push(id.clone());
+                }
+                if let Some(there) = self.alive.get(&id).filter(|there| there.obeys) {
+                    let number = there.number;
+                    self.exit_later(&id, number, 2_000, Exit::shutdown());
+                }
+            }
+            Action::Kill { id, by } => {
+                if let Some(there) = self.alive.get(&id).filter(|there| there.killable) {
+                    let number = there.number;
+                    self.exit_later(&id, number, 100, Exit::Killed { by });
+                }
+            }
+            Action::SetTimer { id, incarnation, timer, after } => {
+                self.serial += 1;
+                self.queue.insert((self.now + after, self.serial), Event::Elapsed { id, incarnation, timer });
+            }
+            Action::Exit { exit } => {
+                assert!(self.exited.is_none(), "it exits once");
+                self.exited = Some(exit);
+            }
+            Action::Abort { .. }
+            | Action::Suspend { .. }
+            | Action::Resume { .. }
+            | Action::Forget { .. }
+            | Action::Answer { .. }
+            | Action::Ready => {}
+        }
+    }
+
+    fn some_exit(&mut self) -> Exit {
+        match self.rng.random_range(0..5) {
+            0 => Exit::Normal,
+            1 => Exit::shutdown(),
+            2 => Exit::Fatal { message: "no".into() },
+            _ => Exit::Panic { message: "boom".into(), location: None },
+        }
+    }
+
+    /// What must hold at any time.
+    fn check(&self) {
+        for child in &self.state.children {
+            if let Some(budget) = child.policy.budget {
+                assert!(child.restarts.len() <= budget.restarts as usize, "{} is over its budget", child.id());
+            }
+        }
+        let intensity = self.state.flags.intensity;
+        assert!(self.state.restarts.len() <= intensity.restarts as usize, "the supervisor is over its intensity");
+    }
+
+    fn run(&mut self) {
+        self.feed(Event::Begin);
+        let end = Duration::from_secs(self.rng.random_range(1..60));
+        self.serial += 1;
+        let within = self.rng.random_bool(0.5).then(|| Duration::from_secs(10));
+        self.queue.insert((end, self.serial), Event::Shutdown { exit: Exit::shutdown(), within });
+        for ticket in 0..self.rng.random_range(0..8) {
+            let order = self.some_order();
+            let at = Duration::from_millis(self.rng.random_range(0..60_000));
+            self.serial += 1;
+            self.queue.insert((at, self.serial), Event::Order { ticket, order });
+        }
+        let mut shutdown_at = None;
+        while let Some(((at, _), event)) = self.queue.pop_first() {
+            self.now = self.now.max(at);
+            self.feed(event);
+            if matches!(self.state.phase, Phase::Stopping { .. }) {
+                self.draining = true;
+                shutdown_at.get_or_insert(self.now);
+            }
+            if self.exited.is_some() {
+                break;
+            }
+            assert!(self.now < Duration::from_secs(3_600), "it ends");
+        }
+        assert!(self.exited.is_some(), "every child accounted for, and the supervisor with them: {:#?}", self.state);
+    }
+
+    fn some_order(&mut self) -> Order {
+        let id = format!("c{}", self.rng.random_range(0..6));
+        match self.rng.random_range(0..6) {
+            0 => Order::TerminateChild { id },
+            1 => Order::RestartChild { id },
+            2 => Order::DeleteChild { id },
+            3 => Order::Cycle { id, force: self.rng.random() },
+            4 => Order::Kill { id },
+            _ => Order::StartChild { policy: Box::new(policy(&mut self.rng, 9)), missing: Vec::new() },
+        }
+    }
+}
+
+fn policy(rng: &mut StdRng, n: u32) -> Policy {
+    let mut policy = Policy::new(format!("c{n}"), Kind::Worker);
+    policy.restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][rng.random_range(0..3)];
+    policy.shutdown = match rng.random_range(0..4) {
+        0 => Shutdown::Brutal,
+        _ => Shutdown::Within(Duration::from_secs(rng.random_range(1..6))),
+    };
+    policy.criticality = [Criticality::Vital, Criticality::Important][rng.random_range(0..2)];
+    policy.required = rng.random_bool(0.3);
+    policy.budget = rng.random_bool(0.5).then(|| Intensity::new(rng.random_range(0..4), Duration::from_secs(10)));
+    policy.backoff = rng.random_bool(0.5).then(|| Backoff::doubling(Duration::from_millis(50), Duration::from_secs(3)));
+    policy.cooldown = rng.random_bool(0.3).then(|| Duration::from_secs(2));
+    policy.retry_parked =
+        rng.random_bool(0.5).then(|| Backoff::doubling(Duration::from_secs(5), Duration::from_secs(30)));
+    policy.start_timeout = Duration::from_secs(3);
+    policy
+}
+
+#[test]
+fn whatever_children_do_the_invariants_hold_and_the_supervisor_ends() {
+    let first: u64 = rand::random();
+    println!("seeds {first}..+{}", scenarios());
+    for seed in (0..scenarios()).map(|n| first.wrapping_add(n)) {
+        let outcome = std::panic::catch_unwind(|| Simulation::new(seed).run());
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_decisions() {
+    let run = |seed| {
+        let mut simulation = Simulation::new(seed);
+        simulation.run();
+        (simulation.now, simulation.exited, simulation.state)
+    };
+    for seed in 0..50 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_state_survives_serialisation_bit_by_bit() {
+    let mut simulation = Simulation::new(7);
+    simulation.feed(Event::Begin);
+    let text = serde_json::to_string(&simulation.state).unwrap();
+    let read: State = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, simulation.state);
+    let event = || Event::Elapsed { id: "c0".into(), incarnation: 1, timer: Timer::Start };
+    let mut other = read;
+    let ours = decide(&mut simulation.state, event(), Duration::from_secs(3));
+    let theirs = decide(&mut other, event(), Duration::from_secs(3));
+    assert_eq!((ours.actions, ours.decisions), (theirs.actions, theirs.decisions));
+}

@@ -101,7 +101,7 @@ async fn children_come_and_go_at_run_time_with_otps_refusals() {
     assert_eq!(again, OrderError::Refused { path: "pool/x".into(), refusal: Refusal::AlreadyStarted });
     tree.remove_child(&"pool/x".into()).await.expect("removed");
     assert!(tree.node(&"pool/x".into()).is_none());
-    let fails = probe("pool/x", &log, Plan { fail_start: vec![1], ..Plan::default() }).1;
+    let fails = probe("pool/x", &log, Plan { fail_start: vec![2], ..Plan::default() }).1;
     let failed = tree.start_child(&pool, fails).await.unwrap_err();
     assert!(failed.to_string().ends_with("it did not start: start failed: error: told to fail"), "{failed}");
     assert!(tree.node(&"pool/x".into()).is_none(), "its spec is forgotten");
