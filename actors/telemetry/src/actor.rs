@@ -128,7 +128,11 @@ impl Actor for TelemetryActor {
 
     fn admin_messages() -> Vec<AdminSpec> {
         vec![
-            AdminSpec::new("status", Role::Observe, "Shows the listener, the reports and what was swallowed or capped."),
+            AdminSpec::new(
+                "status",
+                Role::Observe,
+                "Shows the listener, the reports and what was swallowed or capped.",
+            ),
             AdminSpec::new("flush", Role::Operate, "Delivers the failure reports under way and writes the log out."),
         ]
     }

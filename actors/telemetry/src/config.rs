@@ -40,7 +40,8 @@ impl TelemetryConfig {
     /// All values that cannot be used.
     pub fn validate(&self) -> Result<(), Vec<BadValue>> {
         let mut bad = Vec::new();
-        let mut check = |key, result: Result<(), String>| bad.extend(result.err().map(|reason| BadValue { key, reason }));
+        let mut check =
+            |key, result: Result<(), String>| bad.extend(result.err().map(|reason| BadValue { key, reason }));
         check("listen", check_listen(&self.listen));
         check("log", Directives::parse(&self.log).map(drop).map_err(|error| error.to_string()));
         check("log_format", Format::parse(&self.log_format, false).map(drop));

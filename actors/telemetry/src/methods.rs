@@ -26,18 +26,23 @@ pub struct LogRecent {
 pub fn methods(log: &LogHandle) -> Vec<Method> {
     let (get, set, recent) = (log.clone(), log.clone(), log.clone());
     vec![
-        Method::read("log.get", "Shows what is logged, how, and how many lines were dropped.", move |_: NoParams, _| {
-            let status = get.status();
-            async move { Ok::<LogStatus, MethodError>(status) }
-        }),
+        Method::read(
+            "log.get",
+            "Shows what is logged, how, and how many lines were dropped.",
+            move |_: NoParams, _| {
+                let status = get.status();
+                async move { Ok::<LogStatus, MethodError>(status) }
+            },
+        ),
         Method::write(
             "log.set",
             Role::Operate,
             "Changes what is logged, until the process ends.",
             move |wanted: LogSet, _| {
-                let changed = set.set(&wanted.filter).map(|_| set.status()).map_err(|error| {
-                    MethodError::InvalidParams(error.to_string())
-                });
+                let changed = set
+                    .set(&wanted.filter)
+                    .map(|_| set.status())
+                    .map_err(|error| MethodError::InvalidParams(error.to_string()));
                 async move { changed }
             },
         ),

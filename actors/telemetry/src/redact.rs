@@ -25,7 +25,8 @@ struct Shape {
 /// The shapes, in the order in which they are applied.
 static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     // The password of a URL; for database schemes up to the last @, since an unescaped password may hold / and @.
-    const DATABASE_URL: &str = r#"((?i-u:postgres|postgresql|mysql|redis|rediss|amqp|mongodb)(?:\+[a-z]+)?://[^\s:/@"'\\]*):[^\s"'<>\\]*@"#;
+    const DATABASE_URL: &str =
+        r#"((?i-u:postgres|postgresql|mysql|redis|rediss|amqp|mongodb)(?:\+[a-z]+)?://[^\s:/@"'\\]*):[^\s"'<>\\]*@"#;
     const URL_PASSWORD: &str = r#"(://[^\s:/@"'\\]*):[^\s/@"'\\]+@"#;
     // A DSN's key stands where the user name stands.
     const URL_KEY: &str = r"://[0-9a-f]{32}@";
@@ -36,7 +37,8 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     // base64(user id) . base64(time) . base64(hmac); with room for tokens that are longer than today's.
     const BOT_TOKEN: &str = r"[A-Za-z0-9_-]{17,100}\.[A-Za-z0-9_-]{5,10}\.[A-Za-z0-9_-]{25,120}";
     const MFA_TOKEN: &str = r"\bmfa\.[A-Za-z0-9_-]{20,}";
-    const AUTHORIZATION: &str = r#"((?i-u:authorization)\\?"?'?\s*[:=,]\s*\\?"?'?(?:(?i-u:bot|bearer|basic)\s+)?)[^\s"'\\,;}\])]+"#;
+    const AUTHORIZATION: &str =
+        r#"((?i-u:authorization)\\?"?'?\s*[:=,]\s*\\?"?'?(?:(?i-u:bot|bearer|basic)\s+)?)[^\s"'\\,;}\])]+"#;
     const SCHEME: &str = r"\b((?i-u:bot|bearer|basic)\s+)[A-Za-z0-9._~+/=-]{20,}";
     const KEYS: &str = "(?i-u:passwd|password|pwd|secret|token|api[_-]?key|signature|access[_-]?key)";
     let quoted = format!(r#"({KEYS}\\?["']?\s*[:=]\s*\\?["'])[^"'\\]+"#);
@@ -130,7 +132,8 @@ impl Redactor {
                         self.redact_json(field);
                     }
                 }
-                let dirty: Vec<_> = fields.keys().filter(|name| matches!(self.redact(name), Cow::Owned(_))).cloned().collect();
+                let dirty: Vec<_> =
+                    fields.keys().filter(|name| matches!(self.redact(name), Cow::Owned(_))).cloned().collect();
                 for name in dirty {
                     if let Some(field) = fields.remove(&name) {
                         fields.insert(self.redact(&name).into_owned(), field);
@@ -204,7 +207,10 @@ pub(crate) mod corpus {
             own("error connecting to postgres://bot:hun%40ter2@db/x: refused".into(), "hun%40ter2"),
             own("host=db user=bot password=hunter2 dbname=x".into(), "hunter2"),
             own("redis://:hunter2@cache:6379/0".into(), "hunter2"),
-            own("https://0123456789abcdef0123456789abcdef@o1.ingest.example/42".into(), "0123456789abcdef0123456789abcdef"),
+            own(
+                "https://0123456789abcdef0123456789abcdef@o1.ingest.example/42".into(),
+                "0123456789abcdef0123456789abcdef",
+            ),
             own("https://user:hunter2@example.org/path".into(), "hunter2"),
             own("client_secret='s3cr3t-value'".into(), "s3cr3t-value"),
         ]

@@ -45,7 +45,11 @@ pub(crate) async fn bind(listen: &str) -> io::Result<Bound> {
 }
 
 /// Serves until `end` resolves, then finishes the answers under way.
-pub(crate) async fn serve(bound: Bound, sources: Sources, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub(crate) async fn serve(
+    bound: Bound,
+    sources: Sources,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let router = router(sources, bound.hosts);
     axum::serve(Bounded::new(bound.listener), router).with_graceful_shutdown(end).await
 }

@@ -8,8 +8,23 @@ const TARGETS_MAX: usize = 64;
 /// Libraries that are not logged above this unless they are named: their details are not the bot's.
 const QUIET: LevelFilter = LevelFilter::WARN;
 const LIBRARIES: &[&str] = &[
-    "h2", "hyper", "hyper_util", "mio", "ractor", "reqwest", "rustls", "sentry", "sentry_core", "serenity", "tokio_postgres",
-    "tokio_tungstenite", "tower", "tungstenite", "ureq", "ureq_proto", "want",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "ractor",
+    "reqwest",
+    "rustls",
+    "sentry",
+    "sentry_core",
+    "serenity",
+    "tokio_postgres",
+    "tokio_tungstenite",
+    "tower",
+    "tungstenite",
+    "ureq",
+    "ureq_proto",
+    "want",
 ];
 const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),

@@ -82,7 +82,11 @@ fn without_controls(text: &str, keep_lines: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if obeyed(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if obeyed(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
         out
     }))
 }
@@ -130,7 +134,11 @@ mod tests {
     use chrono::DateTime;
 
     fn record(message: &str) -> Record {
-        let fields = Fields(vec![("shard.id", Value::from(0)), ("why", Value::from("two words")), ("path", Value::from("gateway"))]);
+        let fields = Fields(vec![
+            ("shard.id", Value::from(0)),
+            ("why", Value::from("two words")),
+            ("path", Value::from("gateway")),
+        ]);
         let at = DateTime::from_timestamp_millis(1_767_323_045_678).unwrap_or_default();
         Record { at, level: Level::INFO, target: "gateway::shard", message: message.into(), fields }
     }

@@ -80,10 +80,18 @@ pub fn build(
     let lines = LogLayer { format, redactor, clock, sink: sink.clone(), recent: recent.clone() };
     let before_failure = |metadata: &tracing::Metadata<'_>| metadata.is_event() && *metadata.level() <= Level::INFO;
     let breadcrumbs = reports.then(|| BreadcrumbLayer::new().with_filter(filter_fn(before_failure)));
-    let traces = reports.then(|| SpanLayer::new().with_filter(filter_fn(|metadata| metadata.is_span() && is_ours(metadata.target()))));
+    let traces = reports
+        .then(|| SpanLayer::new().with_filter(filter_fn(|metadata| metadata.is_span() && is_ours(metadata.target()))));
     let subscriber = tracing_subscriber::registry().with(filter).with(lines).with(breadcrumbs).with(traces);
     let handle = LogHandle {
-        inner: Arc::new(Inner { reload, first: directives.clone(), now: ArcSwap::from_pointee(directives), format, sink, recent }),
+        inner: Arc::new(Inner {
+            reload,
+            first: directives.clone(),
+            now: ArcSwap::from_pointee(directives),
+            format,
+            sink,
+            recent,
+        }),
     };
     Ok((subscriber, handle))
 }
@@ -91,8 +99,18 @@ pub fn build(
 /// A library's spans (a request, a TLS handshake) are no traces of ours.
 fn is_ours(target: &str) -> bool {
     const OURS: [&str; 12] = [
-        "impresario", "supervision", "control", "telemetry", "rest", "database", "emoji_cache", "cog_host", "gateway",
-        "task_supervisor", "cogs", "sandbox",
+        "impresario",
+        "supervision",
+        "control",
+        "telemetry",
+        "rest",
+        "database",
+        "emoji_cache",
+        "cog_host",
+        "gateway",
+        "task_supervisor",
+        "cogs",
+        "sandbox",
     ];
     OURS.contains(&target.split("::").next().unwrap_or(target))
 }

@@ -71,7 +71,12 @@ impl Sink {
     }
 }
 
-fn write_lines(waiting: &Receiver<Job>, mut out: Box<dyn Write + Send>, dropped: &AtomicU64, notice: impl Fn(u64) -> String) {
+fn write_lines(
+    waiting: &Receiver<Job>,
+    mut out: Box<dyn Write + Send>,
+    dropped: &AtomicU64,
+    notice: impl Fn(u64) -> String,
+) {
     let mut told = 0;
     while let Ok(first) = waiting.recv() {
         let (mut batch, mut lines, mut flushes) = (String::new(), 0, Vec::new());

@@ -70,7 +70,10 @@ impl<R: Recorder> Capped<R> {
                 // No guard of a map is held here: both calls come back to this recorder.
                 metering::instrumentation::series_capped(key.name());
                 if first {
-                    tracing::warn!(metric = key.name(), "a metric reached its bound of label sets; new ones count as `other`");
+                    tracing::warn!(
+                        metric = key.name(),
+                        "a metric reached its bound of label sets; new ones count as `other`"
+                    );
                 }
                 let folded = key.labels().map(|label| Label::new(SharedString::from(label.key().to_owned()), OTHER));
                 Some(Some(Key::from_parts(key.name().to_owned(), folded.collect::<Vec<_>>())))
@@ -81,7 +84,10 @@ impl<R: Recorder> Capped<R> {
 
     fn decide(&self, key: &Key) -> Admission {
         let bound = self.bounds.get(key.name()).copied();
-        if bound.is_none() && self.used.len() >= self.bounds.len() + FOREIGN_METRICS_MAX && !self.used.contains_key(key.name()) {
+        if bound.is_none()
+            && self.used.len() >= self.bounds.len() + FOREIGN_METRICS_MAX
+            && !self.used.contains_key(key.name())
+        {
             return Admission::Refused;
         }
         let mut used = match self.used.entry(key.name().to_owned()) {

@@ -99,7 +99,10 @@ fn gauges_are_read_when_the_page_is() {
     guilds.0.store(2, Ordering::Relaxed);
     let page = exporter.render();
     assert!(page.contains("discord_guilds{cluster=\"default\"} 2\n"), "{page}");
-    assert!(page.contains("argus_instrumentation_errors_total{cluster=\"default\",hook=\"scrape:broken\"} 2"), "{page}");
+    assert!(
+        page.contains("argus_instrumentation_errors_total{cluster=\"default\",hook=\"scrape:broken\"} 2"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -113,7 +116,10 @@ fn durations_are_histograms_with_argus_buckets_for_commands() {
     let page = exporter.render();
     let bucket = "discord_app_command_duration_seconds_bucket{cluster=\"default\",command=\"ping\",le=\"0.1\"} 1";
     assert!(page.contains(bucket), "a failure is timed too: {page}");
-    assert!(page.contains("discord_app_commands_total{cluster=\"default\",command=\"ping\",status=\"error\"} 1"), "{page}");
+    assert!(
+        page.contains("discord_app_commands_total{cluster=\"default\",command=\"ping\",status=\"error\"} 1"),
+        "{page}"
+    );
     assert!(page.contains("discord_command_errors_total{cluster=\"default\",command=\"ping\",error_type=\"panic\"} 1"));
     assert!(!page.contains("impresario_database_query_duration_seconds_count"), "no duration, no sample");
     assert!(page.contains("discord_ratelimits_total{cluster=\"default\"} 0"), "counters without labels begin at 0");

@@ -138,6 +138,11 @@ pub struct SentryCapture {
 }
 
 impl SentryCapture {
+    /// Drops every report: for tests and for a bot without Sentry.
+    pub fn disabled() -> Self {
+        Self { client: None, limiter: Arc::default() }
+    }
+
     /// [`SentryGuard::flush`] on a blocking thread.
     pub async fn flush(&self, timeout: Duration) -> bool {
         let Some(client) = self.client.clone() else { return true };

@@ -87,7 +87,8 @@ mod tests {
     fn no_planted_secret_survives_anywhere_in_an_event() {
         let redactor = Redactor::new();
         for (text, secret) in corpus::planted() {
-            let mut event = Event { message: Some(text.clone()), transaction: Some(text.clone()), ..Default::default() };
+            let mut event =
+                Event { message: Some(text.clone()), transaction: Some(text.clone()), ..Default::default() };
             event.fingerprint = vec![text.clone().into()].into();
             event.tags.insert("what".into(), text.clone());
             event.tags.insert("token".into(), secret.clone());
