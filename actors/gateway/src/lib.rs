@@ -1,1 +1,41 @@
-//! gateway
+//! The gateway: shards, each with a WebSocket of its own around a pure session machine; the queue of IDENTIFYs; the
+//! cache.
+//!
+//! The way of an event: socket → [`scan`] (header only) → wanted by anybody? → [`decode`] straight from the payload →
+//! cache → sink. What nobody wants is dropped undecoded; a full sink stops the reading of that shard's socket, never its
+//! heartbeats.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod cache;
+mod config;
+pub mod decode;
+mod directory;
+mod handle;
+mod hosts;
+mod identify;
+mod keeper;
+mod limiter;
+mod payload;
+mod presence;
+pub mod scan;
+pub mod session;
+mod shard;
+mod socket;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use cache::Cache;
+pub use config::{GatewayConfig, Intents, ShardPlan};
+pub use handle::{Gateway, ReconnectError, methods};
+pub use hosts::{AddressError, AllowHosts};
+pub use identify::Budget;
+pub use keeper::{Books, Keeper, SavedSession};
+pub use limiter::SendBudget;
+pub use presence::{Activity, ActivityKind, OnlineStatus, Presence, PresenceData, PresenceError};
+pub use session::{Cause, Phase};
+pub use socket::ConnectError;
+pub use status::{Counts, Disconnect, ShardStatus};
+pub use tree::{GatewayDeps, build};

@@ -1,0 +1,287 @@
+//! The gateway's cache: guilds, roles, channels and counts, as snapshots that readers share without waiting.
+//!
+//! It reads its own slim view of each payload, so that a GUILD_CREATE costs one pass over its text and a few kilobytes,
+//! not a tree of members and presences.
+
+mod slim;
+#[cfg(test)]
+mod tests;
+
+use arc_swap::ArcSwapOption;
+use dashmap::DashMap;
+use protocol::{
+    EventKind, KindSet,
+    cache::{CacheCounts, CacheView, CachedChannel, CachedGuild, CachedRole},
+    id::{ChannelId, GuildId, RoleId, UserId},
+};
+use serenity::model::gateway::GatewayIntents;
+use slim::{Channel, Emojis, GuildDelete, GuildSeed, GuildUpdate, Member, RoleDelete, RoleEvent, ThreadSync, User};
+use std::sync::Arc;
+
+pub(crate) use slim::Ready;
+
+/// What the gateway knows of the world. One writer per guild (its shard), any number of readers.
+#[derive(Debug, Default)]
+pub struct Cache {
+    guilds: DashMap<GuildId, Arc<CachedGuild>>,
+    /// Guilds that READY announced, or an outage took, and that have not come (back) yet.
+    awaited: DashMap<GuildId, ()>,
+    own: ArcSwapOption<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
+    id: UserId,
+    name: Arc<str>,
+}
+
+impl Cache {
+    /// The event types it reads, whoever else subscribes to them.
+    pub const READS: KindSet = KindSet::of(&[
+        EventKind::GuildCreate,
+        EventKind::GuildUpdate,
+        EventKind::GuildDelete,
+        EventKind::GuildEmojisUpdate,
+        EventKind::GuildRoleCreate,
+        EventKind::GuildRoleUpdate,
+        EventKind::GuildRoleDelete,
+        EventKind::ChannelCreate,
+        EventKind::ChannelUpdate,
+        EventKind::ChannelDelete,
+        EventKind::ThreadCreate,
+        EventKind::ThreadUpdate,
+        EventKind::ThreadDelete,
+        EventKind::ThreadListSync,
+        EventKind::GuildMemberAdd,
+        EventKind::GuildMemberRemove,
+        EventKind::GuildMemberUpdate,
+        EventKind::UserUpdate,
+    ]);
+
+    /// The intents it asks for. Member events need a privileged intent, so it takes them where others asked for them;
+    /// Discord sends GUILD_MEMBER_UPDATE for the bot itself in any case.
+    pub const INTENTS: GatewayIntents = GatewayIntents::GUILDS;
+
+    /// Takes READY of one shard: who we are, and which guilds of that shard there are. Guilds that are no longer among
+    /// them were left while the shard was away.
+    pub(crate) fn ready(&self, ready: &Ready, shard: u32, total: u32) {
+        self.own.store(Some(Arc::new(Own { id: ready.user.id, name: Arc::from(&*ready.user.username) })));
+        let listed: std::collections::HashSet<GuildId> = ready.guilds.iter().map(|guild| guild.id).collect();
+        let left = |id: &GuildId| shard_of(*id, total) == shard && !listed.contains(id);
+        self.guilds.retain(|id, _| !left(id));
+        self.awaited.retain(|id, ()| !left(id));
+        for id in listed.into_iter().filter(|id| !self.guilds.contains_key(id)) {
+            self.awaited.insert(id, ());
+        }
+    }
+
+    /// Takes one event. Kinds that it does not read change nothing.
+    ///
+    /// # Errors
+    /// What does not fit; the cache is then as before.
+    pub(crate) fn apply(&self, kind: EventKind, data: &str) -> serde_json::Result<()> {
+        match kind {
+            EventKind::GuildCreate => self.guild_create(data)?,
+            EventKind::GuildUpdate => self.guild_update(serde_json::from_str(data)?),
+            EventKind::GuildDelete => self.guild_delete(serde_json::from_str(data)?),
+            EventKind::GuildEmojisUpdate => {
+                let event: Emojis = serde_json::from_str(data)?;
+                self.change(event.guild_id, |guild| guild.emoji_count = slim::count(&event.emojis));
+            }
+            EventKind::GuildRoleCreate | EventKind::GuildRoleUpdate => {
+                let event: RoleEvent = serde_json::from_str(data)?;
+                self.change(event.guild_id, |guild| put_role(guild, event.role.into()));
+            }
+            EventKind::GuildRoleDelete => {
+                let event: RoleDelete = serde_json::from_str(data)?;
+                self.change(event.guild_id, |guild| remove_role(guild, event.role_id));
+            }
+            EventKind::ChannelCreate | EventKind::ChannelUpdate | EventKind::ThreadCreate | EventKind::ThreadUpdate => {
+                self.put_channel(serde_json::from_str(data)?)
+            }
+            EventKind::ChannelDelete | EventKind::ThreadDelete => {
+                let channel: Channel = serde_json::from_str(data)?;
+                if let Some(guild) = channel.guild_id {
+                    self.change(guild, |guild| remove_channel(guild, channel.id));
+                }
+            }
+            EventKind::ThreadListSync => self.thread_list_sync(serde_json::from_str(data)?),
+            EventKind::GuildMemberAdd => {
+                let member: Member<'_> = serde_json::from_str(data)?;
+                self.change(member.guild_id, |guild| guild.member_count += 1);
+            }
+            EventKind::GuildMemberRemove => {
+                let member: Member<'_> = serde_json::from_str(data)?;
+                self.change(member.guild_id, |guild| guild.member_count = guild.member_count.saturating_sub(1));
+            }
+            EventKind::GuildMemberUpdate => {
+                let member: Member<'_> = serde_json::from_str(data)?;
+                if self.own_id() == Some(member.user.id) {
+                    let roles = member.roles()?;
+                    self.change(member.guild_id, |guild| guild.own_roles = roles.into());
+                }
+            }
+            EventKind::UserUpdate => {
+                let user: User = serde_json::from_str(data)?;
+                self.own.store(Some(Arc::new(Own { id: user.id, name: Arc::from(user.username) })));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn guild_create(&self, data: &str) -> serde_json::Result<()> {
+        let mut reader = serde_json::Deserializer::from_str(data);
+        let read = serde::de::DeserializeSeed::deserialize(GuildSeed { own: self.own_id() }, &mut reader)?;
+        reader.end()?;
+        match read {
+            slim::Created::Guild(guild) => {
+                self.awaited.remove(&guild.id);
+                self.guilds.insert(guild.id, Arc::new(guild));
+            }
+            slim::Created::Unavailable(id) => self.outage(id),
+        }
+        Ok(())
+    }
+
+    fn guild_update(&self, update: GuildUpdate) {
+        self.change(update.id, |guild| {
+            if let Some(name) = update.name {
+                guild.name = name;
+            }
+            guild.owner_id = update.owner_id.unwrap_or(guild.owner_id);
+            if let Some(roles) = update.roles {
+                guild.roles = slim::roles(roles);
+            }
+            if let Some(emojis) = update.emojis {
+                guild.emoji_count = slim::count(&emojis);
+            }
+        });
+    }
+
+    fn guild_delete(&self, gone: GuildDelete) {
+        if gone.unavailable {
+            self.outage(gone.id);
+        } else {
+            self.guilds.remove(&gone.id);
+            self.awaited.remove(&gone.id);
+        }
+    }
+
+    /// An outage is not a goodbye: what is known is kept.
+    fn outage(&self, id: GuildId) {
+        self.change(id, |guild| guild.unavailable = true);
+        if !self.guilds.contains_key(&id) {
+            self.awaited.insert(id, ());
+        }
+    }
+
+    fn put_channel(&self, channel: Channel) {
+        let Some(guild) = channel.guild_id else { return };
+        let (id, archived) = (channel.id, channel.is_archived());
+        self.change(guild, |guild| {
+            if archived {
+                remove_channel(guild, id); // Discord tells of it anew when somebody writes in it
+            } else {
+                put_channel(guild, Arc::new(channel.into()));
+            }
+        });
+    }
+
+    /// The active threads of some parents, or of all of the guild.
+    fn thread_list_sync(&self, sync: ThreadSync) {
+        self.change(sync.guild_id, |guild| {
+            let synced = |channel: &CachedChannel| {
+                slim::is_thread(channel.kind)
+                    && sync.channel_ids.as_ref().is_none_or(|ids| channel.parent_id.is_some_and(|p| ids.contains(&p)))
+            };
+            let kept = guild.channels.iter().filter(|channel| !synced(channel)).cloned();
+            let threads = sync.threads.into_iter().map(|thread| Arc::new(thread.into()));
+            guild.channels = slim::sorted(kept.chain(threads).collect());
+        });
+    }
+
+    /// Changes a known guild; readers keep the snapshot that they have.
+    fn change(&self, id: GuildId, change: impl FnOnce(&mut CachedGuild)) {
+        if let Some(mut guild) = self.guilds.get_mut(&id) {
+            change(Arc::make_mut(guild.value_mut()));
+        }
+    }
+}
+
+impl CacheView for Cache {
+    fn guild(&self, id: GuildId) -> Option<Arc<CachedGuild>> {
+        self.guilds.get(&id).map(|guild| Arc::clone(&guild))
+    }
+
+    fn guild_ids(&self) -> Vec<GuildId> {
+        self.guilds.iter().map(|entry| *entry.key()).collect()
+    }
+
+    fn own_id(&self) -> Option<UserId> {
+        self.own.load().as_ref().map(|own| own.id)
+    }
+
+    fn own_name(&self) -> Option<Arc<str>> {
+        self.own.load().as_ref().map(|own| Arc::clone(&own.name))
+    }
+
+    fn counts(&self) -> CacheCounts {
+        let awaited = CacheCounts { unavailable_guilds: wide(self.awaited.len()), ..CacheCounts::default() };
+        self.guilds.iter().fold(awaited, |mut counts, guild| {
+            match guild.unavailable {
+                true => counts.unavailable_guilds += 1,
+                false => counts.guilds += 1,
+            }
+            counts.channels += wide(guild.channels.len());
+            counts.roles += wide(guild.roles.len());
+            counts.members += guild.member_count;
+            counts
+        })
+    }
+}
+
+/// Discord's rule for which shard a guild is on.
+pub(crate) fn shard_of(guild: GuildId, total: u32) -> u32 {
+    let shard = (guild.get() >> 22) % u64::from(total.max(1));
+    u32::try_from(shard).unwrap_or(u32::MAX) // less than `total`
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn put_role(guild: &mut CachedGuild, role: CachedRole) {
+    let mut roles = guild.roles.to_vec();
+    match roles.binary_search_by_key(&role.id, |known| known.id) {
+        Ok(at) => roles[at] = role,
+        Err(at) => roles.insert(at, role),
+    }
+    guild.roles = roles.into();
+}
+
+fn remove_role(guild: &mut CachedGuild, id: RoleId) {
+    guild.roles = guild.roles.iter().filter(|role| role.id != id).cloned().collect();
+    if guild.own_roles.contains(&id) {
+        guild.own_roles = guild.own_roles.iter().copied().filter(|own| *own != id).collect();
+    }
+}
+
+fn put_channel(guild: &mut CachedGuild, channel: Arc<CachedChannel>) {
+    let mut channels = guild.channels.to_vec();
+    match channels.binary_search_by_key(&channel.id, |known| known.id) {
+        Ok(at) => channels[at] = channel,
+        Err(at) => channels.insert(at, channel),
+    }
+    guild.channels = channels.into();
+}
+
+fn remove_channel(guild: &mut CachedGuild, id: ChannelId) {
+    // The threads of a deleted channel go with it, and Discord does not say so.
+    guild.channels =
+        guild.channels.iter().filter(|known| known.id != id && !is_thread_of(known, id)).cloned().collect();
+}
+
+fn is_thread_of(channel: &CachedChannel, parent: ChannelId) -> bool {
+    channel.parent_id == Some(parent) && slim::is_thread(channel.kind)
+}

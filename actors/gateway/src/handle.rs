@@ -1,0 +1,188 @@
+//! What the rest of the bot holds of the gateway: snapshots and orders.
+
+use crate::{
+    cache::Cache,
+    identify::{self, Budget},
+    keeper::{Keeper, SavedSession},
+    presence::Presence,
+    session::Phase,
+    shard::ShardMsg,
+    status::ShardStatus,
+};
+use futures_util::future::join_all;
+use metering::{
+    Collector, Scrape,
+    gateway::{CacheSizes, ShardReading},
+};
+use protocol::{
+    ShardId,
+    cache::{CacheCounts, CacheView},
+    method::{Method, MethodError, NoParams},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use supervision::{Addr, CallError, Role};
+
+/// How long an order to a shard may wait for it.
+const ORDER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The gateway. Clones are the same gateway; reading it never asks an actor.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) shards: Vec<(Arc<Keeper>, Addr<ShardMsg>)>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) presence: Presence,
+    pub(crate) identify: Arc<identify::Shared>,
+}
+
+impl Gateway {
+    /// One reading of each shard, in their order.
+    pub fn statuses(&self) -> Vec<ShardStatus> {
+        self.inner.shards.iter().map(|(keeper, _)| keeper.status()).collect()
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> Arc<Cache> {
+        Arc::clone(&self.inner.cache)
+    }
+
+    /// How much the cache holds.
+    pub fn counts(&self) -> CacheCounts {
+        self.inner.cache.counts()
+    }
+
+    /// What Discord shows of the bot.
+    pub fn presence(&self) -> &Presence {
+        &self.inner.presence
+    }
+
+    /// The budget of IDENTIFYs.
+    pub fn budget(&self) -> Budget {
+        self.inner.identify.budget()
+    }
+
+    /// The greatest heartbeat latency of the shards that are online.
+    pub fn latency(&self) -> Option<Duration> {
+        let statuses = self.statuses();
+        let online = statuses.iter().filter(|status| status.state == Phase::Online);
+        let latencies = online.filter_map(|status| status.latency_ms);
+        latencies.max_by(f64::total_cmp).map(|ms| Duration::from_secs_f64(ms / 1e3))
+    }
+
+    /// Whether every shard is online at this moment.
+    pub fn is_online(&self) -> bool {
+        self.inner.shards.iter().all(|(keeper, _)| keeper.status().state == Phase::Online)
+    }
+
+    /// Ends once each shard has had its first READY or RESUMED.
+    pub async fn wait_ready(&self) {
+        join_all(self.inner.shards.iter().map(|(keeper, _)| keeper.ready())).await;
+    }
+
+    /// The sessions as they can be written down; complete once the gateway has stopped.
+    pub fn sessions(&self) -> Vec<SavedSession> {
+        self.inner.shards.iter().filter_map(|(keeper, _)| keeper.save()).collect()
+    }
+
+    /// Takes up sessions that were written down, before the gateway starts. Returns how many fit its shards.
+    pub fn restore(&self, saved: &[SavedSession]) -> usize {
+        let fits = |session: &&SavedSession| self.inner.shards.iter().any(|(keeper, _)| keeper.restore(session));
+        saved.iter().filter(fits).count()
+    }
+
+    /// Makes `shard` reconnect; with `resume` the session goes on, else a new one begins.
+    ///
+    /// # Errors
+    /// When there is no such shard, or it does not take the order in time.
+    pub async fn reconnect(&self, shard: ShardId, resume: bool) -> Result<(), ReconnectError> {
+        let found = self.inner.shards.iter().find(|(keeper, _)| keeper.shard() == shard);
+        let (_, addr) = found.ok_or(ReconnectError::UnknownShard(shard))?;
+        addr.call(ORDER_LIMIT, |reply| ShardMsg::Order { resume, reply }).await?;
+        Ok(())
+    }
+}
+
+/// Why a shard does not reconnect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReconnectError {
+    /// It does not run here.
+    #[error("there is no shard {0} in this process")]
+    UnknownShard(ShardId),
+    /// It did not take the order.
+    #[error("the shard did not take the order: {0}")]
+    Call(#[from] CallError),
+}
+
+impl Collector for Gateway {
+    fn name(&self) -> &'static str {
+        "gateway"
+    }
+
+    fn collect(&self, scrape: &Scrape) {
+        let readings: Vec<ShardReading> = self.statuses().iter().map(reading).collect();
+        metering::gateway::shards(scrape, &readings);
+        if let Some(used) = self.budget().used {
+            metering::gateway::identifies_used(scrape, used);
+        }
+        let guilds = usize::try_from(self.counts().guilds).unwrap_or(usize::MAX);
+        metering::gateway::cache(scrape, CacheSizes { guilds, ..CacheSizes::default() });
+    }
+}
+
+fn reading(status: &ShardStatus) -> ShardReading {
+    ShardReading {
+        shard: status.shard.0,
+        up: status.state == Phase::Online,
+        latency_s: status.latency_ms.map(|ms| ms / 1e3),
+        throttled: status.throttled,
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReconnectParams {
+    /// The shard's number; without one every shard reconnects.
+    #[serde(default)]
+    shard: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Reconnected {
+    reconnecting: Vec<u32>,
+}
+
+/// The gateway's methods of the control channel.
+pub fn methods(gateway: &Gateway) -> Vec<Method> {
+    let (list, reconnect) = (gateway.clone(), gateway.clone());
+    vec![
+        Method::read(
+            "shards.list",
+            "Every shard of this process: session, latency, counters",
+            move |_: NoParams, _| {
+                let statuses = list.statuses();
+                async move { Ok(statuses) }
+            },
+        ),
+        Method::write(
+            "shards.reconnect",
+            Role::Operate,
+            "Makes a shard, or all of them, reconnect and resume",
+            move |params: ReconnectParams, _| {
+                let gateway = reconnect.clone();
+                async move {
+                    let all = gateway.inner.shards.iter().map(|(keeper, _)| keeper.shard());
+                    let chosen: Vec<ShardId> = params.shard.map_or_else(|| all.collect(), |shard| vec![ShardId(shard)]);
+                    for shard in &chosen {
+                        gateway.reconnect(*shard, true).await.map_err(MethodError::refused)?;
+                    }
+                    Ok(Reconnected { reconnecting: chosen.iter().map(|shard| shard.0).collect() })
+                }
+            },
+        ),
+    ]
+}

@@ -1,0 +1,240 @@
+//! `gateway/identify`: decides which shard may IDENTIFY, and when none may.
+//!
+//! Discord resets the token of a bot that sends more than 1,000 IDENTIFYs in 24 hours, and answers those that come too
+//! close together with an invalid session. So each one needs a grant: its bucket's turn, Discord's own count, and the
+//! budget that is written down across processes. Without a database there is no grant; shards can still RESUME.
+
+mod queue;
+
+use crate::directory::Directory;
+use arc_swap::ArcSwap;
+use protocol::{
+    Clock,
+    ports::{IdentifyGrant, IdentifyLedger},
+};
+use queue::{Pace, Queue};
+use serde::Serialize;
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Reply, Role};
+
+/// IDENTIFYs of Discord's count that are left to the humans who run the bot.
+const RESERVE: u32 = 100;
+/// A decision that takes longer than this (database, REST) is a refusal.
+const DECISION: Duration = Duration::from_secs(20);
+/// What a shard waits after a decision that took too long.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What the identify actor is told.
+pub(crate) enum IdentifyMsg {
+    /// A shard wants to IDENTIFY.
+    Ask {
+        /// Which.
+        shard: u32,
+        /// The decision. Whoever drops the other end gives up its place.
+        reply: Reply<Decision>,
+    },
+    /// A decision has been made.
+    Decided {
+        /// For which shard.
+        shard: u32,
+        /// What.
+        decision: Decision,
+        /// Discord's `max_concurrency`, if it said.
+        concurrency: Option<u32>,
+        /// The way back to the shard.
+        reply: Reply<Decision>,
+    },
+    /// A bucket has opened.
+    Wake,
+}
+
+impl Message for IdentifyMsg {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ask { .. } => "ask",
+            Self::Decided { .. } => "decided",
+            Self::Wake => "wake",
+        }
+    }
+}
+
+/// Whether a shard may IDENTIFY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Once, at once.
+    Granted,
+    /// Not for a while.
+    Denied {
+        /// How long.
+        retry_after: Duration,
+        /// Why, for an operator.
+        why: String,
+    },
+}
+
+/// What outlives incarnations of the actor.
+pub(crate) struct Shared {
+    pub(crate) ledger: Arc<dyn IdentifyLedger>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Of 24 hours.
+    pub(crate) limit: u32,
+    pace: ArcSwap<Pace>,
+    budget: ArcSwap<Budget>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        ledger: Arc<dyn IdentifyLedger>,
+        directory: Arc<Directory>,
+        clock: Arc<dyn Clock>,
+        limit: u32,
+    ) -> Self {
+        let budget = Budget { limit, ..Budget::default() };
+        Self { ledger, directory, clock, limit, pace: ArcSwap::default(), budget: ArcSwap::from_pointee(budget) }
+    }
+
+    /// What is known of the budget.
+    pub(crate) fn budget(&self) -> Budget {
+        let mut budget = Budget::clone(&self.budget.load());
+        let limits = self.directory.last_limits(self.clock.monotonic());
+        budget.discord_remaining = limits.map(|limits| limits.remaining).filter(|remaining| *remaining != u32::MAX);
+        budget
+    }
+}
+
+/// The budget of IDENTIFYs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// Allowed in 24 hours.
+    pub limit: u32,
+    /// Used in the last 24 hours, as of the last grant or refusal; none before the first.
+    pub used: Option<u32>,
+    /// Left by Discord's own count, if it has been asked.
+    pub discord_remaining: Option<u32>,
+    /// Shards that wait for their turn.
+    pub waiting: usize,
+    /// IDENTIFYs at once every 5 seconds.
+    pub concurrency: usize,
+    /// Why the last shard that was refused may not.
+    pub last_refusal: Option<String>,
+}
+
+/// The actor.
+pub(crate) struct Identify {
+    shared: Arc<Shared>,
+    queue: Queue<Reply<Decision>>,
+}
+
+impl Identify {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let queue = Queue::new(Pace::clone(&shared.pace.load()));
+        Self { shared, queue }
+    }
+
+    /// Begins every decision whose turn it is.
+    fn pump(&mut self, ctx: &Ctx<Self>) {
+        let now = self.shared.clock.monotonic();
+        self.queue.retain(|reply| !reply.is_abandoned());
+        while let Some((shard, reply)) = self.queue.next(now) {
+            let (shared, me) = (Arc::clone(&self.shared), ctx.me());
+            ctx.spawn(async move {
+                let (decision, concurrency) = decide(&shared, shard).await;
+                me.send(IdentifyMsg::Decided { shard, decision, concurrency, reply }).await.ok(); // it ends with us
+            });
+        }
+        if let Some(after) = self.queue.wakes(now) {
+            ctx.send_after(after, IdentifyMsg::Wake);
+        }
+        self.publish(|_| {});
+    }
+
+    fn settle(&mut self, shard: u32, decision: Decision, reply: Reply<Decision>) {
+        let now = self.shared.clock.monotonic();
+        self.queue.settle(shard, decision == Decision::Granted, now);
+        self.shared.pace.store(Arc::new(self.queue.pace().clone()));
+        if let Decision::Denied { retry_after, why } = &decision {
+            tracing::warn!(shard.id = shard, retry_after_ms = retry_after.as_millis(), "no IDENTIFY: {why}");
+            self.publish(|budget| budget.last_refusal = Some(why.clone()));
+        }
+        reply.send(decision);
+    }
+
+    fn publish(&self, change: impl Fn(&mut Budget)) {
+        self.shared.budget.rcu(|budget| {
+            let mut budget = Budget::clone(budget);
+            (budget.waiting, budget.concurrency) = (self.queue.len(), self.queue.concurrency());
+            change(&mut budget);
+            budget
+        });
+    }
+}
+
+impl Actor for Identify {
+    type Msg = IdentifyMsg;
+
+    async fn handle(&mut self, message: IdentifyMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        match message {
+            IdentifyMsg::Ask { shard, reply } => self.queue.ask(shard, reply),
+            IdentifyMsg::Decided { shard, decision, concurrency, reply } => {
+                self.settle(shard, decision, reply);
+                if let Some(concurrency) = concurrency {
+                    self.queue.set_concurrency(concurrency);
+                }
+            }
+            IdentifyMsg::Wake => {}
+        }
+        self.pump(ctx);
+        Ok(())
+    }
+
+    fn admin_messages() -> Vec<AdminSpec> {
+        vec![AdminSpec::new("budget", Role::Observe, "IDENTIFYs used and left, and who waits for one")]
+    }
+
+    async fn admin(&mut self, call: AdminCall, _: &Ctx<Self>) -> Result<Value, AdminError> {
+        match call.name.as_str() {
+            "budget" => serde_json::to_value(self.shared.budget()).map_err(AdminError::refused),
+            _ => Err(call.unknown(&Self::admin_messages())),
+        }
+    }
+}
+
+/// Discord's count first: it costs nothing. The ledger last: what it grants is spent.
+async fn decide(shared: &Shared, shard: u32) -> (Decision, Option<u32>) {
+    let work = async {
+        let limits = shared.directory.limits(shared.clock.monotonic()).await;
+        let concurrency = limits.map(|limits| limits.max_concurrency);
+        if let Some(limits) = limits.filter(|limits| limits.remaining <= RESERVE) {
+            let why = format!("Discord allows {} more, and {RESERVE} are kept for humans", limits.remaining);
+            return (Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }, concurrency);
+        }
+        let decision = match shared.ledger.take(shard, shared.limit, shared.clock.now()).await {
+            Ok(IdentifyGrant::Granted { used }) => {
+                shared.directory.spend();
+                note_used(shared, used);
+                Decision::Granted
+            }
+            Ok(IdentifyGrant::Exhausted { retry_at, used }) => {
+                note_used(shared, used);
+                let left = (retry_at - shared.clock.now()).to_std().unwrap_or_default();
+                let why = format!("{used} of {} in 24 hours are used up", shared.limit);
+                Decision::Denied { retry_after: left.max(RETRY), why }
+            }
+            Err(not_now) => Decision::Denied {
+                retry_after: not_now.retry_after.max(Duration::from_millis(100)),
+                why: format!("its budget cannot be written down ({})", not_now.what),
+            },
+        };
+        (decision, concurrency)
+    };
+    tokio::time::timeout(DECISION, work).await.unwrap_or_else(|_elapsed| {
+        let why = format!("no decision within {} s", DECISION.as_secs());
+        (Decision::Denied { retry_after: RETRY, why }, None)
+    })
+}
+
+fn note_used(shared: &Shared, used: u32) {
+    shared.budget.rcu(|budget| Budget { used: Some(used), ..Budget::clone(budget) });
+}

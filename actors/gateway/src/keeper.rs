@@ -1,0 +1,216 @@
+//! What outlives a shard actor: the session that the next incarnation resumes, and what the shard has done so far.
+
+use crate::{
+    cache::Ready,
+    session::ResumePoint,
+    status::{Published, ShardStatus, Tally},
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use protocol::ShardId;
+use serde::{Deserialize, Serialize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::sync::{Semaphore, watch};
+
+/// One Discord session: its address and how far it has come. The reader of the connection writes it, alone.
+///
+/// `received` is told to Discord in heartbeats. `accepted` is what RESUME asks to continue after: it moves only once
+/// the event is in the sink, so that a crash in between loses nothing. `applied` is how far the cache has come, so that
+/// an event that was in the cache but not yet in the sink is not counted twice.
+#[derive(Debug)]
+pub struct Books {
+    point: ResumePoint,
+    received: AtomicU64,
+    accepted: AtomicU64,
+    applied: AtomicU64,
+}
+
+impl Books {
+    fn new(point: ResumePoint, seq: u64) -> Self {
+        Self { point, received: AtomicU64::new(seq), accepted: AtomicU64::new(seq), applied: AtomicU64::new(seq) }
+    }
+
+    /// The last sequence number received.
+    pub fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// The last sequence number whose event is in the sink.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
+    }
+
+    /// Books that `seq` has come, before anything is done with it.
+    pub(crate) fn receive(&self, seq: u64) {
+        self.received.store(self.received().max(seq), Relaxed);
+    }
+
+    /// Whether the cache has seen `seq` already; if not, it has from now on.
+    pub(crate) fn apply(&self, seq: u64) -> bool {
+        let fresh = seq > self.applied.load(Relaxed);
+        if fresh {
+            self.applied.store(seq, Relaxed);
+        }
+        fresh
+    }
+
+    /// Books that nothing more has to be done for `seq`.
+    pub(crate) fn accept(&self, seq: u64) {
+        self.accepted.store(self.accepted().max(seq), Relaxed);
+    }
+}
+
+/// A session as it can be written down and resumed by another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSession {
+    /// The shard.
+    pub shard: ShardId,
+    /// Of how many.
+    pub total: u32,
+    /// From READY.
+    pub session_id: Box<str>,
+    /// The address to resume at.
+    pub resume_url: Box<str>,
+    /// The last accepted sequence number.
+    pub seq: u64,
+}
+
+/// What outlives the incarnations of one shard.
+#[derive(Debug)]
+pub struct Keeper {
+    shard: ShardId,
+    total: u32,
+    books: ArcSwapOption<Books>,
+    /// Held by the one connection that may handle dispatches: the last one finishes its delivery first.
+    pub(crate) turn: Arc<Semaphore>,
+    pub(crate) tally: Tally,
+    pub(crate) published: ArcSwap<Published>,
+    ready: watch::Sender<bool>,
+}
+
+impl Keeper {
+    /// A keeper for `shard` of `total`, without a session.
+    pub fn new(shard: ShardId, total: u32) -> Self {
+        Self {
+            shard,
+            total,
+            books: ArcSwapOption::empty(),
+            turn: Arc::new(Semaphore::new(1)),
+            tally: Tally::default(),
+            published: ArcSwap::from_pointee(Published::default()),
+            ready: watch::Sender::new(false),
+        }
+    }
+
+    /// The shard.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Of how many.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// The session under way, if there is one.
+    pub fn books(&self) -> Option<Arc<Books>> {
+        self.books.load_full()
+    }
+
+    pub(crate) fn point(&self) -> Option<ResumePoint> {
+        self.books.load().as_ref().map(|books| books.point.clone())
+    }
+
+    /// Begins the session that READY told of, at sequence number `seq`.
+    pub(crate) fn begin(&self, ready: &Ready, seq: u64) -> Arc<Books> {
+        let point = ResumePoint { session_id: ready.session_id.clone(), url: ready.resume_gateway_url.clone() };
+        let books = Arc::new(Books::new(point, seq));
+        self.books.store(Some(Arc::clone(&books)));
+        books
+    }
+
+    /// Forgets the session: it cannot be resumed.
+    pub(crate) fn forget(&self) {
+        self.books.store(None);
+    }
+
+    /// The session as it can be written down.
+    pub fn save(&self) -> Option<SavedSession> {
+        self.books.load().as_ref().map(|books| SavedSession {
+            shard: self.shard,
+            total: self.total,
+            session_id: books.point.session_id.clone(),
+            resume_url: books.point.url.clone(),
+            seq: books.accepted(),
+        })
+    }
+
+    /// Takes up a session that was written down, before the shard has started. Returns whether it fits this shard.
+    pub fn restore(&self, saved: &SavedSession) -> bool {
+        let fits = saved.shard == self.shard && saved.total == self.total;
+        if fits {
+            let point = ResumePoint { session_id: saved.session_id.clone(), url: saved.resume_url.clone() };
+            self.books.store(Some(Arc::new(Books::new(point, saved.seq))));
+        }
+        fits
+    }
+
+    /// What can be said of the shard at this moment, without asking it.
+    pub fn status(&self) -> ShardStatus {
+        ShardStatus::read(self)
+    }
+
+    pub(crate) fn mark_ready(&self) {
+        self.ready.send_replace(true);
+    }
+
+    /// Ends once READY or RESUMED has come for the first time.
+    pub(crate) async fn ready(&self) {
+        self.ready.subscribe().wait_for(|ready| *ready).await.ok(); // the sender lives in self
+    }
+
+    pub(crate) fn has_been_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready() -> Ready {
+        serde_json::from_value(serde_json::json!({
+            "user": {"id": "1", "username": "bot"}, "guilds": [], "session_id": "s", "resume_gateway_url": "wss://r",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_session_is_resumed_after_what_was_accepted_not_after_what_was_received() {
+        let keeper = Keeper::new(ShardId(1), 4);
+        let books = keeper.begin(&ready(), 1);
+        for seq in 2..=9 {
+            books.receive(seq);
+        }
+        books.accept(5);
+        let saved = keeper.save().unwrap();
+        assert_eq!((saved.seq, books.received()), (5, 9));
+        let text = serde_json::to_string(&saved).unwrap();
+        let next = Keeper::new(ShardId(1), 4);
+        assert!(next.restore(&serde_json::from_str(&text).unwrap()));
+        assert_eq!(next.save(), Some(saved.clone()));
+        assert!(!Keeper::new(ShardId(0), 4).restore(&saved), "another shard's session");
+        assert!(!Keeper::new(ShardId(1), 8).restore(&saved), "another sharding");
+    }
+
+    #[test]
+    fn a_replayed_event_reaches_the_cache_once() {
+        let keeper = Keeper::new(ShardId(0), 1);
+        let books = keeper.begin(&ready(), 1);
+        assert!(books.apply(2));
+        assert!(!books.apply(2), "replayed after a crash between cache and sink");
+        assert!(books.apply(3));
+    }
+}

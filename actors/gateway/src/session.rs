@@ -1,0 +1,397 @@
+//! The gateway session as a pure state machine: inputs and the time go in, actions come out.
+//!
+//! It holds no socket, no clock and no token. Its invariants, each tested with random inputs: no IDENTIFY without a
+//! grant that it asked for, at most one connection attempt at a time, nothing at all after a fatal close or a stop,
+//! and never a wait without a timer that ends it.
+
+mod close;
+mod io;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+pub use close::{CLOSE_FINAL, CLOSE_RESUMABLE, Fatal, Verdict, verdict};
+pub use io::{Action, Cause, Input, Loss, Pulse, ResumePoint, Target, TimerId, TimerKind};
+pub use pace::Timing;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A session online for this long counts as healthy: backoff and the count of IDENTIFYs begin anew.
+const STABLE: Duration = Duration::from_secs(60);
+/// A resumed connection that ends sooner than this, without a new event, was no use.
+const BARREN: Duration = Duration::from_secs(5);
+/// After this many useless resumes in a row the session is given up.
+const BARREN_MAX: u32 = 3;
+/// After this many failed connections in a row the resume address is given up for the general one.
+const DIALS_MAX: u32 = 3;
+/// READY or RESUMED must come within this time, unless other events are still coming.
+const ANSWER: Duration = Duration::from_secs(60);
+/// A heartbeat interval is kept within these bounds whatever HELLO says.
+const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(600));
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not begun.
+    New,
+    /// Waits before it connects.
+    Waiting,
+    /// Connects.
+    Connecting,
+    /// Waits for HELLO.
+    AwaitingHello,
+    /// Waits for the permission to IDENTIFY.
+    AwaitingGrant,
+    /// Waits for READY.
+    Identifying,
+    /// Waits for RESUMED; replayed events come before it.
+    Resuming,
+    /// READY or RESUMED has come.
+    Online,
+    /// Never again until an operator acts.
+    Parked,
+    /// Stopped.
+    Stopped,
+}
+
+/// The state machine of one shard's session.
+#[derive(Debug)]
+pub struct Session {
+    timing: Timing,
+    rng: StdRng,
+    phase: Phase,
+    point: Option<ResumePoint>,
+    armed: [u64; TimerKind::COUNT],
+    timers: u64,
+    interval: Duration,
+    /// Frames seen when the last heartbeat was sent; none before the first.
+    beat: Option<u64>,
+    beat_sent: Option<Instant>,
+    latency: Option<Duration>,
+    answer_seen: u64,
+    resume_sent: bool,
+    online_since: Option<Instant>,
+    /// Reconnects since the last healthy or useful connection.
+    attempts: u32,
+    /// Connections in a row that could not be opened.
+    dials_failed: u32,
+    /// Resumes in a row that led to nothing.
+    barren: u32,
+    /// IDENTIFYs since the last stable session.
+    identifies: u32,
+    /// Whether 4003 has come since the last stable session.
+    unauthenticated: bool,
+}
+
+impl Session {
+    /// A session that resumes at `point`, if there is one. `seed` decides all its random waits.
+    pub fn new(timing: Timing, seed: u64, point: Option<ResumePoint>) -> Self {
+        Self {
+            timing,
+            rng: StdRng::seed_from_u64(seed),
+            phase: Phase::New,
+            point,
+            armed: [0; TimerKind::COUNT],
+            timers: 0,
+            interval: INTERVAL.1,
+            beat: None,
+            beat_sent: None,
+            latency: None,
+            answer_seen: 0,
+            resume_sent: false,
+            online_since: None,
+            attempts: 0,
+            dials_failed: 0,
+            barren: 0,
+            identifies: 0,
+            unauthenticated: false,
+        }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Time between the last acknowledged heartbeat and its acknowledgement.
+    pub fn latency(&self) -> Option<Duration> {
+        self.latency
+    }
+
+    /// Takes one input. `pulse` is what the connection's reader has seen; the default without a connection.
+    pub fn on(&mut self, input: Input, pulse: Pulse, now: Instant) -> Vec<Action> {
+        let mut out = Vec::new();
+        if matches!(self.phase, Phase::Parked | Phase::Stopped) {
+            return out;
+        }
+        match input {
+            Input::Start if self.phase == Phase::New => self.wait(Duration::ZERO, &mut out),
+            Input::Connected if self.phase == Phase::Connecting => self.connected(&mut out),
+            Input::ConnectFailed { refused } if self.phase == Phase::Connecting => {
+                self.connect_failed(refused, pulse, now, &mut out);
+            }
+            Input::Hello { interval } if self.phase == Phase::AwaitingHello => self.hello(interval, &mut out),
+            Input::Ack => self.latency = self.beat_sent.take().map(|sent| now - sent).or(self.latency),
+            Input::Ready(point) if matches!(self.phase, Phase::Identifying) => {
+                self.point = Some(point);
+                self.online(false, now, &mut out);
+            }
+            Input::Resumed if self.phase == Phase::Resuming => self.online(true, now, &mut out),
+            Input::HeartbeatRequested if self.is_connected() => self.send_beat(pulse, now, &mut out),
+            Input::ReconnectRequested if self.is_connected() => {
+                self.drop_connection(Cause::ReconnectRequested, true, pulse, now, &mut out);
+            }
+            Input::InvalidSession { resumable } if self.is_connected() => {
+                self.drop_connection(Cause::InvalidSession, resumable, pulse, now, &mut out);
+            }
+            Input::Closed { code } if self.is_connected() => self.closed(code, pulse, now, &mut out),
+            Input::Timer(timer) if self.armed[timer.kind as usize] == timer.nth => {
+                self.disarm(timer.kind);
+                self.timer(timer.kind, pulse, now, &mut out);
+            }
+            Input::IdentifyGranted if self.phase == Phase::AwaitingGrant => {
+                self.phase = Phase::Identifying;
+                self.identifies += 1;
+                self.answer_seen = pulse.fresh;
+                out.push(Action::SendIdentify);
+                self.arm(TimerKind::Answer, ANSWER, &mut out);
+            }
+            Input::IdentifyDenied { retry_after } if self.phase == Phase::AwaitingGrant => {
+                self.denied(retry_after, &mut out);
+            }
+            Input::OperatorReconnect if self.phase != Phase::New => {
+                self.ordered(true, pulse, now, &mut out);
+            }
+            Input::OperatorReidentify if self.phase != Phase::New => {
+                self.ordered(false, pulse, now, &mut out);
+            }
+            Input::Stop => {
+                if self.is_connected() {
+                    out.push(Action::Close { code: CLOSE_RESUMABLE });
+                }
+                self.phase = Phase::Stopped;
+            }
+            _ => {} // of a connection that no longer counts, or out of turn: Discord's and our own
+        }
+        out
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::AwaitingHello | Phase::AwaitingGrant | Phase::Identifying | Phase::Resuming | Phase::Online
+        )
+    }
+
+    fn connected(&mut self, out: &mut Vec<Action>) {
+        self.phase = Phase::AwaitingHello;
+        (self.beat, self.beat_sent, self.online_since, self.resume_sent) = (None, None, None, false);
+        self.arm(TimerKind::Hello, self.timing.hello, out);
+    }
+
+    fn hello(&mut self, interval: Duration, out: &mut Vec<Action>) {
+        self.disarm(TimerKind::Hello);
+        self.dials_failed = 0;
+        self.interval = interval.clamp(INTERVAL.0, INTERVAL.1);
+        // The jitter keeps a fleet that was cut off together from beating together.
+        let first = self.interval.mul_f64(self.rng.random_range(0.0..1.0));
+        self.arm(TimerKind::Beat, first, out);
+        match &self.point {
+            Some(point) => {
+                out.push(Action::SendResume { session_id: point.session_id.clone() });
+                self.phase = Phase::Resuming;
+                (self.resume_sent, self.answer_seen) = (true, 0);
+                self.arm(TimerKind::Answer, ANSWER, out);
+            }
+            None => {
+                self.phase = Phase::AwaitingGrant;
+                out.push(Action::AskIdentify);
+            }
+        }
+    }
+
+    fn online(&mut self, resumed: bool, now: Instant, out: &mut Vec<Action>) {
+        self.disarm(TimerKind::Answer);
+        self.phase = Phase::Online;
+        self.online_since = Some(now);
+        out.push(Action::Online { resumed });
+    }
+
+    fn send_beat(&mut self, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        self.beat = Some(pulse.frames);
+        self.beat_sent = Some(now);
+        out.push(Action::SendHeartbeat);
+    }
+
+    fn timer(&mut self, kind: TimerKind, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        match kind {
+            TimerKind::Dial if self.phase == Phase::Waiting => {
+                self.phase = Phase::Connecting;
+                out.push(Action::Dial(self.target()));
+            }
+            TimerKind::Hello if self.phase == Phase::AwaitingHello => {
+                self.drop_connection(Cause::HelloTimeout, true, pulse, now, out);
+            }
+            TimerKind::Beat if self.is_connected() => {
+                // Any frame is a sign of life: an acknowledgement may wait behind a backlog of events.
+                if self.beat.is_some_and(|seen| seen == pulse.frames) && !pulse.paused {
+                    return self.drop_connection(Cause::Zombie, true, pulse, now, out);
+                }
+                self.send_beat(pulse, now, out);
+                self.arm(TimerKind::Beat, self.interval, out);
+            }
+            TimerKind::Answer if matches!(self.phase, Phase::Identifying | Phase::Resuming) => {
+                if pulse.fresh == self.answer_seen && !pulse.paused {
+                    return self.drop_connection(Cause::AnswerTimeout, true, pulse, now, out);
+                }
+                self.answer_seen = pulse.fresh;
+                self.arm(TimerKind::Answer, ANSWER, out);
+            }
+            TimerKind::Dial | TimerKind::Hello | TimerKind::Beat | TimerKind::Answer => {}
+        }
+    }
+
+    fn target(&self) -> Target {
+        match &self.point {
+            Some(point) if self.dials_failed < DIALS_MAX => Target::Resume(point.url.clone()),
+            _ => Target::Base,
+        }
+    }
+
+    fn connect_failed(&mut self, refused: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        let at_base = self.target() == Target::Base;
+        if refused && at_base {
+            return self.park(close::HOST_REFUSED, out);
+        }
+        // A forbidden resume address is never tried again; the session may still resume at the general one.
+        self.dials_failed = if refused { DIALS_MAX } else { self.dials_failed + 1 };
+        self.lose(Cause::ConnectFailed, None, true, pulse, now, out);
+    }
+
+    fn closed(&mut self, code: Option<u16>, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        let cause = if code.is_some() { Cause::Closed } else { Cause::Cut };
+        let resume = match verdict(code) {
+            Verdict::Resume => true,
+            Verdict::ResumeSlower => {
+                out.push(Action::SlowDown);
+                true
+            }
+            Verdict::Fresh => false,
+            Verdict::FreshOnce if self.unauthenticated && !self.is_stable(now) => {
+                return self.park(close::STILL_UNAUTHENTICATED, out);
+            }
+            Verdict::FreshOnce => false,
+            Verdict::Fatal(fatal) => return self.park(fatal, out),
+        };
+        self.lose(cause, code, resume, pulse, now, out);
+        self.unauthenticated |= code == Some(4003);
+    }
+
+    fn denied(&mut self, retry_after: Duration, out: &mut Vec<Action>) {
+        out.push(Action::Close { code: CLOSE_RESUMABLE });
+        // A little later than told, so that shards that were told together do not all come back together.
+        let wait = retry_after.max(self.timing.reconnect_min).mul_f64(self.rng.random_range(1.0..1.1));
+        out.push(Action::Lost(Loss { cause: Cause::IdentifyDenied, code: None, resume: false, wait }));
+        self.wait(wait, out);
+    }
+
+    fn ordered(&mut self, resume: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        match self.phase {
+            // A connection attempt under way is what was asked for; it must only not resume.
+            Phase::Connecting if resume => {}
+            Phase::Connecting => self.forget(out),
+            Phase::Waiting => {
+                if !resume {
+                    self.forget(out);
+                }
+                self.wait(Duration::ZERO, out);
+            }
+            _ => self.drop_connection(Cause::Operator, resume, pulse, now, out),
+        }
+    }
+
+    /// Closes the connection ourselves and plans the next.
+    fn drop_connection(&mut self, cause: Cause, resume: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Close { code: if resume { CLOSE_RESUMABLE } else { CLOSE_FINAL } });
+        self.lose(cause, None, resume, pulse, now, out);
+    }
+
+    /// Books the end of a connection and plans the next.
+    fn lose(
+        &mut self,
+        cause: Cause,
+        code: Option<u16>,
+        resume: bool,
+        pulse: Pulse,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let useful = pulse.fresh > 0;
+        if self.is_stable(now) {
+            (self.attempts, self.identifies, self.unauthenticated) = (0, 0, false);
+        } else if useful && self.point.is_some() {
+            self.attempts = 0;
+        }
+        if cause == Cause::HelloTimeout {
+            self.dials_failed += 1;
+        }
+        if self.resume_sent {
+            let lived = self.online_since.is_some_and(|since| now - since >= BARREN);
+            // What we ended ourselves, on request, says nothing about the session.
+            let asked = matches!(cause, Cause::ReconnectRequested | Cause::Operator);
+            self.barren = if useful || lived || asked { 0 } else { self.barren + 1 };
+        }
+        let resume = resume && self.point.is_some() && self.barren < BARREN_MAX;
+        if !resume {
+            self.forget(out);
+        }
+        let mut wait = match cause {
+            Cause::Operator => Duration::ZERO,
+            _ => pace::backoff(&self.timing, self.attempts, &mut self.rng),
+        };
+        if !resume && (self.identifies > 0 || cause == Cause::InvalidSession) {
+            wait = wait.max(pace::fresh_wait(self.identifies, &mut self.rng));
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        out.push(Action::Lost(Loss { cause, code, resume, wait }));
+        self.wait(wait, out);
+    }
+
+    fn is_stable(&self, now: Instant) -> bool {
+        self.online_since.is_some_and(|since| now - since >= STABLE)
+    }
+
+    fn forget(&mut self, out: &mut Vec<Action>) {
+        if self.point.take().is_some() {
+            out.push(Action::Forget);
+        }
+        (self.barren, self.dials_failed) = (0, 0);
+    }
+
+    fn park(&mut self, fatal: Fatal, out: &mut Vec<Action>) {
+        self.forget(out);
+        self.phase = Phase::Parked;
+        out.push(Action::Park(fatal));
+    }
+
+    fn wait(&mut self, wait: Duration, out: &mut Vec<Action>) {
+        self.phase = Phase::Waiting;
+        self.armed = [0; TimerKind::COUNT];
+        (self.online_since, self.resume_sent, self.beat_sent) = (None, false, None);
+        self.arm(TimerKind::Dial, wait, out);
+    }
+
+    fn arm(&mut self, kind: TimerKind, after: Duration, out: &mut Vec<Action>) {
+        self.timers += 1;
+        self.armed[kind as usize] = self.timers;
+        out.push(Action::SetTimer { timer: TimerId { kind, nth: self.timers }, after });
+    }
+
+    fn disarm(&mut self, kind: TimerKind) {
+        self.armed[kind as usize] = 0;
+    }
+}

@@ -1,0 +1,522 @@
+//! `gateway/shard-N`: one connection to Discord, thin around the pure session.
+
+mod link;
+mod reader;
+
+use crate::{
+    cache::Cache,
+    directory::Directory,
+    hosts::AllowHosts,
+    identify::{Decision, IdentifyMsg},
+    keeper::Keeper,
+    limiter::SendBudget,
+    payload::{self, PAYLOAD_MAX_BYTES},
+    presence::{Presence, PresenceData},
+    session::{Action, Cause, Fatal, Input, Loss, Phase, Pulse, Session, Target, TimerId, Timing},
+    socket::{ConnectError, Socket, connect},
+    status::{Disconnect, count},
+};
+use futures_util::StreamExt;
+use link::Link;
+use protocol::{
+    Clock, EventSink, KindSet, Secret,
+    ports::{Capture, Report, ReportLevel},
+};
+use reader::{Control, Reader};
+use serde_json::Value;
+use serenity::model::gateway::GatewayIntents;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Reply, Role};
+use tokio_util::sync::CancellationToken;
+
+/// A shard's turn to IDENTIFY comes within this time, or it asks anew.
+const ASK_LIMIT: Duration = Duration::from_secs(600);
+/// How long a stop waits for the close frame to go out.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// A shard that will be away for longer than this says so to those who need it.
+const AWAY: Duration = Duration::from_secs(5);
+/// Messages that may wait for the shard; a reader that is faster waits.
+pub(crate) const MAILBOX: usize = 64;
+
+/// What a shard is told.
+pub(crate) enum ShardMsg {
+    /// A connection attempt is over.
+    Dialed {
+        /// Which.
+        generation: u64,
+        /// The connection, or why there is none.
+        result: Result<Box<Socket>, ConnectError>,
+    },
+    /// The reader of a connection has something for the session.
+    Control {
+        /// Which connection.
+        generation: u64,
+        /// What.
+        control: Control,
+    },
+    /// The identify queue has decided.
+    Identify {
+        /// For which connection.
+        generation: u64,
+        /// What.
+        decision: Decision,
+    },
+    /// A timer of the session fired.
+    Timer(TimerId),
+    /// The presence has changed, or there is room to send it now.
+    Presence,
+    /// An operator's order.
+    Order {
+        /// Whether to resume; else a new session.
+        resume: bool,
+        /// Says that it is under way.
+        reply: Reply<()>,
+    },
+}
+
+impl Message for ShardMsg {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Dialed { .. } => "dialed",
+            Self::Control { .. } => "control",
+            Self::Identify { .. } => "identify",
+            Self::Timer(_) => "timer",
+            Self::Presence => "presence",
+            Self::Order { .. } => "order",
+        }
+    }
+}
+
+/// What all shards share, and what outlives their incarnations.
+pub(crate) struct Shared {
+    pub(crate) token: Secret,
+    pub(crate) hosts: AllowHosts,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) timing: Timing,
+    pub(crate) connect: Duration,
+    pub(crate) intents: Option<GatewayIntents>,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) capture: Arc<dyn Capture>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) presence: Presence,
+    pub(crate) identify: Addr<IdentifyMsg>,
+}
+
+/// The actor.
+pub(crate) struct Shard {
+    shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
+    session: Session,
+    wants: KindSet,
+    /// Which connection, from 1.
+    generation: u64,
+    link: Option<Link>,
+    closing: Option<CancellationToken>,
+    budget: SendBudget,
+    draining: Arc<AtomicBool>,
+    /// What Discord was last told to show.
+    shown: Option<PresenceData>,
+}
+
+impl Shard {
+    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>) -> Self {
+        let session = Session::new(shared.timing, rand::random(), keeper.point());
+        Self {
+            wants: shared.sink.wants(),
+            shared,
+            keeper,
+            session,
+            generation: 0,
+            link: None,
+            closing: None,
+            budget: SendBudget::default(),
+            draining: Arc::default(),
+            shown: None,
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.keeper.shard().0
+    }
+
+    /// One input to the session, and all that follows from it.
+    fn step(&mut self, input: Input, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let pulse = self.link.as_ref().map_or(Pulse::default(), |link| link.vitals.pulse());
+        let actions = self.session.on(input, pulse, self.shared.clock.monotonic());
+        let mut done = Ok(());
+        for action in actions {
+            done = done.and(self.act(action, ctx));
+        }
+        self.publish();
+        done
+    }
+
+    fn act(&mut self, action: Action, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        match action {
+            Action::Dial(target) => self.dial(target, ctx),
+            Action::AskIdentify => self.ask_identify(ctx),
+            Action::SendIdentify => self.send_identify(),
+            Action::SendResume { session_id } => self.send_resume(&session_id),
+            Action::SendHeartbeat => {
+                let received = self.keeper.books().map(|books| books.received());
+                self.send(payload::heartbeat(received));
+            }
+            Action::Close { code } => self.closing = self.link.take().map(|link| link.close(Some(code))),
+            Action::SetTimer { timer, after } => ctx.send_after(after, ShardMsg::Timer(timer)),
+            Action::Forget => self.keeper.forget(),
+            Action::Online { resumed } => self.online(resumed, ctx),
+            Action::SlowDown => self.budget.halve(),
+            Action::Lost(loss) => self.lost(&loss, ctx),
+            Action::Park(fatal) => return Err(self.park(fatal)),
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, target: Target, ctx: &Ctx<Self>) {
+        self.generation += 1;
+        let (generation, shared, me) = (self.generation, Arc::clone(&self.shared), ctx.me());
+        ctx.spawn(async move {
+            let opening = async {
+                let address = match target {
+                    Target::Resume(url) => url.into(),
+                    Target::Base => shared.directory.address(shared.clock.monotonic()).await?,
+                };
+                connect(&address, &shared.hosts, shared.connect).await.map(Box::new)
+            };
+            let result = opening.await;
+            me.send(ShardMsg::Dialed { generation, result }).await.ok(); // it ends with the shard
+        });
+    }
+
+    fn dialed(
+        &mut self,
+        generation: u64,
+        result: Result<Box<Socket>, ConnectError>,
+        ctx: &Ctx<Self>,
+    ) -> Result<(), Failure> {
+        if generation != self.generation || self.session.phase() != Phase::Connecting {
+            return Ok(()); // an attempt that nobody waits for any more: the connection is dropped
+        }
+        let socket = match result {
+            Ok(socket) => *socket,
+            Err(error) => {
+                let refused = error.is_refusal();
+                tracing::warn!(shard.id = self.id(), "could not connect: {error}");
+                return self.step(Input::ConnectFailed { refused }, ctx);
+            }
+        };
+        let (link, outgoing) = Link::new(generation);
+        let (sink, stream) = socket.split();
+        let shared = reader::Shared {
+            shard: ctx.me(),
+            keeper: &self.keeper,
+            cache: &self.shared.cache,
+            sink: &self.shared.sink,
+            wants: self.wants,
+            clock: &self.shared.clock,
+            draining: &self.draining,
+        };
+        ctx.spawn(Reader::new(&link, shared).run(stream));
+        ctx.spawn(link::write(sink, outgoing));
+        self.link = Some(link);
+        self.step(Input::Connected, ctx)
+    }
+
+    fn control(&mut self, control: Control, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let input = match control {
+            Control::Hello(interval) => Input::Hello { interval },
+            Control::Ack => {
+                self.step(Input::Ack, ctx)?;
+                if let Some(latency) = self.session.latency() {
+                    metering::gateway::heartbeat_latency(self.id(), latency.as_secs_f64());
+                }
+                return Ok(());
+            }
+            Control::Heartbeat => Input::HeartbeatRequested,
+            Control::Reconnect => Input::ReconnectRequested,
+            Control::InvalidSession(resumable) => Input::InvalidSession { resumable },
+            Control::Ready(point) => Input::Ready(point),
+            Control::Resumed => Input::Resumed,
+            Control::Closed(code, detail) => {
+                tracing::debug!(shard.id = self.id(), close.code = code, "connection ended: {detail}");
+                Input::Closed { code }
+            }
+        };
+        self.step(input, ctx)
+    }
+
+    fn ask_identify(&self, ctx: &Ctx<Self>) {
+        let Some(link) = &self.link else { return };
+        let (shard, generation, over) = (self.id(), link.generation, link.over.clone());
+        let (queue, me) = (self.shared.identify.clone(), ctx.me());
+        ctx.spawn(async move {
+            let asked = queue.call(ASK_LIMIT, |reply| IdentifyMsg::Ask { shard, reply });
+            let answer = tokio::select! {
+                biased;
+                () = over.cancelled() => return, // the queue sees that nobody waits and spends nothing
+                answer = asked => answer,
+            };
+            let decision = answer.unwrap_or_else(|error| Decision::Denied {
+                retry_after: supervision::RETRY_AFTER,
+                why: format!("gateway/identify: {error}"),
+            });
+            me.send(ShardMsg::Identify { generation, decision }).await.ok(); // it ends with the shard
+        });
+    }
+
+    fn send_identify(&mut self) {
+        let presence = self.shared.presence.current();
+        // Member events need a privileged intent; the cache takes what comes without it.
+        let intents = self.shared.intents.unwrap_or_else(|| self.wants.intents() | derived(self.wants));
+        let text = payload::identify(
+            &self.shared.token,
+            self.keeper.shard(),
+            self.keeper.total(),
+            intents | Cache::INTENTS,
+            &presence.payload(),
+        );
+        self.shown = Some(presence);
+        count(&self.keeper.tally.identifies);
+        metering::gateway::identify(self.id());
+        tracing::info!(shard.id = self.id(), shard.total = self.keeper.total(), "IDENTIFY");
+        self.send(text);
+    }
+
+    fn send_resume(&mut self, session_id: &str) {
+        let accepted = self.keeper.books().map_or(0, |books| books.accepted());
+        count(&self.keeper.tally.resumes);
+        metering::gateway::resume(self.id());
+        tracing::info!(shard.id = self.id(), seq = accepted, "RESUME");
+        self.send(payload::resume(&self.shared.token, session_id, accepted));
+    }
+
+    /// Sends what cannot wait.
+    fn send(&mut self, text: String) {
+        self.budget.book(self.shared.clock.monotonic());
+        if !self.link.as_ref().is_some_and(|link| link.send(text)) {
+            tracing::debug!(shard.id = self.id(), "the socket takes nothing; the next heartbeat finds it dead");
+        }
+    }
+
+    /// Sends the presence, if Discord does not show it yet and there is room for it.
+    fn show_presence(&mut self, ctx: &Ctx<Self>) {
+        self.keeper.tally.throttled.store(false, Relaxed);
+        let presence = self.shared.presence.current();
+        if self.session.phase() != Phase::Online || self.shown.as_ref() == Some(&presence) {
+            return;
+        }
+        let text = payload::presence(&presence.payload());
+        if text.len() > PAYLOAD_MAX_BYTES {
+            tracing::warn!(shard.id = self.id(), bytes = text.len(), "the presence is larger than Discord takes");
+            return;
+        }
+        match self.budget.try_book(self.shared.clock.monotonic()) {
+            Ok(()) => {
+                if self.link.as_ref().is_some_and(|link| link.send(text)) {
+                    self.shown = Some(presence);
+                }
+            }
+            Err(wait) => {
+                metering::gateway::send_throttled(self.id());
+                self.keeper.tally.throttled.store(true, Relaxed);
+                ctx.send_after(wait, ShardMsg::Presence);
+            }
+        }
+    }
+
+    fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
+        let now = self.shared.clock.now();
+        self.keeper.published.rcu(|published| {
+            let mut published = (**published).clone();
+            if !resumed {
+                published.session_since = Some(now);
+            }
+            published.parked = None;
+            published
+        });
+        match resumed {
+            true => metering::gateway::resumed(self.id()),
+            false => metering::gateway::connected(self.id()),
+        }
+        tracing::info!(shard.id = self.id(), "{}", if resumed { "RESUMED" } else { "READY" });
+        self.keeper.mark_ready();
+        ctx.available();
+        self.show_presence(ctx);
+    }
+
+    fn lost(&mut self, loss: &Loss, ctx: &Ctx<Self>) {
+        self.link = None;
+        let (id, wait_ms) = (self.id(), loss.wait.as_millis());
+        let next = if loss.resume { "resumes" } else { "begins a new session" };
+        count(&self.keeper.tally.disconnects);
+        metering::gateway::disconnected(id, loss.code);
+        metering::gateway::reconnect(id, word(loss.cause));
+        let now = self.shared.clock.now();
+        self.keeper.published.rcu(|published| {
+            let mut published = (**published).clone();
+            published.last_disconnect = Some(Disconnect { at: now, cause: loss.cause, code: loss.code });
+            published
+        });
+        let code = loss.code.map(|code| format!(" with {code}")).unwrap_or_default();
+        let message = format!("connection lost ({}{code}); {next} in {wait_ms} ms", loss.cause);
+        // Discord asks for reconnects several times a day, and nobody has to be told of an operator's own order.
+        if matches!(loss.cause, Cause::ReconnectRequested | Cause::Operator) {
+            tracing::info!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
+        } else {
+            tracing::warn!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
+            self.report(ReportLevel::Warning, message, loss.cause, loss.code);
+        }
+        if loss.wait > AWAY || !loss.resume {
+            ctx.unavailable(format!("not connected ({})", loss.cause), loss.wait.max(Duration::from_millis(500)));
+        }
+    }
+
+    fn park(&mut self, fatal: Fatal) -> Failure {
+        self.link = None;
+        let sentence = fatal.to_string();
+        metering::gateway::disconnected(self.id(), fatal.code);
+        self.keeper.published.rcu(|published| {
+            let mut published = (**published).clone();
+            published.parked = Some(sentence.clone());
+            published
+        });
+        self.report(ReportLevel::Fatal, sentence.clone(), Cause::Closed, fatal.code);
+        Failure::fatal(sentence)
+    }
+
+    fn report(&self, level: ReportLevel, message: String, cause: Cause, code: Option<u16>) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.shared.capture.capture(Report {
+            level,
+            message: format!("shard {}: {message}", self.id()),
+            fingerprint: vec!["gateway".into(), word(cause).into(), code.clone()],
+            tags: vec![("shard", self.id().to_string()), ("close_code", code)],
+        });
+    }
+
+    fn publish(&self) {
+        let (state, latency) = (self.session.phase(), self.session.latency());
+        let published = self.keeper.published.load();
+        if published.state != Some(state) || published.latency != latency {
+            self.keeper.published.rcu(|published| {
+                let mut published = (**published).clone();
+                (published.state, published.latency) = (Some(state), latency);
+                published
+            });
+        }
+    }
+
+    fn is_current(&self, generation: u64) -> bool {
+        self.link.as_ref().is_some_and(|link| link.generation == generation)
+    }
+}
+
+impl Actor for Shard {
+    type Msg = ShardMsg;
+
+    async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let (mut presence, me) = (self.shared.presence.watch(), ctx.me());
+        ctx.spawn(async move {
+            while presence.changed().await.is_ok() {
+                me.send(ShardMsg::Presence).await.ok(); // it ends with the shard
+            }
+        });
+        if !self.keeper.has_been_ready() {
+            ctx.unavailable("connecting", Duration::from_millis(500));
+        }
+        self.step(Input::Start, ctx)
+    }
+
+    async fn handle(&mut self, message: ShardMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        match message {
+            ShardMsg::Dialed { generation, result } => self.dialed(generation, result, ctx),
+            ShardMsg::Control { generation, control } if self.is_current(generation) => self.control(control, ctx),
+            ShardMsg::Identify { generation, decision } if self.is_current(generation) => match decision {
+                Decision::Granted => self.step(Input::IdentifyGranted, ctx),
+                Decision::Denied { retry_after, .. } => self.step(Input::IdentifyDenied { retry_after }, ctx),
+            },
+            ShardMsg::Control { .. } | ShardMsg::Identify { .. } => Ok(()), // of a connection that was given up
+            ShardMsg::Timer(timer) => self.step(Input::Timer(timer), ctx),
+            ShardMsg::Presence => {
+                self.show_presence(ctx);
+                Ok(())
+            }
+            ShardMsg::Order { resume, reply } => {
+                let done = self.step(if resume { Input::OperatorReconnect } else { Input::OperatorReidentify }, ctx);
+                reply.send(());
+                done
+            }
+        }
+    }
+
+    /// Nothing more goes to the sink, heartbeats go on; what comes now is not accepted and so replayed to whoever
+    /// resumes the session.
+    async fn drain(&mut self, _: &Ctx<Self>) {
+        self.draining.store(true, Relaxed);
+    }
+
+    async fn stop(&mut self, ctx: &Ctx<Self>) {
+        self.draining.store(true, Relaxed);
+        self.step(Input::Stop, ctx).ok(); // a stop does not fail
+        if let Some(closed) = self.closing.take() {
+            tokio::time::timeout(STOP_LIMIT, closed.cancelled()).await.ok(); // the socket is dropped then
+        }
+    }
+
+    fn admin_messages() -> Vec<AdminSpec> {
+        vec![
+            AdminSpec::new("status", Role::Observe, "Session, sequence numbers, latency and counters"),
+            AdminSpec::new("reconnect", Role::Operate, "Closes the connection and resumes the session"),
+            AdminSpec::new("reidentify", Role::Admin, "Ends the session and begins a new one (costs an IDENTIFY)"),
+            AdminSpec::with::<PresenceData>("presence", Role::Operate, "Shows this presence, on every shard"),
+        ]
+    }
+
+    async fn admin(&mut self, call: AdminCall, ctx: &Ctx<Self>) -> Result<Value, AdminError> {
+        let order = match call.name.as_str() {
+            "status" => return serde_json::to_value(self.keeper.status()).map_err(AdminError::refused),
+            "presence" => {
+                self.shared.presence.set(call.params()?).map_err(AdminError::refused)?;
+                return Ok(Value::Bool(true));
+            }
+            "reconnect" => Input::OperatorReconnect,
+            "reidentify" => Input::OperatorReidentify,
+            _ => return Err(call.unknown(&Self::admin_messages())),
+        };
+        if let Err(failure) = self.step(order, ctx) {
+            ctx.fail(failure);
+        }
+        Ok(Value::Bool(true))
+    }
+}
+
+/// Message text needs an intent of its own, whatever the events that carry it.
+fn derived(wants: KindSet) -> GatewayIntents {
+    use protocol::EventKind::{MessageCreate, MessageUpdate};
+    match wants.contains(MessageCreate) || wants.contains(MessageUpdate) {
+        true => GatewayIntents::MESSAGE_CONTENT,
+        false => GatewayIntents::empty(),
+    }
+}
+
+fn word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Closed => "closed",
+        Cause::Cut => "cut",
+        Cause::ConnectFailed => "connect",
+        Cause::HelloTimeout => "hello",
+        Cause::AnswerTimeout => "answer",
+        Cause::Zombie => "zombie",
+        Cause::ReconnectRequested => "op7",
+        Cause::InvalidSession => "op9",
+        Cause::IdentifyDenied => "denied",
+        Cause::Operator => "operator",
+    }
+}

@@ -1,0 +1,342 @@
+//! Reads one connection: scans each frame, drops what nobody wants, decodes the rest once and hands it to the sink.
+//!
+//! It runs beside the shard actor, so that a full sink stops the reading and nothing else. There is one task per
+//! connection and none per event.
+
+use super::{ShardMsg, link::Link, link::Vitals};
+use crate::{
+    cache::{Cache, Ready},
+    decode::decode,
+    keeper::{Books, Keeper},
+    scan::{Header, scan},
+    session::ResumePoint,
+    socket::{Inflate, Socket},
+    status::count,
+};
+use futures_util::{StreamExt, stream::SplitStream};
+use metering::gateway::DropReason;
+use protocol::{Clock, Dispatch, EventKind, EventSink, KindSet};
+use serde::Deserialize;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use supervision::{Addr, guarded_sync};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How long the other end has to answer our close frame.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Unknown event names are cut to this length in the log.
+const NAME_MAX: usize = 48;
+
+/// What a connection tells its shard.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Op 10.
+    Hello(Duration),
+    /// Op 11.
+    Ack,
+    /// Op 1.
+    Heartbeat,
+    /// Op 7.
+    Reconnect,
+    /// Op 9.
+    InvalidSession(bool),
+    /// READY.
+    Ready(ResumePoint),
+    /// RESUMED.
+    Resumed,
+    /// It has ended.
+    Closed(Option<u16>, String),
+}
+
+/// The reader of one connection.
+pub(crate) struct Reader {
+    pub(super) generation: u64,
+    pub(super) shard: Addr<ShardMsg>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) sink: Arc<dyn EventSink>,
+    pub(super) wants: KindSet,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) vitals: Arc<Vitals>,
+    over: CancellationToken,
+    books: Option<Arc<Books>>,
+    turn: Option<OwnedSemaphorePermit>,
+    _gone: DropGuard,
+}
+
+/// What a reader shares with those of other connections.
+pub(super) struct Shared<'a> {
+    pub(super) shard: Addr<ShardMsg>,
+    pub(super) keeper: &'a Arc<Keeper>,
+    pub(super) cache: &'a Arc<Cache>,
+    pub(super) sink: &'a Arc<dyn EventSink>,
+    pub(super) wants: KindSet,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) draining: &'a Arc<AtomicBool>,
+}
+
+/// Whether reading goes on.
+type Next = Result<(), Control>;
+
+impl Reader {
+    pub(super) fn new(link: &Link, shared: Shared<'_>) -> Self {
+        Self {
+            generation: link.generation,
+            shard: shared.shard,
+            books: shared.keeper.books(),
+            keeper: Arc::clone(shared.keeper),
+            cache: Arc::clone(shared.cache),
+            sink: Arc::clone(shared.sink),
+            wants: shared.wants,
+            clock: Arc::clone(shared.clock),
+            draining: Arc::clone(shared.draining),
+            vitals: Arc::clone(&link.vitals),
+            over: link.over.clone(),
+            turn: None,
+            _gone: link.gone.clone().drop_guard(),
+        }
+    }
+
+    /// Reads until the connection ends or is given up.
+    pub(crate) async fn run(mut self, mut socket: SplitStream<Socket>) {
+        let over = self.over.clone();
+        let mut given_up = std::pin::pin!(over.cancelled());
+        let mut inflate = Inflate::default();
+        loop {
+            // A busy socket is asked first: the flag below is cheaper to read for each frame than the token.
+            let message = tokio::select! {
+                biased;
+                message = socket.next() => message,
+                () = &mut given_up => break,
+            };
+            if self.vitals.over.load(Relaxed) {
+                break;
+            }
+            if let Err(closed) = self.message(message, &mut inflate).await {
+                return self.tell(closed).await;
+            }
+        }
+        self.turn = None;
+        // Reading on lets the other end take our close frame; what it still sends is not ours any more.
+        let farewell = async { while socket.next().await.is_some_and(|message| message.is_ok()) {} };
+        tokio::time::timeout(FAREWELL, farewell).await.ok(); // it had its chance
+    }
+
+    async fn message(&mut self, message: Option<Result<Message, WsError>>, inflate: &mut Inflate) -> Next {
+        match message {
+            Some(Ok(Message::Text(text))) => self.frame(&text).await,
+            Some(Ok(Message::Binary(bytes))) => match inflate.push(&bytes) {
+                Ok(Some(text)) => self.frame(text).await,
+                Ok(None) => self.alive(),
+                Err(_) => {
+                    self.alive();
+                    self.malformed("frame", None);
+                }
+            },
+            Some(Ok(Message::Close(frame))) => {
+                let detail = frame.as_ref().map(|frame| frame.reason.to_string()).unwrap_or_default();
+                return Err(Control::Closed(frame.map(|frame| frame.code.into()), detail));
+            }
+            Some(Ok(_)) => self.alive(),
+            Some(Err(error)) => return Err(Control::Closed(None, error.to_string())),
+            None => return Err(Control::Closed(None, "the connection ended".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn alive(&self) {
+        // The reader is the only writer: no read-modify-write is needed.
+        self.vitals.frames.store(self.vitals.frames.load(Relaxed) + 1, Relaxed);
+    }
+
+    async fn frame(&mut self, text: &str) {
+        self.alive();
+        let header = match scan(text) {
+            Ok(header) => header,
+            Err(_) => {
+                self.malformed("frame", None);
+                return;
+            }
+        };
+        match header.op {
+            0 => self.dispatch(&header).await,
+            1 => self.tell(Control::Heartbeat).await,
+            7 => self.tell(Control::Reconnect).await,
+            9 => self.tell(Control::InvalidSession(header.decode().unwrap_or(false))).await,
+            10 => match header.decode::<Hello>() {
+                Ok(hello) => self.tell(Control::Hello(Duration::from_millis(hello.heartbeat_interval))).await,
+                Err(_) => self.malformed("op-10", None),
+            },
+            11 => self.tell(Control::Ack).await,
+            op => {
+                count(&self.keeper.tally.unknown);
+                tracing::debug!(shard.id = self.keeper.shard().0, op, "unknown opcode");
+            }
+        }
+    }
+
+    async fn dispatch(&mut self, header: &Header<'_>) {
+        let (Some(seq), Some(name)) = (header.seq, header.kind.as_deref()) else {
+            self.malformed("op-0", None);
+            return;
+        };
+        self.take_turn().await;
+        // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
+        tokio::task::consume_budget().await;
+        let Some(kind) = EventKind::from_name(name) else {
+            self.unknown(name);
+            self.accept(seq, true);
+            return;
+        };
+        metering::gateway::event_received(kind.name());
+        match kind {
+            EventKind::Ready => return self.ready(seq, header).await,
+            EventKind::Resumed => self.tell(Control::Resumed).await,
+            _ => {}
+        }
+        let Some(books) = self.books.clone() else {
+            self.malformed(kind.name(), Some("it came before READY"));
+            return;
+        };
+        books.receive(seq);
+        if self.draining.load(Relaxed) {
+            // Not accepted: whoever resumes the session gets it again.
+            metering::gateway::event_dropped(kind.name(), DropReason::Draining);
+            return;
+        }
+        if seq <= books.accepted() {
+            count(&self.keeper.tally.replayed);
+            metering::gateway::event_dropped(kind.name(), DropReason::Duplicate);
+            return;
+        }
+        self.hand_over(seq, kind, header, &books).await;
+        self.accept(seq, kind != EventKind::Resumed);
+    }
+
+    /// Waits until the connection before this one has finished its last delivery, so that nothing is doubled.
+    async fn take_turn(&mut self) {
+        if self.turn.is_none() {
+            self.pause();
+            self.turn = Arc::clone(&self.keeper.turn).acquire_owned().await.ok(); // it is never closed
+            self.unpause();
+        }
+    }
+
+    async fn ready(&mut self, seq: u64, header: &Header<'_>) {
+        let ready = match header.decode::<Ready>() {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.malformed(EventKind::Ready.name(), Some(&error.to_string()));
+                return;
+            }
+        };
+        let books = self.keeper.begin(&ready, seq);
+        self.cache.ready(&ready, self.keeper.shard().0, self.keeper.total());
+        self.books = Some(Arc::clone(&books));
+        let point = ResumePoint { session_id: ready.session_id, url: ready.resume_gateway_url };
+        self.tell(Control::Ready(point)).await;
+        self.hand_over(seq, EventKind::Ready, header, &books).await;
+    }
+
+    /// To the cache, and to the sink if it wants it. A panic in a decoder or in the sink costs this one event.
+    async fn hand_over(&self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) {
+        let (cached, wanted) = (Cache::READS.contains(kind), self.wants.contains(kind));
+        if !cached && !wanted {
+            count(&self.keeper.tally.unwanted);
+            metering::gateway::event_dropped(kind.name(), DropReason::Unwanted);
+            return;
+        }
+        let received = self.clock.monotonic();
+        let decoded = guarded_sync(|| {
+            if cached && books.apply(seq) {
+                header.decode_with(|data| self.cache.apply(kind, data))?;
+            }
+            wanted.then(|| header.decode_with(|data| decode(kind, data))).transpose()
+        });
+        let (event, guild) = match decoded {
+            Ok(Ok(Some(decoded))) => decoded,
+            Ok(Ok(None)) => return,
+            // serde's messages name fields and types; where one quotes a value it is cut off.
+            Ok(Err(error)) => return self.malformed(kind.name(), Some(&without_values(&error))),
+            Err(panic) => return self.malformed(kind.name(), Some(&panic.to_string())),
+        };
+        let shard = self.keeper.shard();
+        let dispatch = Dispatch { shard, seq, kind, guild, event, received };
+        match guarded_sync(|| self.sink.deliver(dispatch)) {
+            Ok(None) => {}
+            Ok(Some(room)) => {
+                count(&self.keeper.tally.pushbacks);
+                self.pause();
+                room.await;
+                self.unpause();
+            }
+            Err(panic) => tracing::error!(shard.id = shard.0, event.r#type = kind.name(), "the sink panicked: {panic}"),
+        }
+        count(&self.keeper.tally.delivered);
+    }
+
+    fn accept(&self, seq: u64, fresh: bool) {
+        let Some(books) = &self.books else { return };
+        books.receive(seq);
+        if self.draining.load(Relaxed) || seq <= books.accepted() {
+            return;
+        }
+        books.accept(seq);
+        if fresh {
+            self.vitals.fresh.store(self.vitals.fresh.load(Relaxed) + 1, Relaxed);
+        }
+    }
+
+    fn pause(&self) {
+        self.vitals.paused.store(true, Relaxed);
+        self.keeper.tally.pushed_back.store(true, Relaxed);
+    }
+
+    fn unpause(&self) {
+        self.alive(); // what lies in the socket's buffer has waited for us, not the other way round
+        self.vitals.paused.store(false, Relaxed);
+        self.keeper.tally.pushed_back.store(false, Relaxed);
+    }
+
+    fn unknown(&self, name: &str) {
+        count(&self.keeper.tally.unknown);
+        metering::gateway::event_unknown(name);
+        let name: String = name.chars().take(NAME_MAX).collect();
+        tracing::debug!(shard.id = self.keeper.shard().0, event.r#type = ?name, "unknown event type");
+    }
+
+    fn malformed(&self, what: &'static str, why: Option<&str>) {
+        count(&self.keeper.tally.malformed);
+        metering::gateway::payload_malformed(what);
+        let why = why.unwrap_or("it is not what Discord documents");
+        tracing::warn!(shard.id = self.keeper.shard().0, event.r#type = what, "a payload could not be read: {why}");
+    }
+
+    async fn tell(&self, control: Control) {
+        let message = ShardMsg::Control { generation: self.generation, control };
+        self.shard.send(message).await.ok(); // without a shard this task ends too
+    }
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    heartbeat_interval: u64,
+}
+
+/// serde quotes offending strings in backquotes or double quotes: they may be message content.
+fn without_values(error: &serde_json::Error) -> String {
+    let place = format!("at column {}", error.column());
+    let text = error.to_string();
+    match text.starts_with("missing field") || text.starts_with("duplicate field") {
+        true => text,
+        false => format!("{:?} error {place}", error.classify()),
+    }
+}

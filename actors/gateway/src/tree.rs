@@ -1,0 +1,118 @@
+//! Builds the gateway: the handle, and the supervisor `gateway` with `identify` and the shards.
+
+use crate::{
+    cache::Cache,
+    config::{GatewayConfig, Intents, ShardPlan},
+    directory::Directory,
+    handle::{Gateway, Inner},
+    hosts::AllowHosts,
+    identify::{self, Identify},
+    keeper::Keeper,
+    presence::Presence,
+    session::Timing,
+    shard::{self, Shard},
+};
+use protocol::{
+    Clock, EventSink, Secret,
+    ports::{Capture, GatewayDirectory, IdentifyLedger},
+};
+use std::{sync::Arc, time::Duration};
+use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
+
+/// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY.
+const CRASHES_MAX: u32 = 5;
+const CRASH_WINDOW: Duration = Duration::from_secs(600);
+const RESTART_BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(300));
+/// A shard parked for crashing is tried again after these waits; one parked by a fatal close code never is.
+const PARKED_BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600));
+/// Shards that may wait for an IDENTIFY.
+const IDENTIFY_MAILBOX: usize = 1024;
+
+/// What the gateway needs of the rest of the bot.
+pub struct GatewayDeps {
+    /// The bot's token.
+    pub token: Secret,
+    /// `[discord].gateway_url`; empty: where Discord says.
+    pub gateway_url: String,
+    /// `[discord].allow_hosts`.
+    pub allow_hosts: Vec<String>,
+    /// Which intents to ask for.
+    pub intents: Intents,
+    /// Which shards run here.
+    pub plan: ShardPlan,
+    /// Takes the events.
+    pub sink: Arc<dyn EventSink>,
+    /// Remembers IDENTIFYs across processes.
+    pub ledger: Arc<dyn IdentifyLedger>,
+    /// Knows where the gateway is.
+    pub directory: Arc<dyn GatewayDirectory>,
+    /// Takes failure reports.
+    pub capture: Arc<dyn Capture>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Filled by the gateway, read by everybody.
+    pub cache: Arc<Cache>,
+    /// What Discord shows of the bot.
+    pub presence: Presence,
+}
+
+/// The gateway, and its child for the root: supervisor `gateway`, one_for_one, with `identify` and `shard-N`.
+/// Neither needs the other to have kept its state: a shard that asks a queue which was restarted asks again.
+pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) {
+    let directory = Arc::new(Directory::new(Some(deps.gateway_url), deps.directory));
+    let clock = deps.clock;
+    let queue =
+        Arc::new(identify::Shared::new(deps.ledger, Arc::clone(&directory), Arc::clone(&clock), config.identify_limit));
+    let identify_addr = Addr::new("gateway/identify", IDENTIFY_MAILBOX);
+    let connect = Duration::from_millis(config.connect_ms);
+    let shared = Arc::new(shard::Shared {
+        token: deps.token,
+        hosts: AllowHosts::new(deps.allow_hosts),
+        directory,
+        timing: Timing {
+            reconnect_min: Duration::from_millis(config.reconnect_min_ms),
+            reconnect_max: Duration::from_millis(config.reconnect_max_ms),
+            hello: connect,
+        },
+        connect,
+        intents: match deps.intents {
+            Intents::Auto => None,
+            Intents::Exactly(intents) => Some(intents),
+        },
+        sink: deps.sink,
+        cache: Arc::clone(&deps.cache),
+        capture: deps.capture,
+        clock,
+        presence: deps.presence.clone(),
+        identify: identify_addr.clone(),
+    });
+    let shards: Vec<_> = deps
+        .plan
+        .shards()
+        .map(|id| {
+            let keeper = Arc::new(Keeper::new(id, deps.plan.total));
+            (keeper, Addr::new(format!("gateway/shard-{id}"), shard::MAILBOX))
+        })
+        .collect();
+    let identify = {
+        let queue = Arc::clone(&queue);
+        rules(ChildSpec::worker(&identify_addr, move || Identify::new(Arc::clone(&queue))))
+    };
+    let workers = shards.iter().map(|(keeper, addr)| {
+        let (shared, keeper) = (Arc::clone(&shared), Arc::clone(keeper));
+        rules(ChildSpec::worker(addr, move || Shard::new(Arc::clone(&shared), Arc::clone(&keeper))))
+    });
+    let children = std::iter::once(identify).chain(workers).collect();
+    let child =
+        ChildSpec::supervisor("gateway", Flags::new(Strategy::OneForOne), children).criticality(Criticality::Important);
+    let inner = Inner { shards, cache: deps.cache, presence: deps.presence, identify: queue };
+    (Gateway { inner: Arc::new(inner) }, child)
+}
+
+fn rules(spec: ChildSpec) -> ChildSpec {
+    spec.criticality(Criticality::Important)
+        .budget(CRASHES_MAX, CRASH_WINDOW)
+        .backoff(RESTART_BACKOFF)
+        .retry_parked(PARKED_BACKOFF)
+        .start_timeout(Duration::from_secs(10))
+}
