@@ -44,7 +44,7 @@ pub(crate) fn wait_for_migration_lock(conn: &mut AsyncConnectionWrapper<AsyncPgC
 /// What SQLite finds wrong with its file; empty when nothing is. Reads the whole file.
 pub(crate) fn quick_check(conn: &mut SqliteConnection) -> Result<Vec<String>, diesel::result::Error> {
     let lines: Vec<Line> =
-        diesel::RunQueryDsl::load(sql_query("SELECT quick_check AS line FROM pragma_quick_check(5)"), conn)?;
+        diesel::RunQueryDsl::load(sql_query("SELECT quick_check AS line FROM pragma_quick_check LIMIT 5"), conn)?;
     Ok(lines.into_iter().map(|row| row.line).filter(|line| line != "ok").collect())
 }
 

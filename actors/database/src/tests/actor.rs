@@ -125,9 +125,8 @@ async fn what_no_restart_can_mend_is_fatal_and_says_why() {
     std::fs::write(file(folder.path()), "x".repeat(4096)).unwrap();
     let db = handle(folder.path());
     let tree = tree(&db).await;
-    let ended = tree.started().await;
-    let node = tree.node(&path());
-    let exit = node.and_then(|node| node.last_exit).or_else(|| ended.err()).unwrap();
+    until("it has given up", async || status(&tree) == Status::Parked).await;
+    let exit = tree.node(&path()).unwrap().last_exit.unwrap();
     assert!(exit.is_fatal(), "{exit:?}");
     assert!(exit.to_string().contains("is damaged"), "{exit}");
 }
