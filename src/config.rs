@@ -1,0 +1,111 @@
+//! The configuration: one object, read once, and where each of its values came from. Nobody else reads the environment.
+//!
+//! Defaults (the shipped `config.toml`, embedded) < file < `IMPRESARIO_SECTION__KEY` and its aliases < flags. Everything
+//! that is wrong is reported at once, each with its place, its key and what to do.
+
+mod diff;
+mod environment;
+mod file;
+mod key;
+mod known;
+mod problem;
+mod sections;
+mod sentry;
+mod show;
+mod socket;
+mod sources;
+mod token;
+mod typed;
+mod validate;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use diff::{Change, diff};
+pub use key::Key;
+pub use problem::{Problem, Problems};
+pub use sections::{
+    BootConfig, CogConfig, Config, DataConfig, DiscordConfig, EmojiConfig, GatewayConfig, Intents, PluginsConfig,
+    Shards, ShutdownConfig, SupervisionRules, TaskRules, TasksConfig,
+};
+pub use sentry::{SentryKeys, sentry_keys};
+pub use show::{human, json, json_problems};
+pub use socket::{locate_socket, socket_path};
+pub use sources::{Flag, Sources, TokenRule};
+pub use token::check_shape as check_token;
+pub use values::{Origin, Setting, Values};
+
+use protocol::Secret;
+use std::path::PathBuf;
+
+/// The shipped file: every key, its default and one comment line.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// A configuration that has passed every check.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The values, typed.
+    pub config: Config,
+    /// The bot's token; none when the sources said to ignore it.
+    pub token: Option<Secret>,
+    /// Where the control socket belongs.
+    pub socket: PathBuf,
+    /// Every value with its origin.
+    pub values: Values,
+    /// What deserves a word but stops nothing.
+    pub warnings: Vec<String>,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+/// Reads and checks everything.
+///
+/// # Errors
+/// [`Problems`]: all of them, not the first one.
+pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    let known = known::Known::shipped();
+    let mut values = known.defaults();
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+
+    let file = match sources.file() {
+        Ok(file) => file,
+        Err(problem) => return Err(Problems { list: vec![problem], warnings, values, file: None }),
+    };
+    let mut layers = Vec::new();
+    if let Some((shown, text)) = &file {
+        layers.push(file::read(shown, text, &mut problems));
+    }
+    layers.push(environment::aliases(&sources.env, &mut problems, &mut warnings));
+    layers.push(environment::settings(&sources.env, &known, &mut problems, &mut warnings));
+    layers.push(sources.flags.iter().map(Flag::setting).collect());
+    for (key, setting) in layers.into_iter().flatten() {
+        match known.check(&key, &setting) {
+            Ok(()) => values.set(key, setting),
+            Err(problem) => problems.push(problem),
+        }
+    }
+
+    let token = token::find(sources, &values, &mut problems, &mut warnings);
+    let mut config = None;
+    match typed::config(&values) {
+        Ok(read) => {
+            validate::check(&read, &values, &mut problems);
+            config = Some(read);
+        }
+        Err(more) => problems.extend(more),
+    }
+    if let Some((_, origin)) = &token {
+        let origin = origin.clone();
+        values.set(Key::of(["discord", "token"]), Setting { value: toml::Value::from("***"), origin });
+    }
+    let file = file.map(|(shown, _)| shown);
+    match config {
+        Some(config) if problems.is_empty() => {
+            let socket = socket_path(&config.control.socket, &config.data.dir, &sources.env);
+            Ok(Loaded { config, token: token.map(|(token, _)| token), socket, values, warnings, file })
+        }
+        _ => Err(Problems { list: problems, warnings, values, file }),
+    }
+}

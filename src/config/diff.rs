@@ -1,0 +1,56 @@
+//! What changed between two configurations, and which changes wait for a restart.
+
+use super::{Loaded, key::Key, show};
+use serde::Serialize;
+
+/// One changed value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// The value before, as TOML, redacted; none when it is new.
+    pub before: Option<String>,
+    /// The value now; none when it is gone.
+    pub now: Option<String>,
+    /// Whether it takes effect at the next start only.
+    pub needs_restart: bool,
+}
+
+/// Keys and sections that take effect at once.
+const LIVE: [&str; 7] =
+    ["telemetry.log", "discord.prefix", "discord.owners", "discord.operators", "shutdown", "cogs", "boot.slow_ms"];
+
+/// What `new` changes, in order of the shipped file.
+pub fn diff(old: &Loaded, new: &Loaded) -> Vec<Change> {
+    let shown = |loaded: &Loaded, key: &Key| loaded.values.get(key).map(|setting| show::shown(key, setting));
+    let raw = |loaded: &Loaded, key: &Key| loaded.values.get(key).map(|setting| setting.value.clone());
+    let token = Key::of(["discord", "token"]);
+    let gone = old.values.iter().filter(|(key, _)| new.values.get(key).is_none());
+    let keys = new.values.iter().chain(gone).map(|(key, _)| key);
+    let mut changes: Vec<_> = keys
+        .filter(|key| **key != token && raw(old, key) != raw(new, key))
+        .map(|key| Change {
+            key: key.to_string(),
+            before: shown(old, key),
+            now: shown(new, key),
+            needs_restart: !is_live(key),
+        })
+        .collect();
+    if old.token != new.token {
+        let hidden = |there: bool| there.then(|| "\"***\"".to_owned());
+        changes.push(Change {
+            key: token.to_string(),
+            before: hidden(old.token.is_some()),
+            now: hidden(new.token.is_some()),
+            needs_restart: true,
+        });
+    }
+    changes
+}
+
+fn is_live(key: &Key) -> bool {
+    LIVE.iter().any(|live| match live.split_once('.') {
+        Some((section, name)) => key.section() == section && key.parts().get(1).is_some_and(|part| part == name),
+        None => key.section() == *live,
+    })
+}

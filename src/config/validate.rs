@@ -1,0 +1,195 @@
+//! What the types cannot say: ranges, addresses, and values that contradict each other.
+
+use super::{
+    key::Key,
+    known::nearest,
+    problem::Problem,
+    sections::{Config, Intents},
+    values::{Origin, Values},
+};
+use serenity::model::gateway::GatewayIntents;
+use std::{fmt, net::IpAddr};
+use toml::Value;
+
+/// Longest prefix, in characters.
+const PREFIX_MAX: usize = 16;
+
+struct Check<'v> {
+    values: &'v Values,
+    problems: &'v mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn refuse(&mut self, key: &Key, reason: impl fmt::Display) {
+        let origin = self.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        self.problems.push(Problem::new(&origin, key, reason));
+    }
+
+    fn must(&mut self, holds: bool, key: &str, reason: impl fmt::Display) {
+        if !holds {
+            self.refuse(&Key::dotted(key), reason);
+        }
+    }
+}
+
+/// Checks `config`; what is wrong goes to `problems`.
+pub(super) fn check(config: &Config, values: &Values, problems: &mut Vec<Problem>) {
+    let mut check = Check { values, problems };
+    times(values, &mut check);
+    discord(config, &mut check);
+    rooms(config, &mut check);
+    free_form(config, &mut check);
+}
+
+/// Every time in milliseconds or seconds is above 0.
+fn times(values: &Values, check: &mut Check<'_>) {
+    for (key, setting) in values.iter() {
+        let is_time = key.name().ends_with("_ms") || key.name().ends_with("_s");
+        let free =
+            matches!(key.section(), "cogs") || matches!(key.name(), "shutdown_ms" | "cooldown_ms" | "cooldown_s");
+        if let Value::Integer(value) = setting.value
+            && is_time
+            && !free
+            && value < 1
+        {
+            check.refuse(key, "must be at least 1");
+        }
+    }
+}
+
+fn discord(config: &Config, check: &mut Check<'_>) {
+    let discord = &config.discord;
+    check.must(!discord.allow_hosts.is_empty(), "discord.allow_hosts", "must name at least one host");
+    for host in &discord.allow_hosts {
+        let name = host.strip_prefix('.').unwrap_or(host);
+        let fits = !name.is_empty()
+            && (name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+                || name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'));
+        check.must(fits, "discord.allow_hosts", format_args!("{host:?} is no host name: no scheme, port or path"));
+    }
+    address(check, "discord.api_base", &discord.api_base, ["https", "http"], &discord.allow_hosts);
+    if !discord.gateway_url.is_empty() {
+        address(check, "discord.gateway_url", &discord.gateway_url, ["wss", "ws"], &discord.allow_hosts);
+    }
+    if let Intents::List(names) = &discord.intents {
+        for name in names {
+            if GatewayIntents::from_name(name).is_none() {
+                let near = nearest(&name.to_lowercase(), INTENTS.iter().copied());
+                let near = near.map(|near| near.to_uppercase());
+                let key = Key::dotted("discord.intents");
+                let origin = check.values.get(&key).map_or(Origin::Default, |setting| setting.origin.clone());
+                let problem = Problem::new(&origin, &key, format_args!("{name:?} is no intent"));
+                check.problems.push(problem.meaning(near));
+            }
+        }
+    }
+    let prefix = &discord.prefix;
+    let fits = (1..=PREFIX_MAX).contains(&prefix.chars().count()) && !prefix.contains(char::is_whitespace);
+    check.must(fits, "discord.prefix", format_args!("takes 1 to {PREFIX_MAX} characters without a blank"));
+    check.must(!config.data.dir.as_os_str().is_empty(), "data.dir", "must name a folder");
+}
+
+/// Discord's names of intents, lower case, for suggestions.
+const INTENTS: [&str; 20] = [
+    "guilds",
+    "guild_members",
+    "guild_moderation",
+    "guild_emojis_and_stickers",
+    "guild_integrations",
+    "guild_webhooks",
+    "guild_invites",
+    "guild_voice_states",
+    "guild_presences",
+    "guild_messages",
+    "guild_message_reactions",
+    "guild_message_typing",
+    "direct_messages",
+    "direct_message_reactions",
+    "direct_message_typing",
+    "message_content",
+    "guild_scheduled_events",
+    "auto_moderation_configuration",
+    "auto_moderation_execution",
+    "guild_message_polls",
+];
+
+/// An address with one of the schemes (the second one in the clear: loopback only) and a host that is allowed.
+fn address(check: &mut Check<'_>, key: &str, text: &str, schemes: [&str; 2], allowed: &[String]) {
+    let [safe, clear] = schemes;
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return check.must(false, key, format_args!("is no address: it begins with {safe}://"));
+    };
+    let host_port = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match host_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((v6, _)) => v6,
+        None => host_port.rsplit_once(':').map_or(host_port, |(host, _)| host),
+    };
+    let port_fits = match host_port.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port.parse::<u16>().is_ok(),
+        _ => true,
+    };
+    check.must(scheme == safe || scheme == clear, key, format_args!("is no address: it begins with {safe}://"));
+    check.must(!host.is_empty() && !host.contains('@') && port_fits, key, "is no address: host and port do not fit");
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    check.must(
+        scheme != clear || loopback,
+        key,
+        format_args!("would send the token in the clear: {clear}:// is for this machine only"),
+    );
+    let admitted = allowed.iter().any(|entry| match entry.strip_prefix('.') {
+        Some(domain) => host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')),
+        None => entry.trim_matches(['[', ']']).eq_ignore_ascii_case(host),
+    });
+    check.must(admitted, key, format_args!("its host {host:?} is not in discord.allow_hosts"));
+}
+
+fn rooms(config: &Config, check: &mut Check<'_>) {
+    if let Err(error) = config.database.validate() {
+        let text = error.to_string();
+        let named = ["pool_size", "acquire_ms", "health_ms", "connect_ms"].into_iter().find(|key| text.contains(key));
+        let key = format!("database.{}", named.unwrap_or("url"));
+        let already = check.problems.iter().any(|problem| problem.key == Key::dotted(&key));
+        check.must(already, &key, text);
+    }
+    let rest = &config.rest;
+    let rate = (1..=50).contains(&rest.global_per_second);
+    check.must(rate, "rest.global_per_second", "takes 1 to 50: Discord allows 50");
+    check.must((1..=10).contains(&rest.attempts), "rest.attempts", "takes 1 to 10");
+    let invalid = (1..10_000).contains(&rest.invalid_limit);
+    check.must(invalid, "rest.invalid_limit", "takes 1 to 9999: at 10,000 Discord bans the address");
+    let gateway = &config.gateway;
+    let identifies = (1..=900).contains(&gateway.identify_limit);
+    check.must(identifies, "gateway.identify_limit", "takes 1 to 900: at 1,000 in 24 hours Discord resets the token");
+    let ordered = gateway.reconnect_min_ms <= gateway.reconnect_max_ms;
+    check.must(ordered, "gateway.reconnect_min_ms", "is above gateway.reconnect_max_ms");
+    let host = &config.cog_host;
+    check.must(host.lane_capacity > 0, "cog_host.lane_capacity", "must be at least 1");
+    check.must(host.lane_commands > 0, "cog_host.lane_commands", "must be at least 1");
+    check.must(host.prefix_cache > 0, "cog_host.prefix_cache", "must be at least 1");
+    for bad in config.telemetry.validate().err().unwrap_or_default() {
+        check.must(false, &format!("telemetry.{}", bad.key), bad.reason);
+    }
+    let control = &config.control;
+    check.must((1024..=16 << 20).contains(&control.line_max), "control.line_max", "takes 1024 to 16777216 bytes");
+    check.must((1..=1024).contains(&control.connections_max), "control.connections_max", "takes 1 to 1024");
+    let length = control.socket.len();
+    let most = control::PATH_MAX;
+    check.must(
+        length <= most,
+        "control.socket",
+        format_args!("has {length} bytes, a socket's path takes at most {most}"),
+    );
+    let shutdown = &config.shutdown;
+    check.must(shutdown.drain_ms <= shutdown.total_ms, "shutdown.drain_ms", "is above shutdown.total_ms");
+}
+
+fn free_form(config: &Config, check: &mut Check<'_>) {
+    for (path, rules) in &config.supervision {
+        let key = |rule: &str| Key::of(["supervision", path, rule]);
+        if let (Some(min), Some(max)) = (rules.backoff_min_ms, rules.backoff_max_ms)
+            && min > max
+        {
+            check.refuse(&key("backoff_min_ms"), "is above backoff_max_ms");
+        }
+    }
+}
