@@ -51,7 +51,7 @@ impl Actor for DatabaseActor {
     type Msg = DatabaseMsg;
 
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
-        self.open(ctx).await.map_err(DbError::into_failure)?;
+        self.open(self.db.inner.config.connect()).await.map_err(DbError::into_failure)?;
         ctx.spawn(watch(self.db.clone(), ctx.clone()));
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Actor for DatabaseActor {
                 serde_json::to_value(health).map_err(AdminError::refused)
             }
             "reconnect" => {
-                self.open(ctx).await.map_err(AdminError::refused)?;
+                self.open(Duration::ZERO).await.map_err(AdminError::refused)?; // one attempt: somebody waits
                 ctx.available();
                 Ok(json!({ "reconnected": true }))
             }
@@ -105,8 +105,8 @@ impl Actor for DatabaseActor {
 
 impl DatabaseActor {
     /// Opens anew and gives the pools to callers; what was open before ends with its last call.
-    async fn open(&mut self, _: &Ctx<Self>) -> Result<(), DbError> {
-        let live = live::open(&self.db).await?;
+    async fn open(&mut self, patience: Duration) -> Result<(), DbError> {
+        let live = live::open(&self.db, patience).await?;
         self.db.publish(Arc::clone(&live));
         // The old guard, if any, finds a newer opening published and leaves it alone.
         let old = self.published.replace(Published { db: self.db.clone(), live });

@@ -17,7 +17,7 @@ use chrono::NaiveDateTime;
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use protocol::{
-    BoxFuture, Class,
+    BoxFuture,
     ports::{AuditLog, AuditRow},
 };
 use serde_json::{Value, json};
@@ -42,36 +42,32 @@ impl AuditLog for Db {
 impl Db {
     /// Writes the rows that wait, oldest first. What meets a passing trouble waits on.
     pub(crate) async fn flush_audit(&self) {
+        let Some(live) = self.live().filter(|_| self.inner.audit.waiting() > 0) else { return };
+        let db = self.clone();
+        // A task of its own: cut off between a commit and its note of it, it would write rows twice.
+        let flush = live.calls.spawn_on(async move { db.drain_audit().await }, &live.runtime);
+        flush.await.unwrap_or_else(|ended| tracing::error!(%ended, "writing audit rows did not finish"));
+    }
+
+    async fn drain_audit(&self) {
         let queue = &self.inner.audit;
-        if queue.rows().is_empty() {
-            return;
-        }
         let _alone = queue.flushing.lock().await;
         loop {
-            let batch: Vec<AuditRow> = queue.rows().iter().take(BATCH).cloned().collect();
+            let mut batch: Vec<AuditRow> = queue.rows().iter().take(BATCH).cloned().collect();
             if batch.is_empty() {
                 return;
             }
-            match self.insert_audit(batch.clone()).await {
-                Ok(()) => drop(queue.rows().drain(..batch.len())),
-                Err(error) if batch.len() > 1 && error.class() == Class::Reject => {
-                    // One row of the batch is refused: the others must not wait behind it.
-                    for row in batch {
-                        if let Err(error) = self.insert_audit(vec![row.clone()]).await {
-                            if error.class() != Class::Reject {
-                                return;
-                            }
-                            queue.lose(&row, &error.to_string());
-                        }
-                        queue.rows().pop_front();
-                    }
-                }
-                Err(error) if error.class() == Class::Reject => {
-                    queue.lose(&batch[0], &error.to_string());
-                    queue.rows().pop_front();
-                }
+            let mut written = self.insert_audit(batch.clone()).await;
+            if batch.len() > 1 && written.as_ref().is_err_and(is_the_rows_fault) {
+                batch.truncate(1); // the others must not wait behind it
+                written = self.insert_audit(batch.clone()).await;
+            }
+            match written {
+                Ok(()) => {}
+                Err(error) if is_the_rows_fault(&error) => queue.lose(&batch[0], &error.to_string()),
                 Err(_away) => return, // the watcher says that it is away, and flushes when it is back
             }
+            queue.rows().drain(..batch.len());
         }
     }
 
@@ -146,6 +142,11 @@ impl<'a> From<&'a AuditRow> for NewRow<'a> {
             outcome: &row.outcome,
         }
     }
+}
+
+/// Whether repeating the insert can never help. An unknown outcome is repeated: a row twice is better than none.
+fn is_the_rows_fault(error: &DbError) -> bool {
+    matches!(error, DbError::Conflict { .. } | DbError::Other(_))
 }
 
 /// `row` cut to what the table takes: bounded, and without the NUL that PostgreSQL has no place for.

@@ -45,20 +45,19 @@ impl Drop for Live {
     }
 }
 
-/// Opens the database as a task of its own: killed halfway, the actor leaves no half-done migration behind.
-pub(crate) async fn open(db: &Db) -> Result<Arc<Live>, DbError> {
+/// Opens the database as a task of its own: killed halfway, the actor leaves no half-done migration behind. A server that
+/// does not answer is asked again for as long as `patience` lasts.
+pub(crate) async fn open(db: &Db, patience: Duration) -> Result<Arc<Live>, DbError> {
     let db = db.clone();
     let opening = tokio::spawn(async move {
         let _one_at_a_time = db.inner.opening.lock().await;
-        let live = Arc::new(patiently(&db).await?);
-        Ok(live)
+        Ok(Arc::new(patiently(&db, Instant::now() + patience).await?))
     });
     opening.await.unwrap_or_else(|ended| Err(DbError::Other(format!("opening the database did not finish: {ended}"))))
 }
 
-/// Repeats [`attempt`] for `connect_ms` while a server does not answer.
-async fn patiently(db: &Db) -> Result<Live, DbError> {
-    let deadline = Instant::now() + db.inner.config.connect();
+/// Repeats [`attempt`] until `deadline` while a server does not answer.
+async fn patiently(db: &Db, deadline: Instant) -> Result<Live, DbError> {
     let mut wait = RETRY_MIN;
     loop {
         match attempt(db).await {

@@ -81,9 +81,7 @@ pub(super) fn writable(path: &Path, at: &Location) -> Result<(), DbError> {
 
 /// Is it whole, ours, and not newer than we are? Looks through a connection that cannot write.
 pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), DbError> {
-    // Only a writer can roll back what a crash left in an old-style journal.
-    let crashed = beside(path, "-journal").metadata().is_ok_and(|meta| meta.len() > 0);
-    let mut conn = connect(path, at, if crashed { "rw" } else { "ro" })?;
+    let mut conn = connect(path, at, looking(path))?;
     let explain = |error| Trouble::Query(error).explain(at, Duration::ZERO);
     if check {
         let damage = raw::quick_check(&mut conn).map_err(explain)?;
@@ -103,6 +101,16 @@ pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), Db
             tables[0]
         )))
     }
+}
+
+/// How to look without leaving a trace.
+fn looking(path: &Path) -> &'static str {
+    let there = |suffix| beside(path, suffix).metadata().ok();
+    if there("-journal").is_some_and(|meta| meta.len() > 0) {
+        return "rw"; // only a writer can roll back what a crash left in an old-style journal
+    }
+    // With a log, part of the data is in it. Without one nobody has the file open, and SQLite need not make its side files.
+    if there("-wal").is_some() { "ro" } else { "ro&immutable=1" }
 }
 
 fn applied(conn: &mut SqliteConnection) -> Result<Vec<String>, diesel::result::Error> {

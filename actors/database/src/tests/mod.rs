@@ -2,6 +2,7 @@
 //! on blocking threads and its cancelled calls block a worker: every test has a runtime of several threads.
 
 mod actor;
+mod crash;
 mod promises;
 mod refusal;
 mod schema;

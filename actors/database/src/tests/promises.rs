@@ -49,6 +49,7 @@ facts![
     every_known_migration_is_applied_and_dated,
     a_caller_that_stops_waiting_cancels_no_write,
     opening_again_migrates_nothing,
+    an_audit_row_is_written_once_although_nobody_waits_for_it,
 ];
 
 async fn a_guild_without_a_row_has_no_config(db: Db) {
@@ -139,6 +140,17 @@ async fn audit_rows_come_back_newest_first_and_whole(db: Db) {
     assert_eq!(db.audit_rows(u32::MAX).await.unwrap().len(), 5);
 }
 
+async fn an_audit_row_is_written_once_although_nobody_waits_for_it(db: Db) {
+    for n in 0..100 {
+        // Polled once, then dropped: at each of its await points in turn, as the machine pleases.
+        tokio::time::timeout(Duration::from_micros(n * 37), db.record(row(n as usize))).await.ok();
+    }
+    until("all are written", async || db.status().audit_waiting == 0).await;
+    let rows = db.audit_rows(1000).await.unwrap();
+    let targets: Vec<String> = rows.into_iter().map(|row| row.target).rev().collect();
+    assert_eq!(targets, (0..100).map(|n| row(n).target).collect::<Vec<_>>());
+}
+
 async fn an_audit_row_that_does_not_fit_is_cut_and_never_holds_up_others(db: Db) {
     let mut big = row(0);
     big.actor = "a\0".repeat(400);
@@ -187,7 +199,7 @@ async fn a_caller_that_stops_waiting_cancels_no_write(db: Db) {
 
 async fn opening_again_migrates_nothing(db: Db) {
     db.set_prefix(GUILD, Some("!")).await.unwrap();
-    let second = crate::live::open(&db).await.unwrap();
+    let second = crate::live::open(&db, Duration::ZERO).await.unwrap();
     db.publish(second);
     assert!(db.guild_config(GUILD).await.unwrap().is_some());
 }

@@ -20,14 +20,10 @@ const NOBODY: u32 = 65_534;
 
 /// Every file below `folder` with its bytes.
 fn picture(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap())
-        // SQLite's shared memory is no data: any reader may make it anew.
-        .filter(|entry| !name(entry).ends_with("-shm"))
-        .filter(|entry| !(name(entry).ends_with("-wal") && entry.metadata().unwrap().len() == 0))
-        .map(|entry| (name(&entry), fs::read(entry.path()).unwrap()))
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect()
 }
 

@@ -43,7 +43,7 @@ pub(super) fn handle(folder: &Path) -> Db {
 
 /// Opens as the actor would, and publishes.
 pub(super) async fn open(db: &Db) -> Result<Arc<Live>, DbError> {
-    let live = live::open(db).await?;
+    let live = live::open(db, db.inner.config.connect()).await?;
     db.publish(Arc::clone(&live));
     Ok(live)
 }
