@@ -68,14 +68,14 @@ impl Sandbox {
     }
 
     /// Somebody writes in #general of the default guild. A name that nobody has yet joins the guild first.
-    /// Empty text is sent as one blank, which Discord's client would not do but a test may want.
+    /// Where nothing can be sent (empty text, or the bot was removed from the guild) nobody hears it and the
+    /// id is that of no message; [`Sandbox::say_in`] tells the reason.
     pub fn say(&self, user: &str, text: &str) -> MessageId {
         self.shared.with(|state| {
             let (guild, channel) = (state.world.default_guild, state.world.default_channel);
             match state.say(guild, channel, user, text) {
                 Ok(message) => message,
                 Err(error) => {
-                    // Only when the bot was removed from the default guild: people still talk, unheard.
                     tracing::debug!(?error, "nobody hears what is said");
                     MessageId(state.world.ids.next(state.now_ms).0)
                 }

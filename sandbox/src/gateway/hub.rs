@@ -98,7 +98,7 @@ impl Hub {
         if line.outbox.is_empty() && !line.ended {
             let session = line.session.as_ref().and_then(|id| self.sessions.get_mut(id));
             if let Some(session) = session {
-                for _ in 0..GREETED_AT_ONCE {
+                while line.outbox.len() < GREETED_AT_ONCE {
                     let Some(guild) = session.awaiting.pop_front() else { break };
                     if let Some(frame) = guild_create(session, world, guild) {
                         journal.stats.dispatches += 1;

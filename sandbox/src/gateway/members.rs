@@ -19,7 +19,7 @@ const NONCE_MAX: usize = 32;
 
 impl State {
     pub(crate) fn request_members(&mut self, connection: u64, session: &str, data: &Value) {
-        let guild = data["guild_id"].as_str().and_then(|id| id.parse::<Id>().ok());
+        let guild = Id::from_json(&data["guild_id"]);
         let Some(session) = self.hub.sessions.get_mut(session) else { return };
         let Some(guild) = guild.filter(|guild| session.covers(Some(*guild))) else {
             return self.close(connection, close::DECODE_ERROR);
@@ -27,16 +27,16 @@ impl State {
         let Ok(guild) = self.world.guild(guild) else { return };
         let ids = match &data["user_ids"] {
             Value::Null => None,
-            Value::Array(ids) => Some(ids.iter().filter_map(Value::as_str).collect::<Vec<_>>()),
-            one => Some(one.as_str().into_iter().collect()),
+            Value::Array(ids) => Some(ids.iter().filter_map(Id::from_json).collect::<Vec<_>>()),
+            one => Some(Id::from_json(one).into_iter().collect()),
         };
         let query = data["query"].as_str();
         let limit = data["limit"].as_u64().unwrap_or(0) as usize;
         let full = query == Some("") && limit == 0;
         let allowed = !full || session.intents & intents::MEMBERS != 0;
-        let (members, not_found): (Vec<&Member>, Vec<&str>) = match (ids, query) {
+        let (members, not_found): (Vec<&Member>, Vec<Id>) = match (ids, query) {
             (Some(ids), _) if ids.len() <= USER_IDS_MAX => {
-                let find = |id: &&str| id.parse().ok().and_then(|id| guild.members.get(&id));
+                let find = |id: &Id| guild.members.get(id);
                 (ids.iter().filter_map(find).collect(), ids.iter().filter(|id| find(id).is_none()).copied().collect())
             }
             (None, Some(query)) if allowed => {

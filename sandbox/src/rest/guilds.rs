@@ -11,7 +11,7 @@ use crate::world::ids::Id;
 pub(crate) fn guild(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let guild = state.world.guild(call.guild()?)?;
     let mut object = guild.as_object();
-    if call.query::<bool>("with_counts")?.unwrap_or(false) {
+    if call.flag("with_counts")? {
         let count = guild.members.len();
         let counts = json!({ "approximate_member_count": count, "approximate_presence_count": count });
         object = merged(object, counts);

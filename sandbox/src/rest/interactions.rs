@@ -9,7 +9,7 @@ pub(crate) fn answer(state: &mut State, call: &Call) -> Result<Answer, ApiError>
     let (id, token) = (call.id("interaction_id")?, call.param("interaction_token"));
     let deadline_ms = state.config.interaction_deadline_ms;
     let shown = state.world.answer(id, token, &call.body, call.files.clone(), state.now_ms, deadline_ms)?;
-    if call.query::<bool>("with_response")?.unwrap_or(false) { Answer::ok(&shown) } else { Answer::nothing() }
+    if call.flag("with_response")? { Answer::ok(&shown) } else { Answer::nothing() }
 }
 
 pub(crate) fn follow_up(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
@@ -31,22 +31,28 @@ pub(crate) fn delete_original(state: &mut State, call: &Call) -> Result<Answer, 
 }
 
 pub(crate) fn reply(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
-    Answer::ok(state.world.reply(token(state, call)?, Some(call.message()?), state.now_ms)?)
+    Answer::ok(state.world.reply(token(state, call)?, named(call)?, state.now_ms)?)
 }
 
 pub(crate) fn edit_reply(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
-    let message = call.message()?;
-    edit(state, call, Some(message))
+    let message = named(call)?;
+    edit(state, call, message)
 }
 
 pub(crate) fn delete_reply(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
-    state.world.delete_reply(token(state, call)?, Some(call.message()?), state.now_ms)?;
+    state.world.delete_reply(token(state, call)?, named(call)?, state.now_ms)?;
     Answer::nothing()
 }
 
 fn edit(state: &mut State, call: &Call, message: Option<Id>) -> Result<Answer, ApiError> {
     let token = token(state, call)?;
     Answer::ok(&state.world.edit_reply(token, message, &call.body, call.files.clone(), state.now_ms)?)
+}
+
+/// The message that the path names. A client that writes `%40original` means the first answer all the same;
+/// routes are told apart before that is decoded.
+fn named(call: &Call) -> Result<Option<Id>, ApiError> {
+    if call.param("message_id") == "@original" { Ok(None) } else { call.message().map(Some) }
 }
 
 /// The token in the path, when the webhook is the application's own; the sandbox has no others.

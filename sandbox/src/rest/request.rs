@@ -85,6 +85,18 @@ impl Call {
         text.parse().map(Some).map_err(invalid)
     }
 
+    /// An optional yes or no in the query; absent means no. Clients spell it in several ways.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match find(&self.query, name) {
+            None | Some("false" | "False" | "0") => Ok(false),
+            Some("true" | "True" | "1") => Ok(true),
+            Some(other) => {
+                let message = format!("Value \"{other}\" is not a boolean.");
+                Err(ApiError::invalid_field(name, "BOOLEAN_TYPE_PARSE", &message))
+            }
+        }
+    }
+
     /// `limit` in the query, between 1 and `max`.
     pub(crate) fn limit(&self, default: usize, max: usize) -> Result<usize, ApiError> {
         let limit = self.query("limit")?.unwrap_or(default);

@@ -60,7 +60,7 @@ pub(crate) fn leave_guild(state: &mut State, call: &Call) -> Result<Answer, ApiE
 }
 
 pub(crate) fn open_direct(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
-    let Some(user) = call.body["recipient_id"].as_str().and_then(|id| id.parse().ok()) else {
+    let Some(user) = Id::from_json(&call.body["recipient_id"]) else {
         return Err(ApiError::invalid_field("recipient_id", "BASE_TYPE_REQUIRED", "This field is required"));
     };
     if state.world.user(user)?.bot {

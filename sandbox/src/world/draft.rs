@@ -220,7 +220,7 @@ fn reply_to(body: &Value) -> Result<Option<ReplyTo>, ApiError> {
     if reference["type"].as_u64().unwrap_or(0) != 0 {
         return Err(ApiError::new(501, 0, "forwarded messages are not implemented by the sandbox"));
     }
-    let id = reference["message_id"].as_str().and_then(|id| id.parse().ok());
+    let id = Id::from_json(&reference["message_id"]);
     let message = id.ok_or_else(|| {
         ApiError::invalid_form(json!({ "message_reference": { "message_id": { "_errors": [{
             "code": "NUMBER_TYPE_COERCE", "message": "Value is not a snowflake.",

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// First millisecond of 2015, from which snowflakes count (Discord documentation, "Snowflakes").
 pub(crate) const DISCORD_EPOCH_MS: u64 = 1_420_070_400_000;
@@ -21,6 +22,13 @@ impl fmt::Display for Id {
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+impl Id {
+    /// An id in a request: Discord takes a string of digits and, from careless clients, a number.
+    pub(crate) fn from_json(value: &Value) -> Option<Id> {
+        value.as_str().and_then(|text| text.parse().ok()).or_else(|| value.as_u64().map(Id))
     }
 }
 

@@ -45,7 +45,7 @@ impl AllowedMentions {
             field["parse"].as_array().map(|kinds| kinds.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
         let list = |kind: &str| -> Result<Allow, ApiError> {
             let ids: Vec<Id> =
-                field[kind].as_array().map(|ids| ids.iter().filter_map(id_of).collect()).unwrap_or_default();
+                field[kind].as_array().map(|ids| ids.iter().filter_map(Id::from_json).collect()).unwrap_or_default();
             match (kinds.contains(&kind), ids.is_empty()) {
                 (true, false) => Err(ApiError::invalid_form(json!({ "allowed_mentions": { "_errors": [{
                     "code": "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
@@ -106,8 +106,4 @@ fn add(ids: &mut Vec<u64>, id: Id) {
     if !ids.contains(&id.0) {
         ids.push(id.0);
     }
-}
-
-fn id_of(value: &Value) -> Option<Id> {
-    value.as_str().and_then(|text| text.parse().ok()).or_else(|| value.as_u64().map(Id))
 }

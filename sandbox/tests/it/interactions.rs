@@ -92,6 +92,7 @@ async fn a_deferred_answer_is_filled_in_and_followed_up() {
     assert_eq!(call(&sandbox, Method::DELETE, &one, None).await.0, 204);
     assert_eq!(get(&sandbox, &one).await.1["code"], 10008);
     assert_eq!(get(&sandbox, &original).await.1["content"], "done");
+    assert_eq!(get(&sandbox, &original.replace('@', "%40")).await.1["content"], "done");
     assert_eq!(call(&sandbox, Method::DELETE, &original, None).await.0, 204);
     assert_eq!(line.event("MESSAGE_DELETE").await["id"], filled["id"], "nothing was heard of the ephemeral one");
     use ReplyKind::{Deferred, Delete, Edit, Followup};

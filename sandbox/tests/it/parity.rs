@@ -45,6 +45,7 @@ JSON over WebSocket, API version 10, plain or with `compress=zlib-stream`. Anoth
 - Messages hold no stickers, polls or forwards: asking for them is answered 501. Attachments are named, not stored.
 - Bots with a role lacking a permission are refused (50001, 50013) for messages, reactions, typing and emojis; slow mode, timeouts and verification levels are not applied.
 - Ephemeral answers cause no gateway event.
+- People's messages have no length limit; audit-log reasons are ignored.
 ";
 
 #[test]
