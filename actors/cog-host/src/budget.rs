@@ -4,19 +4,19 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Panics of a cog's commands within [`CRASH_WINDOW`] at which its actor fails and is restarted.
-pub const CRASHES_MAX: usize = 5;
+pub(crate) const CRASHES_MAX: usize = 5;
 /// The sliding window of [`CRASHES_MAX`].
-pub const CRASH_WINDOW: Duration = Duration::from_secs(600);
+pub(crate) const CRASH_WINDOW: Duration = Duration::from_secs(600);
 
 /// The panics of one incarnation.
 #[derive(Debug, Default)]
-pub struct CrashBudget {
+pub(crate) struct CrashBudget {
     at: VecDeque<Instant>,
 }
 
 impl CrashBudget {
     /// Counts one panic; true when the budget is spent.
-    pub fn crashed(&mut self, now: Instant) -> bool {
+    pub(crate) fn crashed(&mut self, now: Instant) -> bool {
         self.at.push_back(now);
         while self.at.front().is_some_and(|at| now.saturating_duration_since(*at) > CRASH_WINDOW) {
             self.at.pop_front();
@@ -25,7 +25,7 @@ impl CrashBudget {
     }
 
     /// Panics that count at the moment.
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.at.len()
     }
 }

@@ -1,18 +1,62 @@
-//! cog-host
+//! The cog host: a cog is a manifest and functions; this room loads cogs, routes events to them and answers commands.
+//!
+//! - [`Cog`] and [`Command`] declare: one definition serves prefix, slash and help; arguments are typed ([`args!`]);
+//! - [`CogHost`] runs them: a supervised actor per cog owns its state and crash budget, the dispatcher owns the lanes;
+//! - [`CogHost::sink`] takes gateway events: what speaks to nobody is turned away at once, the rest starts in order per
+//!   guild and runs concurrently within bounds, each invocation with a deadline and its panic contained;
+//! - [`Ctx`] is what a command function works with.
+
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
-extern crate self as cog_host;
+extern crate self as cog_host; // the macros' examples and this crate's own tests name it alike
 
+mod actors;
 mod args;
 mod budget;
+mod call;
+mod catalogue;
+mod cell;
+mod cog;
+mod command;
+mod config;
+mod context;
 mod guard;
+mod host;
+mod invoke;
+mod lanes;
 mod limiter;
+mod methods;
+mod outbox;
 mod permissions;
+mod ports;
 mod prefix;
+mod prefixes;
+mod reply;
+mod responder;
+mod sink;
+
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use args::*;
-pub use guard::*;
+pub use actors::{Change, CogMsg, DispatchActor, LOAD_DEADLINE};
+pub use args::{
+    ArgError, Args, Choice, Int, Kind, Mentionable, Param, Rest, Scalar, Span, Tokens, UnclosedQuote, Value, Values,
+    parse_duration, read_slash, read_text, show_duration, slash_option,
+};
+pub use catalogue::{Catalogue, DefinitionError, Entry, Runnable};
+pub use cell::CogSettings;
+pub use cog::{Capability, Cog, Priority, Setting};
+pub use command::{Command, Run};
+pub use config::CogHostConfig;
+pub use context::{CogCtx, Ctx, Invocation, Services, Source};
+pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
+pub use host::{CogCounts, CogHost, PATH};
+pub use lanes::LANES_MAX;
+pub use limiter::{ErrorLimiter, PER_CHANNEL, PER_USER, REMEMBERED_MAX};
 pub use permissions::in_channel;
-pub use prefix::*;
+pub use ports::{BotInfo, Outbox, Presence, TreeOps};
+pub use prefix::{Addressed, PREFIX_MAX, PrefixError, addressed, checked};
+pub use prefixes::{PrefixStore, Prefixes, SetPrefixError};
+pub use reply::{CONTENT_MAX, Failure, Outcome, Reply};

@@ -30,7 +30,7 @@ fn after_prefix<'a>(content: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 /// The text after a leading mention of `own`; none when there is no such mention.
-pub fn after_mention(content: &str, own: Option<UserId>) -> Option<&str> {
+fn after_mention(content: &str, own: Option<UserId>) -> Option<&str> {
     let inner = content.strip_prefix("<@")?;
     let inner = inner.strip_prefix('!').unwrap_or(inner);
     let (id, text) = inner.split_once('>')?;
@@ -64,7 +64,8 @@ pub enum PrefixError {
 pub fn checked(prefix: &str) -> Result<&str, PrefixError> {
     let prefix = prefix.trim();
     // Direction marks and zero-width characters look like nothing: a prefix of them could never be typed again.
-    let invisible = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let invisible =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     if prefix.chars().all(|c| c.is_whitespace() || invisible(c)) {
         return Err(PrefixError::Empty);
     }

@@ -76,6 +76,7 @@ fn one_declaration_reads_the_same_from_text_and_from_slash_options() {
     let defaults: Everything = text("w 20 quiet").unwrap();
     assert_eq!((defaults.ratio, defaults.flag, defaults.span, defaults.text), (0.5, None, None, None));
     let full: Everything = text("w 1 LOUD 1 off 90").unwrap();
+    assert_eq!(full.word, "w");
     assert_eq!((full.volume, full.flag, full.span), (Volume::Loud, Some(false), Some(Span(Duration::from_secs(90)))));
 }
 
@@ -103,10 +104,7 @@ fn what_does_not_fit_is_named_the_same_in_both() {
     }
     assert_eq!(text::<Everything>("\"w 1 loud").unwrap_err(), ArgError::UnclosedQuote);
     assert_eq!(text::<()>("extra").unwrap_err(), ArgError::TooMany);
-    assert_eq!(
-        text::<Everything>("w 0 loud").unwrap_err().to_string(),
-        "`count` must be a whole number from 1 to 20."
-    );
+    assert_eq!(text::<Everything>("w 0 loud").unwrap_err().to_string(), "`count` must be a whole number from 1 to 20.");
 }
 
 #[test]
@@ -117,7 +115,8 @@ fn mentions_and_ids_name_users_channels_and_roles() {
     let by_id: Targets = text("7 8 9 <@11>").unwrap();
     assert_eq!((by_id.user.get(), by_id.channel.get(), by_id.role.get()), (7, 8, 9));
     assert_eq!(by_id.either, Mentionable::User(UserId::new(11)));
-    let rows = ["<#7> 8 9 <@1>", "0 8 9 <@1>", "+7 8 9 <@1>", "18446744073709551615 8 9 <@1>", "7 8 9 12", "<@7 8 9 <@1>"];
+    let rows =
+        ["<#7> 8 9 <@1>", "0 8 9 <@1>", "+7 8 9 <@1>", "18446744073709551615 8 9 <@1>", "7 8 9 12", "<@7 8 9 <@1>"];
     for line in rows {
         assert!(matches!(text::<Targets>(line), Err(ArgError::Bad { .. })), "{line}");
     }
@@ -190,8 +189,28 @@ fn no_text_breaks_the_reader() {
     println!("seed {seed}");
     let mut random = Seeded::new(seed);
     let pieces = [
-        "\"", "\\", " ", "a", "<@", "<@!1>", "<#2>", "<@&3>", "7", "-", "1h", "loud", "\u{201c}", "ü", "\u{1f600}", "\n",
-        "yes", "0.5", "nan", "1e999", ">", "18446744073709551616",
+        "\"",
+        "\\",
+        " ",
+        "a",
+        "<@",
+        "<@!1>",
+        "<#2>",
+        "<@&3>",
+        "7",
+        "-",
+        "1h",
+        "loud",
+        "\u{201c}",
+        "ü",
+        "\u{1f600}",
+        "\n",
+        "yes",
+        "0.5",
+        "nan",
+        "1e999",
+        ">",
+        "18446744073709551616",
     ];
     for _ in 0..50_000 {
         let line: String = (0..random.below(14)).map(|_| pieces[random.below(pieces.len())]).collect();

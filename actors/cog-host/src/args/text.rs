@@ -36,9 +36,7 @@ fn next_value(param: &Param, tokens: &mut Tokens<'_>) -> Result<Option<Scalar>, 
 fn read_word(kind: &Kind, word: &str) -> Option<Scalar> {
     match kind {
         Kind::Word | Kind::Text => Some(Scalar::Str(word.to_owned())),
-        Kind::Integer { min, max } => {
-            word.parse().ok().filter(|number| (min..=max).contains(&number)).map(Scalar::Int)
-        }
+        Kind::Integer { min, max } => word.parse().ok().filter(|number| (min..=max).contains(&number)).map(Scalar::Int),
         Kind::Number => word.parse::<f64>().ok().filter(|number| number.is_finite()).map(Scalar::Num),
         Kind::Bool => read_bool(word).map(Scalar::Bool),
         Kind::User => user(word).or_else(|| id(word).map(UserId::new)).map(Scalar::User),

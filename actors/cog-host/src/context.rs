@@ -1,0 +1,177 @@
+//! What command functions and cog hooks are given.
+
+use crate::{
+    catalogue::Catalogue,
+    cell::CogCell,
+    cog::State,
+    ports::{BotInfo, Presence, TreeOps},
+    prefixes::Prefixes,
+    reply::{Failure, Reply},
+    responder::Responder,
+};
+use chrono::{DateTime, Utc};
+use database::Db;
+use emoji_cache::Emojis;
+use protocol::{Clock, ShardId, cache::CacheView, ports::Capture, task::Tasks};
+use rest::Rest;
+use serde_json::Value;
+use serenity::model::id::{ChannelId, GuildId, InteractionId, MessageId, UserId};
+use std::{any::Any, ops::Deref, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Everything a cog may use. Each is a handle: cheap to clone, and failing per call when what is behind it is away.
+pub struct Services {
+    /// The database.
+    pub db: Db,
+    /// Discord's REST API.
+    pub rest: Rest,
+    /// Emojis, lock-free.
+    pub emoji: Emojis,
+    /// Guilds, roles, channels.
+    pub cache: Arc<dyn CacheView>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Failure reports.
+    pub capture: Arc<dyn Capture>,
+    /// The actor tree.
+    pub tree: Arc<dyn TreeOps>,
+    /// What the bot is shown to be doing.
+    pub presence: Arc<dyn Presence>,
+    /// Facts about the process.
+    pub bot: Arc<dyn BotInfo>,
+    /// Guild prefixes.
+    pub prefixes: Arc<Prefixes>,
+    /// Background tasks; [`Ctx::tasks`] reads better.
+    pub background: Arc<dyn Tasks>,
+}
+
+/// How a command was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// By a message.
+    Prefix {
+        /// The message.
+        message: MessageId,
+    },
+    /// By a slash command.
+    Slash {
+        /// The interaction.
+        interaction: InteractionId,
+    },
+}
+
+/// One call of a command.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The command with its subcommand: `prefix set`.
+    pub command: String,
+    /// Who called.
+    pub author: UserId,
+    /// In which guild; none in direct messages.
+    pub guild: Option<GuildId>,
+    /// In which channel.
+    pub channel: ChannelId,
+    /// By which way.
+    pub source: Source,
+    /// The prefix that holds here.
+    pub prefix: Arc<str>,
+    /// The shard it came over.
+    pub shard: ShardId,
+    /// When Discord made the message or interaction.
+    pub created: DateTime<Utc>,
+    /// When the frame had been read.
+    pub received: Instant,
+}
+
+/// What a command function is given: its invocation, the way to answer, and the [`Services`] as fields.
+#[derive(Clone)]
+pub struct Ctx {
+    pub(crate) services: Arc<Services>,
+    pub(crate) invocation: Arc<Invocation>,
+    pub(crate) responder: Arc<Responder>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) cell: Arc<CogCell>,
+    pub(crate) state: State,
+}
+
+impl Ctx {
+    /// The call.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
+    }
+
+    /// Every command there is.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The cog's state; none when `T` is not what its manifest makes.
+    pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(&self.state).downcast().ok()
+    }
+
+    /// The value of a setting of the cog.
+    pub fn setting(&self, key: &str) -> Option<&Value> {
+        self.cell.settings.values.get(key)
+    }
+
+    /// Background tasks.
+    pub fn tasks(&self) -> &dyn Tasks {
+        &*self.services.background
+    }
+
+    /// Answers at once; what the function returns is a further message, unless it is [`Reply::none`].
+    ///
+    /// # Errors
+    /// Discord did not take it.
+    pub async fn reply(&self, reply: Reply) -> Result<(), Failure> {
+        Ok(self.responder.send(&reply).await?)
+    }
+
+    /// Tells Discord that the answer will take longer than its 3 s; done by itself after 2 s. Nothing for a message.
+    ///
+    /// # Errors
+    /// Discord did not take it.
+    pub async fn defer(&self) -> Result<(), Failure> {
+        Ok(self.responder.defer().await?)
+    }
+
+    /// Time since Discord made the message or interaction, by the two clocks; none when they disagree.
+    pub fn age(&self) -> Option<Duration> {
+        (self.services.clock.now() - self.invocation.created).to_std().ok()
+    }
+}
+
+impl Deref for Ctx {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}
+
+/// What a cog's hooks and tasks are given: its state and the [`Services`] as fields.
+#[derive(Clone)]
+pub struct CogCtx {
+    pub(crate) services: Arc<Services>,
+    pub(crate) cell: Arc<CogCell>,
+    pub(crate) state: State,
+}
+
+impl CogCtx {
+    /// The cog's state; none when `T` is not what its manifest makes.
+    pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(&self.state).downcast().ok()
+    }
+
+    /// The value of a setting of the cog.
+    pub fn setting(&self, key: &str) -> Option<&Value> {
+        self.cell.settings.values.get(key)
+    }
+}
+
+impl Deref for CogCtx {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}

@@ -1,0 +1,219 @@
+//! The room's handle, and what its actors and lanes share.
+
+use crate::{
+    actors::{CogActor, CogMsg, DispatchActor},
+    catalogue::{Catalogue, DefinitionError},
+    cell::{CogCell, CogSettings, Phase},
+    cog::Cog,
+    config::CogHostConfig,
+    context::Services,
+    guard::Access,
+    lanes::Lanes,
+    limiter::ErrorLimiter,
+    ports::Outbox,
+    sink::{Event, Sink},
+};
+use protocol::{EventKind, EventSink, KindSet, id::GuildId, ports::Report};
+use rest::RestError;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Intensity, Strategy};
+use tokio::sync::watch;
+
+/// The path of the room's supervisor.
+pub const PATH: &str = "cog-host";
+/// A cog's mailbox: reports of panics and an operator's wishes.
+const COG_MAILBOX: usize = 64;
+/// Restarts of a cog before it is parked, and their window.
+const COG_BUDGET: (u32, Duration) = (3, Duration::from_secs(600));
+/// Restarts of the dispatcher before the room gives up, and their window.
+const DISPATCH_BUDGET: Intensity = Intensity::new(5, Duration::from_secs(60));
+/// Problems that are remembered as reported; past it the memory begins anew.
+const REPORTED_MAX: usize = 256;
+
+pub(crate) struct Shared {
+    pub(crate) config: CogHostConfig,
+    pub(crate) services: Arc<Services>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) access: Access,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) cells: Vec<Arc<CogCell>>,
+    /// The lanes of the dispatcher's incarnation; none while it is down.
+    pub(crate) lanes: watch::Sender<Option<Arc<Lanes<Event>>>>,
+    pub(crate) limiter: Mutex<ErrorLimiter>,
+    events: KindSet,
+    reported: Mutex<HashSet<Vec<String>>>,
+    registered: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn is_subscribed(&self, kind: EventKind) -> bool {
+        self.events.contains(kind)
+    }
+
+    /// Reports a problem the first time it is seen.
+    pub(crate) fn report_once(&self, report: Report) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() >= REPORTED_MAX {
+            reported.clear();
+        }
+        let first = reported.insert(report.fingerprint.clone());
+        drop(reported);
+        if first {
+            self.services.capture.capture(report);
+        }
+    }
+
+    pub(crate) fn cell(&self, name: &str) -> Option<&Arc<CogCell>> {
+        self.cells.iter().find(|cell| cell.cog.name == name)
+    }
+}
+
+/// Cogs by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CogCounts {
+    /// Their commands run.
+    pub loaded: usize,
+    /// Switched off or missing a setting.
+    pub skipped: usize,
+    /// Not loaded, down or parked.
+    pub failed: usize,
+}
+
+/// The room: hosts cogs, takes events, answers commands. Cloning is cheap.
+#[derive(Clone)]
+pub struct CogHost {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl CogHost {
+    /// Hosts `cogs`, with their sections of the configuration. Starts nothing: that is [`CogHost::child`].
+    ///
+    /// # Errors
+    /// A declaration that Discord or help could not show, or a name that is taken.
+    pub fn new(
+        config: CogHostConfig,
+        services: Arc<Services>,
+        outbox: Arc<dyn Outbox>,
+        access: Access,
+        cogs: Vec<Cog>,
+        settings: &BTreeMap<String, CogSettings>,
+    ) -> Result<Self, DefinitionError> {
+        let mut cells: Vec<Arc<CogCell>> = Vec::with_capacity(cogs.len());
+        for cog in cogs {
+            if cells.iter().any(|cell| cell.cog.name == cog.name) || cog.name == "dispatch" {
+                return Err(DefinitionError::new(cog.name, cog.name, "another child of cog-host has that name"));
+            }
+            let addr = Addr::new(format!("{PATH}/{}", cog.name), COG_MAILBOX);
+            let settings = settings.get(cog.name).cloned().unwrap_or_default();
+            cells.push(Arc::new(CogCell::new(cog, addr, settings)));
+        }
+        cells.sort_by_key(|cell| std::cmp::Reverse(cell.cog.priority));
+        let used: Vec<Arc<CogCell>> = cells.iter().filter(|cell| !cell.skipped()).map(Arc::clone).collect();
+        let catalogue = Arc::new(Catalogue::new(&used, config.deadline(), access.sandbox)?);
+        let events = catalogue.events();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                services,
+                outbox,
+                access,
+                catalogue,
+                cells,
+                lanes: watch::Sender::new(None),
+                limiter: Mutex::default(),
+                events,
+                reported: Mutex::default(),
+                registered: AtomicUsize::new(0),
+            }),
+        })
+    }
+
+    /// The supervised room: one actor per cog that is not skipped, in order of priority, then the dispatcher, so that
+    /// no event is taken before the cogs are loaded and none after they are unloaded.
+    pub fn child(&self) -> ChildSpec {
+        let mut children: Vec<ChildSpec> =
+            self.shared.cells.iter().filter(|cell| !cell.skipped()).map(|cell| self.cog_child(cell)).collect();
+        let shared = Arc::clone(&self.shared);
+        let dispatch = Addr::new(format!("{PATH}/dispatch"), COG_MAILBOX);
+        children.push(ChildSpec::worker(&dispatch, move || DispatchActor::new(Arc::clone(&shared))));
+        let flags = Flags { intensity: DISPATCH_BUDGET, ..Flags::new(Strategy::OneForOne) };
+        ChildSpec::supervisor(PATH, flags, children).criticality(Criticality::Vital)
+    }
+
+    fn cog_child(&self, cell: &Arc<CogCell>) -> ChildSpec {
+        let (shared, made) = (Arc::clone(&self.shared), Arc::clone(cell));
+        let make = move || CogActor::new(Arc::clone(&made), Arc::clone(&shared.services), shared.access.sandbox);
+        ChildSpec::worker(&cell.addr, make)
+            .criticality(Criticality::Important)
+            .required(!cell.cog.optional)
+            .budget(COG_BUDGET.0, COG_BUDGET.1)
+            .backoff(Backoff::doubling(Duration::from_millis(250), Duration::from_secs(30)))
+            .retry_parked(Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600)))
+    }
+
+    /// Where shards deliver events.
+    pub fn sink(&self) -> Arc<dyn EventSink> {
+        Arc::new(Sink(Arc::clone(&self.shared)))
+    }
+
+    /// Every command.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.shared.catalogue
+    }
+
+    /// How many cogs are loaded, skipped, failed.
+    pub fn counts(&self) -> CogCounts {
+        let mut counts = CogCounts::default();
+        for cell in &self.shared.cells {
+            match &*cell.phase() {
+                Phase::Skipped { .. } | Phase::Unloaded => counts.skipped += 1,
+                Phase::Loaded { .. } if cell.state().is_ok() => counts.loaded += 1,
+                Phase::Loaded { .. } | Phase::Down | Phase::Loading | Phase::Failed { .. } => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    /// Registers the slash commands with Discord, in `guild` alone or everywhere; gives how many Discord now has.
+    ///
+    /// # Errors
+    /// Discord did not take them; the ones it had stay.
+    pub async fn register_commands(&self, guild: Option<GuildId>) -> Result<usize, RestError> {
+        let commands = self.shared.catalogue.slash_commands();
+        let registered = self.shared.outbox.set_commands(guild, commands).await?;
+        self.shared.registered.store(registered, Relaxed);
+        tracing::info!(commands = registered, guild.id = guild.map(GuildId::get), "slash commands are registered");
+        Ok(registered)
+    }
+
+    /// The address of a cog's actor.
+    pub fn cog(&self, name: &str) -> Option<&Addr<CogMsg>> {
+        self.shared.cell(name).map(|cell| &cell.addr)
+    }
+
+    /// The gauges of lanes and commands.
+    pub fn collector(&self) -> Arc<dyn metering::Collector> {
+        Arc::new(Gauges(Arc::clone(&self.shared)))
+    }
+}
+
+struct Gauges(Arc<Shared>);
+
+impl metering::Collector for Gauges {
+    fn name(&self) -> &'static str {
+        "cog-host"
+    }
+
+    fn collect(&self, scrape: &metering::Scrape) {
+        let depth = self.0.lanes.borrow().as_ref().map_or((0, 0, 0), |lanes| lanes.depth());
+        metering::lanes::depth(scrape, depth.0, depth.1);
+        metering::commands::registered(scrape, self.0.registered.load(Relaxed));
+    }
+}

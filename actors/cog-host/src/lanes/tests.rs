@@ -1,0 +1,225 @@
+use super::*;
+use crate::testing::Seeded;
+use std::sync::Mutex as Sync;
+use tokio::sync::Semaphore as Gate;
+
+/// Work that starts one job, which notes its beginning and its end and waits at a gate in between.
+struct Job {
+    name: u32,
+    serial: bool,
+    log: Arc<Log>,
+}
+
+struct Log {
+    gate: Gate,
+    began: Sync<Vec<u32>>,
+    ended: Sync<Vec<u32>>,
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Log {
+    fn new(open: usize) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(open),
+            began: Sync::default(),
+            ended: Sync::default(),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        })
+    }
+
+    fn job(self: &Arc<Self>, name: u32) -> Job {
+        Job { name, serial: false, log: Arc::clone(self) }
+    }
+
+    fn began(&self) -> Vec<u32> {
+        self.began.lock().unwrap().clone()
+    }
+
+    fn ended(&self) -> Vec<u32> {
+        self.ended.lock().unwrap().clone()
+    }
+}
+
+impl Work for Job {
+    fn begin(self, lane: Lane) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let serial = self.serial.then_some("serial");
+            let log = self.log;
+            let work = async move {
+                log.began.lock().unwrap().push(self.name);
+                let running = log.running.fetch_add(1, SeqCst) + 1;
+                log.most.fetch_max(running, SeqCst);
+                log.gate.acquire().await.unwrap().forget();
+                log.running.fetch_sub(1, SeqCst);
+                log.ended.lock().unwrap().push(self.name);
+            };
+            lane.start(serial, work).await;
+        })
+    }
+}
+
+fn lanes(capacity: usize, jobs: usize, lanes: usize) -> Arc<Lanes<Job>> {
+    Lanes::new(Bounds { capacity, jobs, lanes }, Handle::current())
+}
+
+fn guild(id: u64) -> LaneKey {
+    LaneKey::Guild(GuildId::new(id))
+}
+
+/// Lets every task that can go on do so.
+async fn quiet() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// On real threads: within each guild jobs begin in the order in which their events came, whatever runs beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn jobs_of_a_guild_begin_in_the_order_of_its_events() {
+    const GUILDS: u64 = 8;
+    const EVENTS: u32 = 2_000;
+    println!("seed {}", Seeded::SEED);
+    let mut random = Seeded::new(Seeded::SEED);
+    let lanes = lanes(16, 4, 100);
+    let logs: Vec<Arc<Log>> = (0..GUILDS).map(|_| Log::new(EVENTS as usize)).collect();
+    let mut next = vec![0; GUILDS as usize];
+    while next.iter().any(|next| *next < EVENTS) {
+        let at = random.below(GUILDS as usize);
+        if next[at] == EVENTS {
+            continue;
+        }
+        if let Some(wait) = lanes.offer(guild(1 + at as u64), logs[at].job(next[at])) {
+            wait.await;
+        }
+        next[at] += 1;
+    }
+    lanes.settled().await;
+    for log in &logs {
+        assert_eq!(log.began(), (0..EVENTS).collect::<Vec<_>>());
+        assert_eq!(log.ended().len(), EVENTS as usize);
+        assert!(log.most.load(SeqCst) <= 4, "no more than the bound ran at once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_run_concurrently_up_to_the_bound_and_a_full_lane_makes_its_sender_wait() {
+    let lanes = lanes(2, 3, 10);
+    let log = Log::new(0);
+    let mut wait = None;
+    let mut taken = 0;
+    for name in 0..20 {
+        wait = lanes.offer(guild(1), log.job(name));
+        if wait.is_some() {
+            break;
+        }
+        taken += 1;
+        quiet().await;
+    }
+    assert_eq!(log.began(), [0, 1, 2], "three places");
+    assert_eq!(taken, 6, "three running, one at the head waiting for a place, two queued");
+    let mut wait = wait.unwrap();
+    assert!(futures_util::poll!(&mut wait).is_pending());
+    let other = Log::new(1);
+    assert!(lanes.offer(guild(2), other.job(0)).is_none(), "another guild is not held up");
+    log.gate.add_permits(1);
+    wait.await;
+    log.gate.add_permits(20);
+    lanes.settled().await;
+    assert_eq!(log.began(), (0..7).collect::<Vec<_>>());
+    assert_eq!(other.ended(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn serial_jobs_take_turns_in_order_and_others_pass_them() {
+    let lanes = lanes(10, 4, 10);
+    let log = Log::new(0);
+    for name in 0..3 {
+        assert!(lanes.offer(guild(1), Job { serial: true, ..log.job(name) }).is_none());
+    }
+    assert!(lanes.offer(guild(1), log.job(9)).is_none());
+    quiet().await;
+    assert_eq!(log.began(), [0, 9]);
+    log.gate.add_permits(2);
+    quiet().await;
+    assert_eq!(log.began(), [0, 9, 1]);
+    log.gate.add_permits(9);
+    lanes.settled().await;
+    assert_eq!(log.began(), [0, 9, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_lane_goes_and_a_busy_one_stays() {
+    let lanes = lanes(4, 2, 10);
+    let log = Log::new(0);
+    lanes.offer(guild(1), log.job(1));
+    lanes.offer(guild(2), log.job(2));
+    quiet().await;
+    tokio::time::sleep(IDLE * 2).await;
+    assert_eq!(lanes.depth(), (2, 0, 2), "what runs keeps its lane");
+    log.gate.add_permits(1);
+    tokio::time::sleep(IDLE * 2).await;
+    assert_eq!(lanes.depth(), (1, 0, 1));
+    log.gate.add_permits(9);
+    tokio::time::sleep(IDLE * 2).await;
+    assert_eq!(lanes.depth(), (0, 0, 0));
+    assert!(lanes.queues.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_last_lane_an_event_waits_until_an_idle_one_has_gone() {
+    let lanes = lanes(4, 2, 2);
+    let (busy, late) = (Log::new(0), Log::new(9));
+    for id in [1, 2] {
+        assert!(lanes.offer(guild(id), busy.job(id as u32)).is_none());
+    }
+    quiet().await;
+    let wait = lanes.offer(guild(3), late.job(3)).unwrap();
+    let began = Instant::now();
+    let (_, ()) = tokio::join!(wait, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(late.began().is_empty());
+        busy.gate.add_permits(2);
+    });
+    lanes.settled().await;
+    assert_eq!(late.ended(), [3]);
+    assert!(began.elapsed() < Duration::from_secs(2), "an idle lane goes at once when another is wanted");
+    assert!(lanes.depth().0 <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_ends_what_runs_and_says_how_much_was_cut_off() {
+    let lanes = lanes(4, 1, 10);
+    let log = Log::new(0);
+    for name in 0..3 {
+        lanes.offer(guild(1), log.job(name));
+    }
+    quiet().await;
+    assert_eq!(lanes.cancel(), 3);
+    quiet().await;
+    assert_eq!(lanes.depth().2, 0);
+    log.gate.add_permits(9);
+    quiet().await;
+    assert!(log.ended().is_empty());
+    assert!(lanes.offer(guild(1), log.job(7)).is_none(), "closed lanes take nothing and hold nobody up");
+}
+
+struct Broken;
+
+impl Work for Broken {
+    fn begin(self, _: Lane) -> BoxFuture<'static, ()> {
+        panic!("before any job")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_a_job_costs_that_event_only() {
+    supervision::install_panic_hook();
+    let lanes = Lanes::new(Bounds { capacity: 4, jobs: 1, lanes: 4 }, Handle::current());
+    for _ in 0..3 {
+        assert!(lanes.offer(guild(1), Broken).is_none());
+    }
+    lanes.settled().await;
+    assert_eq!(lanes.depth(), (1, 0, 0));
+}

@@ -1,0 +1,71 @@
+//! The way out to Discord: the HTTP client behind [`Outbox`].
+
+use crate::ports::Outbox;
+use protocol::BoxFuture;
+use rest::{Mentions, Rest, RestError, Send};
+use serenity::{
+    builder::{
+        CreateCommand, CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage,
+        EditInteractionResponse,
+    },
+    model::id::{ApplicationId, ChannelId, GuildId, InteractionId},
+};
+
+impl Outbox for Rest {
+    fn post(
+        &self,
+        channel: ChannelId,
+        message: CreateMessage,
+        mentions: Mentions,
+        nonce: String,
+    ) -> BoxFuture<'_, Result<(), RestError>> {
+        let send = Send::default().mentions(mentions).nonce(nonce);
+        Box::pin(async move { self.create_message(channel, message, send).await.map(drop) })
+    }
+
+    fn respond<'a>(
+        &'a self,
+        id: InteractionId,
+        token: &'a str,
+        response: CreateInteractionResponse,
+        mentions: Mentions,
+    ) -> BoxFuture<'a, Result<(), RestError>> {
+        Box::pin(async move { Rest::respond(self, id, token, response, Send::interaction().mentions(mentions)).await })
+    }
+
+    fn edit<'a>(
+        &'a self,
+        application: ApplicationId,
+        token: &'a str,
+        edit: EditInteractionResponse,
+        mentions: Mentions,
+    ) -> BoxFuture<'a, Result<(), RestError>> {
+        let send = Send::interaction().mentions(mentions);
+        Box::pin(async move { self.edit_response(application, token, edit, send).await.map(drop) })
+    }
+
+    fn follow_up<'a>(
+        &'a self,
+        application: ApplicationId,
+        token: &'a str,
+        message: CreateInteractionResponseFollowup,
+        mentions: Mentions,
+    ) -> BoxFuture<'a, Result<(), RestError>> {
+        let send = Send::interaction().mentions(mentions);
+        Box::pin(async move { Rest::follow_up(self, application, token, message, send).await.map(drop) })
+    }
+
+    fn set_commands(
+        &self,
+        guild: Option<GuildId>,
+        commands: Vec<CreateCommand>,
+    ) -> BoxFuture<'_, Result<usize, RestError>> {
+        Box::pin(async move {
+            let registered = match guild {
+                Some(guild) => self.set_guild_commands(guild, commands).await?,
+                None => self.set_global_commands(commands).await?,
+            };
+            Ok(registered.len())
+        })
+    }
+}

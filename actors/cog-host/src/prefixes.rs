@@ -1,0 +1,234 @@
+//! The prefix of each guild: kept in the database, remembered in bounded memory, with a default to fall back on.
+
+use crate::prefix::{PrefixError, checked};
+use database::{Db, DbError};
+use protocol::BoxFuture;
+use serenity::model::id::GuildId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long a message waits for its guild's prefix before the default is taken.
+const LOOKUP_DEADLINE: Duration = Duration::from_millis(500);
+/// How long the default stands in for a prefix that could not be read.
+const FALLBACK_FOR: Duration = Duration::from_secs(5);
+
+/// Where prefixes are kept. [`Db`] is behind it; tests put a map there.
+pub trait PrefixStore: Send + Sync + 'static {
+    /// The prefix of `guild`, if it has set one.
+    fn load(&self, guild: GuildId) -> BoxFuture<'_, Result<Option<String>, DbError>>;
+    /// Sets or resets it, committed before it returns.
+    fn save(&self, guild: GuildId, prefix: Option<String>) -> BoxFuture<'_, Result<(), DbError>>;
+}
+
+impl PrefixStore for Db {
+    fn load(&self, guild: GuildId) -> BoxFuture<'_, Result<Option<String>, DbError>> {
+        Box::pin(async move { Ok(self.guild_config(guild).await?.and_then(|config| config.prefix)) })
+    }
+
+    fn save(&self, guild: GuildId, prefix: Option<String>) -> BoxFuture<'_, Result<(), DbError>> {
+        Box::pin(async move { self.set_prefix(guild, prefix.as_deref()).await.map(drop) })
+    }
+}
+
+/// Why a prefix was not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetPrefixError {
+    /// It is no good as a prefix.
+    #[error(transparent)]
+    Bad(#[from] PrefixError),
+    /// It was not kept.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// The prefixes.
+pub struct Prefixes {
+    default: Arc<str>,
+    store: Arc<dyn PrefixStore>,
+    remembered: RwLock<Generations>,
+}
+
+impl Prefixes {
+    /// Prefixes kept in `store`, `capacity` of them remembered, `default` where a guild has set none.
+    pub fn new(default: &str, capacity: usize, store: Arc<dyn PrefixStore>) -> Arc<Self> {
+        Arc::new(Self { default: default.into(), store, remembered: RwLock::new(Generations::new(capacity)) })
+    }
+
+    /// The prefix where no guild has another.
+    pub fn default_prefix(&self) -> &Arc<str> {
+        &self.default
+    }
+
+    /// The prefix of `guild` when memory has it; never waits.
+    pub fn peek(&self, guild: GuildId) -> Option<Arc<str>> {
+        let entry = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(guild)?;
+        entry.until.is_none_or(|until| Instant::now() < until).then_some(entry.prefix)
+    }
+
+    /// The prefix of `guild`: from memory, else from the database, else the default.
+    pub async fn of(self: &Arc<Self>, guild: GuildId) -> Arc<str> {
+        if let Some(prefix) = self.peek(guild) {
+            return prefix;
+        }
+        let this = Arc::clone(self);
+        // A task of its own: a slow read is not cancelled, its answer is remembered for the next message.
+        let lookup = tokio::spawn(async move { this.look_up(guild).await });
+        let found = tokio::time::timeout(LOOKUP_DEADLINE, lookup).await;
+        found.ok().and_then(Result::ok).unwrap_or_else(|| Arc::clone(&self.default))
+    }
+
+    async fn look_up(&self, guild: GuildId) -> Arc<str> {
+        let entry = match self.store.load(guild).await {
+            Ok(prefix) => Entry { prefix: prefix.map_or_else(|| Arc::clone(&self.default), Arc::from), until: None },
+            Err(error) => {
+                tracing::debug!(guild.id = guild.get(), %error, "the prefix could not be read; the default stands in");
+                Entry { prefix: Arc::clone(&self.default), until: Some(Instant::now() + FALLBACK_FOR) }
+            }
+        };
+        // A prefix that was set while this read was under way is newer than what it found.
+        self.remembered.write().unwrap_or_else(PoisonError::into_inner).fill(guild, entry)
+    }
+
+    /// Sets the prefix of `guild`, or resets it to the default; gives the one that holds now. It is committed and
+    /// remembered before this returns, and also when the caller stops waiting.
+    ///
+    /// # Errors
+    /// [`SetPrefixError`]; the old prefix then still holds, unless the outcome of the write is unknown.
+    pub async fn set(self: &Arc<Self>, guild: GuildId, prefix: Option<&str>) -> Result<Arc<str>, SetPrefixError> {
+        let prefix = prefix.map(checked).transpose()?.map(str::to_owned);
+        let this = Arc::clone(self);
+        let write = tokio::spawn(async move {
+            let saved = this.store.save(guild, prefix.clone()).await;
+            let mut remembered = this.remembered.write().unwrap_or_else(PoisonError::into_inner);
+            match saved {
+                Ok(()) => {
+                    let prefix = prefix.map_or_else(|| Arc::clone(&this.default), Arc::from);
+                    remembered.put(guild, Entry { prefix: Arc::clone(&prefix), until: None });
+                    Ok(prefix)
+                }
+                Err(error) => {
+                    remembered.forget(guild); // the outcome may be unknown: read it anew
+                    Err(SetPrefixError::from(error))
+                }
+            }
+        });
+        let lost = || DbError::Other("the write ended without an answer".to_owned());
+        write.await.unwrap_or_else(|_| Err(lost().into()))
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    prefix: Arc<str>,
+    until: Option<Instant>,
+}
+
+/// Two generations of at most half the capacity each: when the young one is full it becomes the old one, and the old one
+/// is dropped. Bounded, and O(1) without a list; what is dropped too early is read again.
+struct Generations {
+    half: usize,
+    young: HashMap<GuildId, Entry>,
+    old: HashMap<GuildId, Entry>,
+}
+
+impl Generations {
+    fn new(capacity: usize) -> Self {
+        Self { half: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn get(&self, guild: GuildId) -> Option<Entry> {
+        self.young.get(&guild).or_else(|| self.old.get(&guild)).cloned()
+    }
+
+    fn put(&mut self, guild: GuildId, entry: Entry) {
+        if self.young.len() >= self.half && !self.young.contains_key(&guild) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&guild);
+        self.young.insert(guild, entry);
+    }
+
+    /// Puts `entry` unless a lasting one is there; gives the prefix that holds.
+    fn fill(&mut self, guild: GuildId, entry: Entry) -> Arc<str> {
+        if let Some(lasting) = self.get(guild).filter(|known| known.until.is_none()) {
+            return lasting.prefix;
+        }
+        let prefix = Arc::clone(&entry.prefix);
+        self.put(guild, entry);
+        prefix
+    }
+
+    fn forget(&mut self, guild: GuildId) {
+        self.young.remove(&guild);
+        self.old.remove(&guild);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MapStore;
+
+    fn guild(id: u64) -> GuildId {
+        GuildId::new(id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_set_prefix_is_committed_before_it_holds_and_a_reset_brings_the_default_back() {
+        let store = MapStore::new();
+        let prefixes = Prefixes::new("!", 10, store.clone());
+        assert_eq!(&*prefixes.of(guild(1)).await, "!");
+        assert_eq!(&*prefixes.set(guild(1), Some(" ? ")).await.unwrap(), "?");
+        assert_eq!(store.saved(guild(1)), Some("?".to_owned()));
+        assert_eq!(prefixes.peek(guild(1)).as_deref(), Some("?"));
+        assert_eq!(&*Prefixes::new("!", 10, store.clone()).of(guild(1)).await, "?", "another process reads it");
+        prefixes.set(guild(1), None).await.unwrap();
+        assert_eq!((store.saved(guild(1)), &*prefixes.of(guild(1)).await), (None, "!"));
+        assert_eq!(prefixes.set(guild(1), Some("@here")).await, Err(SetPrefixError::Bad(PrefixError::Mention)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_database_the_default_stands_in_and_the_real_prefix_returns_with_it() {
+        let store = MapStore::new();
+        store.put(guild(1), "?");
+        store.fail(true);
+        let prefixes = Prefixes::new("!", 10, store.clone());
+        assert_eq!(&*prefixes.of(guild(1)).await, "!");
+        assert!(prefixes.set(guild(1), Some("$")).await.is_err());
+        store.fail(false);
+        assert_eq!(&*prefixes.of(guild(1)).await, "?", "the failed write forgot the stand-in");
+        store.fail(true);
+        assert_eq!(&*prefixes.of(guild(2)).await, "!");
+        store.fail(false);
+        store.put(guild(2), "%");
+        assert_eq!(prefixes.peek(guild(2)).as_deref(), Some("!"));
+        tokio::time::advance(FALLBACK_FOR).await;
+        assert_eq!(prefixes.peek(guild(2)), None);
+        assert_eq!(&*prefixes.of(guild(2)).await, "%");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_hangs_delays_a_message_by_half_a_second_at_most() {
+        let store = MapStore::new();
+        store.hang(true);
+        let prefixes = Prefixes::new("!", 10, store);
+        let asked = Instant::now();
+        assert_eq!(&*prefixes.of(guild(1)).await, "!");
+        assert_eq!(asked.elapsed(), LOOKUP_DEADLINE);
+    }
+
+    #[test]
+    fn memory_never_holds_more_than_its_capacity_and_keeps_the_newest() {
+        let mut generations = Generations::new(100);
+        for id in 1..=1000 {
+            generations.put(guild(id), Entry { prefix: "!".into(), until: None });
+            assert!(generations.young.len() + generations.old.len() <= 100);
+            assert!(generations.get(guild(id)).is_some());
+        }
+        assert!(generations.get(guild(960)).is_some() && generations.get(guild(1)).is_none());
+    }
+}

@@ -1,0 +1,192 @@
+//! Takes events from the shards: turns away at once what concerns nobody, queues the rest in the lane of its guild.
+
+use crate::{
+    call::{Called, Target, Whence, from_interaction, from_message},
+    context::CogCtx,
+    host::Shared,
+    invoke,
+    lanes::{Lane, LaneKey, Work},
+    prefix,
+    reply::Reply,
+    responder::Responder,
+};
+use protocol::{BoxFuture, Delivery, Dispatch, Event as Gateway, EventKind, EventSink, KindSet, Secret};
+use serenity::model::{
+    application::{CommandInteraction, Interaction},
+    channel::Message,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long an event waits for a dispatcher that is being restarted.
+const DISPATCHER_WAIT: Duration = Duration::from_secs(5);
+const COMMANDS: KindSet = KindSet::of(&[EventKind::MessageCreate, EventKind::InteractionCreate]);
+
+/// The host's side of the gateway.
+pub(crate) struct Sink(pub(crate) Arc<Shared>);
+
+impl EventSink for Sink {
+    fn wants(&self) -> KindSet {
+        COMMANDS | self.0.catalogue.events()
+    }
+
+    fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
+        let shared = &self.0;
+        let event = match &*dispatch.event {
+            Gateway::MessageCreate(created) => {
+                if !shared.is_subscribed(dispatch.kind) && !may_be_command(shared, &created.message, &dispatch) {
+                    return None;
+                }
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None }
+            }
+            Gateway::InteractionCreate(created) => {
+                metering::commands::interaction_received(interaction_kind(&created.interaction));
+                let Interaction::Command(command) = &created.interaction else {
+                    return None; // no cog has components, modals or autocompletion yet
+                };
+                let responder = Some(responder(shared, command));
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder }
+            }
+            _ if shared.is_subscribed(dispatch.kind) => {
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None }
+            }
+            _ => return None,
+        };
+        event.enqueue()
+    }
+}
+
+/// Whether `message` could be a command, as far as memory knows; most messages end here.
+fn may_be_command(shared: &Shared, message: &Message, dispatch: &Dispatch) -> bool {
+    if message.author.bot || message.webhook_id.is_some() || message.content.is_empty() {
+        return false;
+    }
+    let own = shared.services.cache.own_id();
+    let prefixes = &shared.services.prefixes;
+    let known = match dispatch.guild {
+        None => Some(Arc::clone(prefixes.default_prefix())),
+        Some(guild) => prefixes.peek(guild),
+    };
+    // An unknown prefix is looked up in the lane.
+    known.is_none_or(|prefix| prefix::addressed(&message.content, &prefix, own).is_some())
+}
+
+fn key(dispatch: &Dispatch) -> LaneKey {
+    match (dispatch.guild, &*dispatch.event) {
+        (Some(guild), _) => LaneKey::Guild(guild),
+        (None, Gateway::MessageCreate(created)) => LaneKey::Channel(created.message.channel_id),
+        (None, Gateway::InteractionCreate(created)) => match &created.interaction {
+            Interaction::Command(command) => LaneKey::Channel(command.channel_id),
+            _ => LaneKey::Account,
+        },
+        (None, _) => LaneKey::Account,
+    }
+}
+
+fn interaction_kind(interaction: &Interaction) -> &'static str {
+    match interaction {
+        Interaction::Ping(_) => "ping",
+        Interaction::Command(_) => "application_command",
+        Interaction::Autocomplete(_) => "autocomplete",
+        Interaction::Component(_) => "component",
+        Interaction::Modal(_) => "modal_submit",
+        _ => "unknown",
+    }
+}
+
+fn responder(shared: &Shared, command: &CommandInteraction) -> Arc<Responder> {
+    let ephemeral = shared.catalogue.find(&command.data.name).is_some_and(|entry| {
+        let sub = command.data.options.first().and_then(|option| entry.sub(&option.name));
+        sub.or(entry.runnables().next()).is_some_and(|runnable| runnable.ephemeral)
+    });
+    let target = Target::Interaction {
+        id: command.id,
+        application: command.application_id,
+        token: Secret::new(command.token.as_str()),
+        ephemeral,
+    };
+    Responder::new(Arc::clone(&shared.outbox), target)
+}
+
+/// An event on its way through a lane.
+pub(crate) struct Event {
+    shared: Arc<Shared>,
+    key: LaneKey,
+    dispatch: Dispatch,
+    responder: Option<Arc<Responder>>,
+}
+
+impl Event {
+    fn enqueue(self) -> Delivery<'static> {
+        let lanes = self.shared.lanes.borrow().clone();
+        let Some(lanes) = lanes else { return Some(Box::pin(self.enqueue_when_up())) };
+        if let Some(responder) = &self.responder {
+            if lanes.is_closed() {
+                lanes.beside(say_closed(Arc::clone(responder)));
+                return None;
+            }
+            lanes.beside(Responder::defer_when_slow(Arc::downgrade(responder), self.dispatch.received));
+        }
+        lanes.offer(self.key, self)
+    }
+
+    /// The dispatcher is being restarted: the shard waits, and with it the order is kept.
+    async fn enqueue_when_up(self) {
+        let mut lanes = self.shared.lanes.subscribe();
+        let up =
+            tokio::time::timeout(DISPATCHER_WAIT, lanes.wait_for(Option::is_some)).await.is_ok_and(|up| up.is_ok());
+        if !up {
+            metering::lanes::shed("dispatcher");
+            tracing::warn!(kind = self.dispatch.kind.name(), "an event was dropped: the dispatcher is down");
+            return;
+        }
+        let lanes = self.shared.lanes.borrow().clone();
+        if let Some(wait) = lanes.and_then(|lanes| lanes.offer(self.key, self)) {
+            wait.await;
+        }
+    }
+
+    async fn handle(self, lane: Lane) {
+        for cell in self.shared.catalogue.subscribers(self.dispatch.kind) {
+            let (Ok(state), Some(hook)) = (cell.state(), &cell.cog.on_event) else { continue };
+            let services = Arc::clone(&self.shared.services);
+            let ctx = CogCtx { services, cell: Arc::clone(cell), state };
+            let (hook, shared, dispatch) = (Arc::clone(hook), Arc::clone(&self.shared), self.dispatch.clone());
+            let hook = async move { hook(&ctx, &dispatch).await };
+            let job = invoke::run_hook(shared, Arc::clone(cell), self.dispatch.kind, hook);
+            lane.start(None, job).await;
+        }
+        let whence =
+            Whence { shard: self.dispatch.shard, received: self.dispatch.received, guild: self.dispatch.guild };
+        let called = match (&*self.dispatch.event, self.responder) {
+            (Gateway::MessageCreate(created), _) => from_message(&self.shared, &created.message, whence).await,
+            (Gateway::InteractionCreate(created), Some(responder)) => match &created.interaction {
+                Interaction::Command(command) => Some(from_interaction(&self.shared, command, responder, whence)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match called {
+            None => {}
+            Some(Called::Run(call)) => {
+                let serial = call.runnable.serial.then(|| call.runnable.path.clone());
+                lane.start(serial.as_deref(), invoke::run(self.shared, *call)).await;
+            }
+            Some(Called::Say { invocation, responder, text, is_error }) => {
+                lane.start(None, invoke::say(self.shared, invocation, responder, text, is_error)).await;
+            }
+        }
+    }
+}
+
+impl Work for Event {
+    fn begin(self, lane: Lane) -> BoxFuture<'static, ()> {
+        Box::pin(self.handle(lane))
+    }
+}
+
+async fn say_closed(responder: Arc<Responder>) {
+    let reply = Reply::text("I am restarting; try again in a moment.").ephemeral();
+    if let Err(error) = responder.send(&reply).await {
+        tracing::debug!(%error, "an interaction could not be refused");
+    }
+}
