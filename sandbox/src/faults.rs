@@ -140,6 +140,22 @@ pub enum Fault {
         /// How many requests.
         times: u32,
     },
+    /// Carries the request out and sends the answer's body byte by byte.
+    RestSlowBody {
+        /// Route pattern.
+        route: String,
+        /// Wait before each byte, in milliseconds.
+        millis: u64,
+        /// How many requests.
+        times: u32,
+    },
+    /// Carries the request out and sends a body of blanks that never ends.
+    RestEndlessBody {
+        /// Route pattern.
+        route: String,
+        /// How many requests.
+        times: u32,
+    },
     /// While true, every REST request is answered 401 and every IDENTIFY and RESUME closed with 4004.
     Unauthorized(bool),
     /// Ends every fault that still has times to go.
@@ -168,6 +184,8 @@ pub(crate) enum RestFault {
     Limited { retry_after_ms: u64, global: bool, scope: String, html: bool },
     Malformed,
     CutBody,
+    SlowBody { millis: u64 },
+    EndlessBody,
 }
 
 /// Faults of one request that stand at most; older ones are dropped.

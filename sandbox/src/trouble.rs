@@ -60,6 +60,10 @@ impl State {
             }
             Fault::RestMalformed { route, times } => standing.add_rest(route, times, RestFault::Malformed),
             Fault::RestCutBody { route, times } => standing.add_rest(route, times, RestFault::CutBody),
+            Fault::RestSlowBody { route, millis, times } => {
+                standing.add_rest(route, times, RestFault::SlowBody { millis });
+            }
+            Fault::RestEndlessBody { route, times } => standing.add_rest(route, times, RestFault::EndlessBody),
             Fault::Unauthorized(unauthorized) => standing.unauthorized = unauthorized,
             Fault::Clear => *standing = Standing::default(),
         }

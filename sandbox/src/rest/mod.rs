@@ -1,5 +1,6 @@
 //! The REST API: a table of operations, a server that carries them out, and their handlers by resource.
 
+pub(crate) mod broken;
 pub(crate) mod channels;
 pub(crate) mod commands;
 pub(crate) mod emojis;

@@ -10,9 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use futures_util::stream;
 use serde_json::json;
 
+use super::broken;
 use super::limits::{Budget, Verdict};
 use super::operations::{OPERATIONS, Operation};
 use super::request::{Answer, Call, read_body};
@@ -54,7 +54,7 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
         Err(_) => Vec::new(), // A path that is not UTF-8: the parameters are then refused as no ids.
     };
     let bytes = to_bytes(body, BODY_MAX).await;
-    let (mut answer, headers) = shared.with(|state| {
+    let (answer, headers) = shared.with(|state| {
         let turn = Turn { operation, parts: &parts, params, bytes, fault: fault.as_ref() };
         let (answer, headers) = turn.take(state);
         let event = SandboxEvent::Request {
@@ -65,14 +65,8 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
         state.journal.record(event);
         (answer, headers)
     });
-    match fault {
-        Some(RestFault::Malformed) => {
-            let text = answer.body.unwrap_or_else(|| "{\"id\":".to_owned());
-            let half = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            answer = Answer { status: 200, body: Some(format!("{{{}", &text[..half])) };
-        }
-        Some(RestFault::CutBody) => return cut_response(answer, headers),
-        _ => {}
+    if let Some(fault) = fault {
+        return broken::response(&fault, answer, headers);
     }
     response(answer.status, answer.body.map(Body::from), headers)
 }
@@ -192,7 +186,7 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-fn response(status: u16, body: Option<Body>, mut headers: HeaderMap) -> Response {
+pub(crate) fn response(status: u16, body: Option<Body>, mut headers: HeaderMap) -> Response {
     if body.is_some() && !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -200,14 +194,6 @@ fn response(status: u16, body: Option<Body>, mut headers: HeaderMap) -> Response
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
     response
-}
-
-/// The head and half of the body, then the connection breaks.
-fn cut_response(answer: Answer, headers: HeaderMap) -> Response {
-    let text = answer.body.unwrap_or_else(|| "{}".to_owned()).into_bytes();
-    let half = Bytes::copy_from_slice(&text[..text.len() / 2]);
-    let broken = stream::iter([Ok(half), Err(std::io::Error::other("cut on order"))]);
-    response(answer.status, Some(Body::from_stream(broken)), headers)
 }
 
 /// What onlookers are shown: an interaction's token stays out of it.

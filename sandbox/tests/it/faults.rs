@@ -159,3 +159,21 @@ async fn a_delayed_answer_comes_later_than_another_request() {
     assert_eq!((slow.0, quick.0), (200, 200));
     assert!(slow.1.as_millis() >= 100 && quick.1 < slow.1);
 }
+
+#[tokio::test]
+async fn a_body_comes_slowly_or_never_ends() {
+    let sandbox = start();
+    let url = format!("{}/gateway", sandbox.api_base());
+    sandbox.fault(Fault::RestSlowBody { route: "/gateway".into(), millis: 1, times: 1 });
+    let begin = std::time::Instant::now();
+    let body = reqwest::get(&url).await.unwrap().bytes().await.unwrap();
+    assert!(begin.elapsed().as_millis() >= body.len() as u128 && body.len() > 20);
+    sandbox.fault(Fault::RestEndlessBody { route: "/gateway".into(), times: 1 });
+    let mut answer = reqwest::get(&url).await.unwrap();
+    let mut bytes = 0;
+    while bytes < 10_000_000 {
+        bytes += answer.chunk().await.unwrap().expect("it never ends").len();
+    }
+    drop(answer);
+    assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
+}
