@@ -15,6 +15,9 @@ const STOP: Duration = Duration::from_secs(5);
 /// Least time between two health checks that failing calls ask for.
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(200);
 
+/// Where the actor stands in the tree.
+pub const PATH: &str = "database";
+
 /// What the actor is told.
 #[derive(Debug)]
 #[non_exhaustive]

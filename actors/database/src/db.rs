@@ -1,7 +1,7 @@
 //! The handle that everybody holds. It outlives the actor's incarnations; the pools behind it do not.
 
 use crate::{
-    actor::DatabaseMsg,
+    actor::{DatabaseMsg, PATH},
     audit::AuditQueue,
     config::DatabaseConfig,
     error::{DbError, Trouble},
@@ -101,7 +101,7 @@ impl Db {
             location,
             config: DatabaseConfig { url: Secret::new(""), ..config }, // the location has what is needed of it
             clock,
-            addr: Addr::new("database", MAILBOX),
+            addr: Addr::new(PATH, MAILBOX),
             audit: AuditQueue::default(),
             counts: Counts::default(),
             opening: Mutex::new(()),

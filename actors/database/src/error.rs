@@ -235,8 +235,8 @@ pub(crate) fn by_message(message: &str, at: &Location) -> DbError {
 /// The sentence for a damaged file.
 pub(crate) fn corrupt(at: &Location, what: &str) -> DbError {
     DbError::Corrupt(format!(
-        "{at} is damaged ({what}) and was left as it is; put a backup in its place, or move it away to begin empty \
-         (mv {at} {at}.damaged), or point [database].url elsewhere"
+        "{at} is damaged ({what}) and was left as it is; put a backup in its place, or move it and what begins with its \
+         name away to begin empty, or point [database].url elsewhere"
     ))
 }
 

@@ -32,7 +32,7 @@ mod sqlite;
 mod tests;
 mod time;
 
-pub use actor::{DatabaseActor, DatabaseMsg, child};
+pub use actor::{DatabaseActor, DatabaseMsg, PATH, child};
 pub use audit::{AUDIT_ROWS_MAX, AUDIT_WAITING_MAX};
 pub use config::{DatabaseConfig, POOL_SIZE_MAX};
 pub use db::{CALLS_MAX, Db};

@@ -12,7 +12,7 @@ use std::{
 
 /// Set for the copy of this test binary that is to be killed: its folder.
 const VICTIM: &str = "IMPRESARIO_TEST_VICTIM_FOLDER";
-const ROUNDS: u64 = 24;
+const ROUNDS: u64 = 96;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_process_acknowledged_is_there_and_the_next_one_starts() {
@@ -26,7 +26,7 @@ async fn what_a_killed_process_acknowledged_is_there_and_the_next_one_starts() {
         let folder = tempfile::tempdir().unwrap();
         // Half the rounds die while the database is being made, half while it is written to.
         let (after, lines) =
-            if round % 2 == 0 { ((seed + round * 7919) % 16_000, 0) } else { (0, (seed + round) % 30) };
+            if round % 2 == 0 { ((seed + round * 7919) % 12_000, 0) } else { (0, (seed + round) % 30) };
         let kept = kill_after(folder.path(), Duration::from_micros(after), lines);
         println!("round {round}: {} kept, left {:?}", kept.len(), names(folder.path()));
         let db = handle(folder.path());

@@ -295,3 +295,19 @@ async fn before_it_is_open_every_call_says_unavailable_at_once() {
     assert_eq!(db.status().state, "closed");
     assert!(!file(folder.path()).exists(), "a handle alone creates nothing");
 }
+
+#[test]
+fn a_caller_on_the_control_plane_may_give_up_without_waiting_for_sqlite() {
+    let data = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_folder, db) = data.block_on(fresh());
+    // A cancelled SQLite statement blocks its runtime, and panics on one with a single thread: none may run here.
+    control.block_on(async {
+        for _ in 0..50 {
+            let given_up = tokio::time::timeout(Duration::ZERO, db.set_prefix(GUILD, Some("?"))).await;
+            assert!(given_up.is_err());
+        }
+    });
+    control.block_on(until("the writes are done", async || db.status().calls_open == 0));
+    assert!(data.block_on(db.guild_config(GUILD)).unwrap().is_some());
+}
