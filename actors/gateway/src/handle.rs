@@ -90,6 +90,7 @@ impl Gateway {
     }
 
     /// Takes up sessions that were written down, before the gateway starts. Returns how many fit its shards.
+    /// A resumed session replays neither READY nor guilds: the cache must be restored with it.
     pub fn restore(&self, saved: &[SavedSession]) -> usize {
         let fits = |session: &&SavedSession| self.inner.shards.iter().any(|(keeper, _)| keeper.restore(session));
         saved.iter().filter(fits).count()

@@ -36,8 +36,8 @@ impl<'a> Header<'a> {
     /// What `decode` says about the exact text. A frame without `d` reads as `null`.
     pub fn decode_with<T>(&self, decode: impl Fn(&'a str) -> serde_json::Result<T>) -> serde_json::Result<T> {
         let assumed = self.data.unwrap_or("null");
-        decode(assumed).or_else(|error| match strict(self.frame)?.data {
-            Some(exact) if exact != assumed => decode(exact),
+        decode(assumed).or_else(|error| match strict(self.frame)?.data.unwrap_or("null") {
+            exact if exact != assumed => decode(exact),
             _ => Err(error),
         })
     }

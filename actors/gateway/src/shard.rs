@@ -233,8 +233,9 @@ impl Shard {
         let input = match control {
             Control::Hello(interval) => Input::Hello { interval },
             Control::Ack => {
+                let before = self.session.latency();
                 self.step(Input::Ack, ctx)?;
-                if let Some(latency) = self.session.latency() {
+                if let Some(latency) = self.session.latency().filter(|latency| before != Some(*latency)) {
                     metering::gateway::heartbeat_latency(self.id(), latency.as_secs_f64());
                 }
                 return Ok(());
@@ -494,6 +495,19 @@ impl Actor for Shard {
             ctx.fail(failure);
         }
         Ok(Value::Bool(true))
+    }
+}
+
+impl Drop for Shard {
+    /// However it ends, nobody must read that it is online.
+    fn drop(&mut self) {
+        self.keeper.tally.pushed_back.store(false, Relaxed);
+        self.keeper.tally.throttled.store(false, Relaxed);
+        self.keeper.published.rcu(|published| {
+            let mut published = (**published).clone();
+            published.state = published.state.filter(|state| matches!(state, Phase::Parked | Phase::Stopped));
+            published
+        });
     }
 }
 

@@ -70,3 +70,30 @@ impl Inflate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// Also shows that a TLS provider is there: without one rustls panics when its first connection is made.
+    #[tokio::test]
+    async fn a_failed_tls_handshake_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("wss://{}", listener.local_addr().unwrap());
+        let hangs_up = tokio::spawn(async move { drop(listener.accept().await) });
+        let hosts = AllowHosts::new(["127.0.0.1".to_owned()]);
+        let refused = connect(&address, &hosts, Duration::from_secs(20)).await;
+        assert!(matches!(refused, Err(ConnectError::Refused(_))), "{:?}", refused.err());
+        hangs_up.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("ws://{}", listener.local_addr().unwrap());
+        let hosts = AllowHosts::new(["127.0.0.1".to_owned()]);
+        let silent = connect(&address, &hosts, Duration::from_millis(50)).await;
+        assert!(matches!(silent, Err(ConnectError::Timeout(_))), "{:?}", silent.err());
+    }
+}

@@ -106,9 +106,9 @@ macro_rules! tally {
 
 tally!(disconnects, resumes, identifies, delivered, unwanted, replayed, unknown, malformed, pushbacks);
 
-/// Adds one.
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+/// Adds one; returns what it was before.
+pub(crate) fn count(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Relaxed)
 }
 
 impl ShardStatus {

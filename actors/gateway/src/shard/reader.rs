@@ -34,6 +34,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Unknown event names are cut to this length in the log.
 const NAME_MAX: usize = 48;
 
+/// So many unreadable payloads are warned about one by one.
+const LOUD_MAX: u64 = 16;
+
 /// What a connection tells its shard.
 #[derive(Debug)]
 pub(crate) enum Control {
@@ -189,11 +192,16 @@ impl Reader {
             return;
         };
         self.take_turn().await;
+        if self.vitals.over.load(Relaxed) {
+            return; // given up while it waited: its successor is asked to replay this
+        }
         // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
         tokio::task::consume_budget().await;
         let Some(kind) = EventKind::from_name(name) else {
             self.unknown(name);
-            self.accept(seq, true);
+            if !self.draining.load(Relaxed) {
+                self.accept(seq, true);
+            }
             return;
         };
         metering::gateway::event_received(kind.name());
@@ -250,6 +258,9 @@ impl Reader {
     async fn hand_over(&self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) {
         let (cached, wanted) = (Cache::READS.contains(kind), self.wants.contains(kind));
         if !cached && !wanted {
+            if matches!(kind, EventKind::Ready | EventKind::Resumed) {
+                return; // the session wanted it
+            }
             count(&self.keeper.tally.unwanted);
             metering::gateway::event_dropped(kind.name(), DropReason::Unwanted);
             return;
@@ -286,7 +297,7 @@ impl Reader {
     fn accept(&self, seq: u64, fresh: bool) {
         let Some(books) = &self.books else { return };
         books.receive(seq);
-        if self.draining.load(Relaxed) || seq <= books.accepted() {
+        if seq <= books.accepted() {
             return;
         }
         books.accept(seq);
@@ -314,10 +325,15 @@ impl Reader {
     }
 
     fn malformed(&self, what: &'static str, why: Option<&str>) {
-        count(&self.keeper.tally.malformed);
+        let before = count(&self.keeper.tally.malformed);
         metering::gateway::payload_malformed(what);
-        let why = why.unwrap_or("it is not what Discord documents");
-        tracing::warn!(shard.id = self.keeper.shard().0, event.r#type = what, "a payload could not be read: {why}");
+        let (shard, why) = (self.keeper.shard().0, why.unwrap_or("it is not what Discord documents"));
+        // A flood of them must not become a flood of log lines: all are counted, ever fewer are warned about.
+        if before < LOUD_MAX || (before + 1).is_power_of_two() {
+            tracing::warn!(shard.id = shard, event.r#type = what, "a payload could not be read: {why}");
+        } else {
+            tracing::debug!(shard.id = shard, event.r#type = what, "a payload could not be read: {why}");
+        }
     }
 
     async fn tell(&self, control: Control) {
@@ -333,10 +349,9 @@ struct Hello {
 
 /// serde quotes offending strings in backquotes or double quotes: they may be message content.
 fn without_values(error: &serde_json::Error) -> String {
-    let place = format!("at column {}", error.column());
     let text = error.to_string();
     match text.starts_with("missing field") || text.starts_with("duplicate field") {
         true => text,
-        false => format!("{:?} error {place}", error.classify()),
+        false => format!("{:?} error at column {}", error.classify(), error.column()),
     }
 }
