@@ -4,5 +4,5 @@ mod cog;
 mod dispatch;
 
 pub(crate) use cog::CogActor;
-pub use cog::{Change, CogMsg, LOAD_DEADLINE};
+pub use cog::{Change, CogMsg, LOAD_DEADLINE, UNLOAD_DEADLINE};
 pub use dispatch::DispatchActor;

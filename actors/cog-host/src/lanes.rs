@@ -94,6 +94,9 @@ struct Queued<W> {
     _waiting: Counted,
 }
 
+/// What did not get in, and the full lane to wait at; none when there may be no further lane.
+type Refused<W> = (Queued<W>, Option<mpsc::Sender<Queued<W>>>);
+
 /// Counts one in the books until it is dropped.
 struct Counted(Arc<Books>, fn(&Books) -> &AtomicUsize);
 
@@ -138,12 +141,7 @@ impl<W: Work> Lanes<W> {
         Some(Box::pin(async move { this.wait(key, queued, sender).await }))
     }
 
-    /// The lane's sender comes back when the lane is full, none when there may be no further lane.
-    fn try_offer(
-        self: &Arc<Self>,
-        key: LaneKey,
-        queued: Queued<W>,
-    ) -> Result<(), (Queued<W>, Option<mpsc::Sender<Queued<W>>>)> {
+    fn try_offer(self: &Arc<Self>, key: LaneKey, queued: Queued<W>) -> Result<(), Refused<W>> {
         // Sending happens under the map's lock: a lane cannot be taken for idle in between.
         if let Some(sender) = self.queues.get(&key) {
             return sender.try_send(queued).map_err(|error| (error.into_inner(), Some(sender.clone())));

@@ -40,7 +40,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use actors::{Change, CogMsg, DispatchActor, LOAD_DEADLINE};
+pub use actors::{Change, CogMsg, DispatchActor, LOAD_DEADLINE, UNLOAD_DEADLINE};
 pub use args::{
     ArgError, Args, Choice, Int, Kind, Mentionable, Param, Rest, Scalar, Span, Tokens, UnclosedQuote, Value, Values,
     parse_duration, read_slash, read_text, show_duration, slash_option,

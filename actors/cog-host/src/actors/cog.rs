@@ -14,10 +14,12 @@ use std::{
 };
 use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Overflow, Reply, Role};
 
-/// How long a cog's load or unload hook may take.
+/// How long a cog's load hook may take.
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(4);
-/// How long registering a cog's tasks may take before it is tried again.
-const REGISTER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long its unload hook may take; with the tasks' end it fits into the 5 s that an actor has to stop.
+pub const UNLOAD_DEADLINE: Duration = Duration::from_secs(2);
+/// How long registering a cog's tasks may take before it is tried again, and stopping them before it is given up.
+const REGISTER_DEADLINE: Duration = Duration::from_secs(2);
 /// First and longest pause before registering tasks is tried again: the task supervisor starts after the cogs.
 const REGISTER_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
@@ -130,10 +132,10 @@ impl CogActor {
             }
         }
         if let Some(hook) = &self.cell.cog.unload {
-            match tokio::time::timeout(LOAD_DEADLINE, hook(&cog_ctx)).await {
+            match tokio::time::timeout(UNLOAD_DEADLINE, hook(&cog_ctx)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => tracing::warn!(cog = name, problem = said(&refusal), "unloading failed"),
-                Err(_) => tracing::warn!(cog = name, "unloading took longer than {} s", LOAD_DEADLINE.as_secs()),
+                Err(_) => tracing::warn!(cog = name, "unloading took longer than {} s", UNLOAD_DEADLINE.as_secs()),
             }
         }
     }

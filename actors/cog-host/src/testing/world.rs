@@ -13,6 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use database::{DatabaseConfig, Db};
+use emoji_cache::EmojiConfig;
 use protocol::{
     BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, Secret, ShardId, SystemClock,
     cache::{CacheCounts, CacheView, CachedGuild, CachedRole},
@@ -331,7 +332,7 @@ impl World {
     pub(crate) fn message_by(&self, guild: Option<u64>, author: Value, content: &str) -> Dispatch {
         let id = self.ids.fetch_add(1, SeqCst);
         let channel = guild.map_or(6000, |guild| guild + 5000);
-        let moderator = author["id"] == MODERATOR.to_string();
+        let moderator = author["id"].as_str() == Some(&MODERATOR.to_string());
         let roles: Vec<String> = if moderator { vec![MODERATORS.to_string()] } else { vec![] };
         let mut message = json!({
             "id": id.to_string(), "channel_id": channel.to_string(), "author": author, "content": content,
@@ -390,10 +391,12 @@ pub(crate) fn services(nothing: Arc<Nothing>, store: Arc<MapStore>) -> Arc<Servi
         token: Secret::new("none"),
         allow_hosts: vec!["127.0.0.1".to_owned()],
     };
+    let rest = Rest::standalone(rest, &access).unwrap();
+    let (emoji, _) = emoji_cache::child(EmojiConfig { refresh_s: 60 }, rest.clone(), Arc::new(Vec::new));
     Arc::new(Services {
         db: Db::new(database, Path::new("/nonexistent"), Arc::clone(&clock) as _).unwrap(),
-        rest: Rest::standalone(rest, &access).unwrap(),
-        emoji: emoji_cache::Emojis::default(),
+        rest,
+        emoji,
         cache: Arc::clone(&nothing) as _,
         clock,
         capture: Arc::clone(&nothing) as _,
