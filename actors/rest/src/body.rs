@@ -12,6 +12,7 @@ const WORDLESS_ANSWERS: [u64; 6] = [1, 6, 8, 9, 10, 12];
 
 /// Puts `allowed_mentions`, and on channel messages a nonce that Discord enforces, into the body.
 pub(crate) fn close(call: &mut Call, send: &send::Send) -> Result<(), RestError> {
+    refuse_attachments(call)?;
     let method = call.method.clone();
     let body = &mut call.body;
     match (method, call.pattern.as_str()) {
@@ -53,6 +54,16 @@ pub(crate) fn has_enforced_nonce(call: &Call) -> bool {
 
 fn allow(message: &mut Map<String, Value>, send: &send::Send) {
     message.insert("allowed_mentions".to_owned(), send.mentions.allowed());
+}
+
+/// A builder's files stay in the builder: their names alone would be sent, and Discord would refuse the message.
+fn refuse_attachments(call: &Call) -> Result<(), RestError> {
+    let Some(body) = call.body.as_ref().filter(|_| call.method == Method::POST) else { return Ok(()) };
+    let files = [body, &body["data"], &body["message"]].map(|part| &part["attachments"]);
+    if files.iter().any(|files| files.as_array().is_some_and(|files| !files.is_empty())) {
+        return Err(RestError::refused_here("requests with attachments are not supported here"));
+    }
+    Ok(())
 }
 
 /// The caller's nonce, else the builder's, else a random one.
