@@ -38,7 +38,7 @@ async fn running(db: &Db) -> Tree {
 }
 
 fn status(tree: &Tree) -> Status {
-    tree.node(&path()).unwrap().status
+    tree.node(&path()).map_or(Status::Starting, |node| node.status) // not published yet
 }
 
 async fn tell(tree: &Tree, message: &str) -> Result<Value, supervision::AdminError> {
