@@ -55,6 +55,16 @@ impl ChildSpec {
         self
     }
 
+    /// Changes the rules of this child, standing at `path`, and of everything below it, e.g. from configuration.
+    #[must_use]
+    pub fn map_policies(mut self, path: &ActorPath, change: &dyn Fn(&ActorPath, &mut Policy)) -> Self {
+        change(path, &mut self.policy);
+        if let Some(mapped) = self.starter.map_children(path, change) {
+            self.starter = mapped;
+        }
+        self
+    }
+
     /// When it is started again.
     #[must_use]
     pub fn restart(self, restart: Restart) -> Self {

@@ -47,6 +47,16 @@ pub(crate) trait Starter: Send + Sync {
 
     /// The rules of the supervisor it makes, if it makes one.
     fn flags(&self) -> Option<Flags>;
+
+    /// The same starter with the rules of its children changed; none when it has no children.
+    fn map_children(
+        &self,
+        path: &ActorPath,
+        change: &dyn Fn(&ActorPath, &mut crate::core::policy::Policy),
+    ) -> Option<Arc<dyn Starter>> {
+        let _ = (path, change);
+        None
+    }
 }
 
 /// What a supervisor can do to a running child.

@@ -1,30 +1,29 @@
 //! The `[tasks]` section.
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
-/// `[tasks]`, with one table per task that shall differ from its declaration.
-#[derive(Debug, Clone, Deserialize, PartialEq)]
+/// `[tasks]`, the keys of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TasksConfig {
-    /// The least time between two looks at every task, in milliseconds.
+    /// Least time between two looks at every task, in milliseconds.
     pub monitor_ms: u64,
-    /// `[tasks.NAME]`.
-    #[serde(flatten)]
-    pub each: BTreeMap<String, TaskOverride>,
 }
 
-/// `[tasks.NAME]`: what shall differ from the task's own declaration.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct TaskOverride {
+/// `[tasks.NAME]`: what is given replaces the task's declaration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskRules {
     /// Whether it runs at all.
     pub enabled: Option<bool>,
-    /// Milliseconds between runs, for a task that repeats.
-    pub every_ms: Option<u64>,
-    /// How long one run may take, in milliseconds.
-    pub timeout_ms: Option<u64>,
-    /// Restarts allowed within its window.
-    pub restart_limit: Option<u32>,
-    /// Least time between two restarts, in milliseconds.
-    pub cooldown_ms: Option<u64>,
+    /// Time between the beginnings of two runs, in seconds.
+    pub every_s: Option<u64>,
+    /// How long a run may take, in seconds.
+    pub timeout_s: Option<u64>,
+    /// Restarts within the window.
+    pub restarts: Option<u32>,
+    /// The window, in seconds.
+    pub window_s: Option<u64>,
+    /// Least time between two restarts, in seconds.
+    pub cooldown_s: Option<u64>,
 }

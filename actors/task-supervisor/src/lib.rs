@@ -20,7 +20,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use config::{TaskOverride, TasksConfig};
+pub use config::{TaskRules, TasksConfig};
 pub use methods::methods;
 pub use registry::TaskRegistry;
 pub use stats::{LastRun, TaskFigures};
@@ -32,8 +32,8 @@ use supervision::{Backoff, ChildSpec, Criticality, Flags, Intensity, Strategy};
 pub const PATH: &str = "task-supervisor";
 
 /// The supervisor `task-supervisor`: it starts with its monitor, which adds the registered tasks.
-pub fn child(config: &TasksConfig, registry: &Arc<TaskRegistry>) -> ChildSpec {
-    let monitor = monitor::child(Duration::from_millis(config.monitor_ms), registry);
+pub fn child(monitor: Duration, registry: &Arc<TaskRegistry>) -> ChildSpec {
+    let monitor = monitor::child(monitor, registry);
     let mut flags = Flags::new(Strategy::OneForOne);
     flags.intensity = Intensity::new(5, Duration::from_secs(60));
     ChildSpec::supervisor(PATH, flags, vec![monitor])

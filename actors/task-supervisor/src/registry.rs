@@ -1,6 +1,6 @@
 //! What is registered. It outlives every actor: a restarted task supervisor brings the same tasks up again.
 
-use crate::{config::TaskOverride, monitor::MonitorMsg, stats::Stats, stats::TaskFigures};
+use crate::{config::TaskRules, monitor::MonitorMsg, stats::Stats, stats::TaskFigures};
 use protocol::{
     BoxFuture,
     task::{RegisterError, Schedule, TaskSpec, Tasks},
@@ -21,7 +21,7 @@ pub(crate) const TASKS_MAX: usize = 1_000;
 /// Every registered task, its figures, and the way to the monitor that runs them.
 pub struct TaskRegistry {
     tasks: Mutex<BTreeMap<String, Registered>>,
-    overrides: BTreeMap<String, TaskOverride>,
+    overrides: BTreeMap<String, TaskRules>,
     pub(crate) monitor: Addr<MonitorMsg>,
     pub(crate) tree: OnceLock<Tree>,
     pub(crate) ready: watch::Receiver<bool>,
@@ -36,7 +36,7 @@ pub(crate) struct Registered {
 
 impl TaskRegistry {
     /// An empty registry. `overrides` are `[tasks.NAME]`; `ready` tells when the bot is ready.
-    pub fn new(overrides: BTreeMap<String, TaskOverride>, ready: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(overrides: BTreeMap<String, TaskRules>, ready: watch::Receiver<bool>) -> Arc<Self> {
         Arc::new(Self {
             tasks: Mutex::new(BTreeMap::new()),
             overrides,
@@ -103,12 +103,13 @@ impl TaskRegistry {
             tracing::info!(task = spec.name, "the task is switched off by configuration");
             return None;
         }
-        if let (Some(every), Schedule::Every(_)) = (said.every_ms, spec.schedule) {
-            spec.schedule = Schedule::Every(Duration::from_millis(every));
+        if let (Some(every), Schedule::Every(_)) = (said.every_s, spec.schedule) {
+            spec.schedule = Schedule::Every(Duration::from_secs(every));
         }
-        spec.timeout = said.timeout_ms.map_or(spec.timeout, Duration::from_millis);
-        spec.restart_limit = said.restart_limit.unwrap_or(spec.restart_limit);
-        spec.cooldown = said.cooldown_ms.map_or(spec.cooldown, Duration::from_millis);
+        spec.timeout = said.timeout_s.map_or(spec.timeout, Duration::from_secs);
+        spec.restart_limit = said.restarts.unwrap_or(spec.restart_limit);
+        spec.restart_window = said.window_s.map_or(spec.restart_window, Duration::from_secs);
+        spec.cooldown = said.cooldown_s.map_or(spec.cooldown, Duration::from_secs);
         Some(spec)
     }
 }

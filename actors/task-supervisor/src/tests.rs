@@ -1,6 +1,6 @@
 //! Tasks in a real tree under paused time.
 
-use crate::{TaskRegistry, TasksConfig, stats::LastRun};
+use crate::{TaskRegistry, stats::LastRun};
 use protocol::task::{Priority, RegisterError, RunError, RunOutcome, Schedule, TaskSpec, Tasks};
 use std::{
     collections::BTreeMap,
@@ -38,9 +38,8 @@ struct World {
 async fn world() -> World {
     let (ready, is_ready) = watch::channel(true);
     let registry = TaskRegistry::new(BTreeMap::new(), is_ready);
-    let config = TasksConfig { monitor_ms: 60_000, each: BTreeMap::new() };
     let db = Addr::new("database", 8);
-    let children = vec![ChildSpec::worker(&db, || Db), crate::child(&config, &registry)];
+    let children = vec![ChildSpec::worker(&db, || Db), crate::child(S(60), &registry)];
     let flags = Flags::new(Strategy::OneForOne);
     let tree = Tree::start(Planes::single(), flags, children, Arc::new(NoObserver)).await.unwrap();
     registry.attach(tree.clone());

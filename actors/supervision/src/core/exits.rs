@@ -108,7 +108,9 @@ fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
             child.in_round = false; // the others need not wait for one that is not required
             failed_by_rule(state, at, cause, now, step);
         }
-        Asked::Start => order::forget(state, at, step),
+        Asked::Start if child.policy.required => order::forget(state, at, step),
+        // One that is not required stays: its caller knows, and its restart rule goes on trying.
+        Asked::Start => failed_by_rule(state, at, cause, now, step),
         Asked::Restart => child.goal = Goal::Down,
         Asked::Rule if child.policy.restart == Restart::Temporary => order::forget(state, at, step),
         Asked::Rule => failed_by_rule(state, at, cause, now, step),

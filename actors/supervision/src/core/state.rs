@@ -78,7 +78,7 @@ pub enum Goal {
 pub enum Asked {
     /// The first start of the supervisor: a required child's failure ends it.
     Boot,
-    /// `start_child`: the caller is told and the spec forgotten.
+    /// `start_child`: the caller is told; the spec of a required child is forgotten, as in OTP.
     Start,
     /// `restart_child`: the caller is told and the spec kept.
     Restart,

@@ -3,7 +3,7 @@
 use super::{Handle, Message, Supervisor};
 use crate::{
     admin::{AdminEnvelope, AdminSpec},
-    core::policy::Flags,
+    core::policy::{Flags, Policy},
     exit::Exit,
     life::{Life, Signal},
     mailbox::Mailbox,
@@ -81,6 +81,11 @@ impl Starter for SupervisorStarter {
 
     fn flags(&self) -> Option<Flags> {
         Some(self.flags)
+    }
+
+    fn map_children(&self, path: &ActorPath, change: &dyn Fn(&ActorPath, &mut Policy)) -> Option<Arc<dyn Starter>> {
+        let changed = |child: &ChildSpec| child.clone().map_policies(&path.child(&child.policy.id), change);
+        Some(Arc::new(Self { flags: self.flags, children: self.children.iter().map(changed).collect() }))
     }
 }
 
