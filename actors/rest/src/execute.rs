@@ -65,11 +65,12 @@ impl Way<'_> {
         if let Some(until) = judged.map_err(refused)? {
             self.wait_until(until).await?;
         }
-        let turn = self.shared.gate.turn(priority, self.call.lane(), self.target.own_token).await;
-        let Some(mut turn) = turn else {
+        let exempt = self.target.own_token;
+        let turn = self.shared.gate.turn(priority, self.call.lane(), exempt, self.deadline).await;
+        let mut turn = turn.map_err(|retry_after| {
             metering::rest::refused("queue_full");
-            return Err(RestError::RateLimited { retry_after: Duration::from_secs(1) });
-        };
+            RestError::RateLimited { retry_after }
+        })?;
         metering::rest::admitted(priority.name(), began.elapsed().as_secs_f64());
         // The lane is kept to the end: what is repeated stays ahead of what came later.
         let repeatable = retry::is_repeatable(self.call);

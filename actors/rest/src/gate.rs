@@ -8,11 +8,15 @@ use crate::{
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep_until},
 };
+
+/// When to try again after the line was full.
+const WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// Hands out turns. It outlives the actor; the actor's task gives the turns that time alone brings.
 pub(crate) struct Gate {
@@ -31,12 +35,26 @@ impl Gate {
         Self { inner: Mutex::new(inner), nudge: Notify::new() }
     }
 
-    /// Waits for a turn; none when too many wait already. Dropping the future leaves the line.
-    pub(crate) async fn turn(self: &Arc<Self>, priority: Priority, key: LaneKey, exempt: bool) -> Option<Turn> {
+    /// Waits for a turn. Dropping the future leaves the line.
+    ///
+    /// # Errors
+    /// At once, with the least wait: too many wait already, or those ahead take the budget beyond `deadline`.
+    pub(crate) async fn turn(
+        self: &Arc<Self>,
+        priority: Priority,
+        key: LaneKey,
+        exempt: bool,
+        deadline: Instant,
+    ) -> Result<Turn, Duration> {
         let (waker, mut woken) = oneshot::channel();
         let turn = {
             let mut inner = self.lock();
-            let ticket = inner.line.join(priority, key.clone(), exempt)?;
+            let ticket = inner.line.join(priority, key.clone(), exempt).ok_or(WHEN_FULL)?;
+            let least = inner.line.least_wait(ticket);
+            if Instant::now() + least > deadline {
+                inner.line.leave(ticket, &key, None);
+                return Err(least);
+            }
             inner.callers.insert(ticket, waker);
             Turn { gate: Arc::clone(self), key, ticket, closed_until: None }
         };
@@ -45,7 +63,7 @@ impl Gate {
             self.nudge.notify_one();
             woken.await.ok(); // the sender lives as long as this ticket waits
         }
-        Some(turn)
+        Ok(turn)
     }
 
     /// Gives the turns that time brings, until it is dropped.

@@ -63,6 +63,15 @@ impl<K: Clone + Eq + Hash> Line<K> {
         Some(ticket)
     }
 
+    /// The least time that whoever is ahead of `ticket` will take of the budget.
+    pub(crate) fn least_wait(&self, ticket: Ticket) -> Duration {
+        if !self.waiting.contains_key(&ticket) {
+            return Duration::ZERO;
+        }
+        let full_seconds = self.waiting.range(..ticket).count() / self.per_second;
+        SECOND.saturating_mul(u32::try_from(full_seconds).unwrap_or(u32::MAX))
+    }
+
     /// Gives turns to whoever may go now, best first, and says when time alone will bring the next.
     pub(crate) fn turns(&mut self, now: Instant) -> (Vec<Ticket>, Option<Instant>) {
         while self.sent.front().is_some_and(|&at| now.saturating_duration_since(at) >= SECOND) {

@@ -150,8 +150,25 @@ async fn a_deadline_bounds_every_wait() {
     let send = Send::default().within(Duration::from_millis(2_500));
     let done = join_all((1..20).map(|channel| post(&rest, channel, "x", send.clone()))).await;
     assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 3);
-    assert!(done.iter().flat_map(|done| done.as_ref().err()).all(|error| *error == RestError::Deadline));
+    let waits = |error: &&RestError| matches!(error, RestError::Deadline | RestError::RateLimited { .. });
+    assert!(done.iter().flat_map(|done| done.as_ref().err()).all(|error| waits(&error)));
     assert!(began.elapsed() <= Duration::from_millis(2_501), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_served_in_time_is_told_at_once() {
+    let (rest, _fake) = Fake::rest(RestConfig { global_per_second: 1, ..fake::config() }, |_, _| fake::ok(&message(1)));
+    let queue = tokio::spawn({
+        let rest = rest.clone();
+        async move { join_all((1..10).map(|channel| post(&rest, channel, "x", Send::default()))).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let late = post(&rest, 20, "x", Send::default().within(Duration::from_secs(3))).await;
+    assert!(matches!(late, Err(RestError::RateLimited { retry_after }) if retry_after.as_secs() >= 7), "{late:?}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(post(&rest, 21, "x", Send::moderation().within(Duration::from_secs(3))).await, Ok(()));
+    assert!(queue.await.unwrap().iter().all(Result::is_ok));
 }
 
 #[tokio::test(start_paused = true)]
