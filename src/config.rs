@@ -26,8 +26,8 @@ pub use diff::{Change, diff};
 pub use key::Key;
 pub use problem::{Problem, Problems};
 pub use sections::{
-    BootConfig, CogConfig, Config, DataConfig, DiscordConfig, EmojiConfig, GatewayConfig, Intents, PluginsConfig,
-    Shards, ShutdownConfig, SupervisionRules, TaskRules, TasksConfig,
+    BootConfig, CogConfig, Config, DataConfig, DiscordConfig, Intents, PluginsConfig, Shards, ShutdownConfig,
+    SupervisionRules,
 };
 pub use sentry::{SentryKeys, sentry_keys};
 pub use show::{human, json, json_problems};

@@ -16,17 +16,17 @@ pub struct Config {
     /// `[rest]`
     pub rest: rest::RestConfig,
     /// `[gateway]`
-    pub gateway: GatewayConfig,
+    pub gateway: gateway::GatewayConfig,
     /// `[emoji]`
-    pub emoji: EmojiConfig,
+    pub emoji: emoji_cache::EmojiConfig,
     /// `[cog_host]`
     pub cog_host: cog_host::CogHostConfig,
     /// `[plugins]`
     pub plugins: PluginsConfig,
     /// `[tasks]`, the keys of its own.
-    pub tasks: TasksConfig,
+    pub tasks: task_supervisor::TasksConfig,
     /// `[tasks.NAME]`
-    pub task_rules: BTreeMap<String, TaskRules>,
+    pub task_rules: BTreeMap<String, task_supervisor::TaskRules>,
     /// `[telemetry]`
     pub telemetry: telemetry::TelemetryConfig,
     /// `[control]`
@@ -104,60 +104,12 @@ pub struct DataConfig {
     pub dir: PathBuf,
 }
 
-/// `[gateway]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GatewayConfig {
-    /// IDENTIFYs in 24 hours.
-    pub identify_limit: u32,
-    /// First wait before a reconnect, in milliseconds.
-    pub reconnect_min_ms: u64,
-    /// Longest wait before a reconnect, in milliseconds.
-    pub reconnect_max_ms: u64,
-    /// How long connecting and HELLO may take, in milliseconds.
-    pub connect_ms: u64,
-}
-
-/// `[emoji]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EmojiConfig {
-    /// How often everything is read anew, in seconds.
-    pub refresh_s: u64,
-}
-
 /// `[plugins]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginsConfig {
     /// Folder of script plugins; empty: none.
     pub dir: PathBuf,
-}
-
-/// `[tasks]`, the keys of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TasksConfig {
-    /// Least time between two looks at every task, in milliseconds.
-    pub monitor_ms: u64,
-}
-
-/// `[tasks.NAME]`: what is given replaces the task's declaration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskRules {
-    /// Whether it runs at all.
-    pub enabled: Option<bool>,
-    /// Time between the beginnings of two runs, in seconds.
-    pub every_s: Option<u64>,
-    /// How long a run may take, in seconds.
-    pub timeout_s: Option<u64>,
-    /// Restarts within the window.
-    pub restarts: Option<u32>,
-    /// The window, in seconds.
-    pub window_s: Option<u64>,
-    /// Least time between two restarts, in seconds.
-    pub cooldown_s: Option<u64>,
 }
 
 /// Rules of `[tasks.NAME]`.

@@ -88,6 +88,14 @@ impl Sources {
         self
     }
 
+    /// Whether the file, if there is one, can be read.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readable(&self) -> Result<(), Problem> {
+        self.file().map(drop)
+    }
+
     /// An environment variable that is set and not empty.
     pub(super) fn var(&self, name: &str) -> Option<&str> {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -1,0 +1,80 @@
+//! Answers about one actor.
+
+use super::{
+    style::{Mood, Style, clean},
+    table,
+};
+use crate::cli::Output;
+use serde_json::Value;
+
+/// What `actor.messages` answers.
+pub(in crate::cli) fn messages(answer: &Value, _: &Output) -> String {
+    let path = clean(answer["path"].as_str().unwrap_or_default());
+    let specs = answer["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if specs.is_empty() {
+        return format!("{path} understands no messages");
+    }
+    let head = ["MESSAGE", "ROLE", "ARGUMENT", "WHAT IT DOES"].map(str::to_owned).to_vec();
+    let rows = specs.iter().map(|spec| {
+        let text = |key: &str| clean(spec[key].as_str().unwrap_or_default());
+        vec![text("name"), text("role"), argument(&spec["params"]), text("about")]
+    });
+    table::aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
+
+/// A schema in a few words: `{"shard": integer, "force"?: boolean}`.
+fn argument(schema: &Value) -> String {
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else {
+        return match schema["type"].as_str() {
+            Some("null" | "object") | None => "-".to_owned(),
+            Some(other) => clean(other),
+        };
+    };
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let fields = properties.iter().map(|(name, schema)| {
+        let kind = match &schema["type"] {
+            Value::String(kind) => kind.clone(),
+            Value::Array(kinds) => {
+                let kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+                kinds.collect::<Vec<_>>().join("|")
+            }
+            _ => "…".to_owned(),
+        };
+        format!("{:?}{}: {}", clean(name), if required.contains(&name.as_str()) { "" } else { "?" }, clean(&kind))
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+}
+
+/// What `actor.send` answers: the actor's own answer.
+pub(in crate::cli) fn told(answer: &Value, _: &Output) -> String {
+    match &answer["answer"] {
+        Value::Null => "done".to_owned(),
+        inner => table::any(inner),
+    }
+}
+
+/// What `actor.restart` and its like answer.
+pub(in crate::cli) fn ordered(answer: &Value, output: &Output) -> String {
+    let path = clean(answer["path"].as_str().unwrap_or_default());
+    let outcome = &answer["done"];
+    let life = ["incarnation"].iter().find_map(|key| outcome[key].as_u64().or_else(|| outcome["done"][key].as_u64()));
+    let life = life.map_or(String::new(), |life| format!(" (#{life})"));
+    if answer["dry_run"] == true {
+        return format!("{path}{life}: could be done; nothing has been");
+    }
+    format!("{path}{life}: {}", Style::of(output).paint(Mood::Good, "done"))
+}
+
+/// What `config.reload` answers.
+pub(in crate::cli) fn reloaded(answer: &Value, _: &Output) -> String {
+    let changes = answer["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if changes.is_empty() {
+        return "nothing has changed".to_owned();
+    }
+    let shown = |value: &Value| value.as_str().map_or("-".to_owned(), clean);
+    let rows = changes.iter().map(|change| {
+        let when = if change["needs_restart"] == true { "at the next start" } else { "at once" };
+        vec![shown(&change["key"]), shown(&change["before"]), "→".to_owned(), shown(&change["now"]), when.to_owned()]
+    });
+    table::aligned(&rows.collect::<Vec<_>>())
+}

@@ -1,0 +1,59 @@
+//! `status`: is it up, is it well, and what is not.
+
+use super::{
+    style::{Mood, Style, clean, duration},
+    table,
+};
+use crate::cli::Output;
+use serde_json::Value;
+
+/// What `status.get` answers.
+pub(in crate::cli) fn status(answer: &Value, output: &Output) -> String {
+    let style = Style::of(output);
+    let head = if answer["ready"] == true {
+        style.paint(Mood::Good, "ready")
+    } else if answer["flags"]["shutting_down"] == true {
+        style.paint(Mood::Busy, "shutting down")
+    } else if answer["flags"]["setup_complete"] == false {
+        style.paint(Mood::Busy, "starting")
+    } else {
+        style.paint(Mood::Bad, "degraded")
+    };
+    let version = clean(answer["version"].as_str().unwrap_or_default());
+    let up = answer["uptime_ms"].as_u64().map_or(String::new(), |up| format!(", up {}", duration(up)));
+    let pid = answer["pid"].as_u64().map_or(String::new(), |pid| format!(", pid {pid}"));
+    let mut lines = vec![format!("impresario {version}: {head}{up}{pid}")];
+    for wrong in answer["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        lines.push(format!("  {} {}", style.paint(Mood::Bad, "!"), clean(wrong)));
+    }
+    let mut rows = Vec::new();
+    let mut row = |name: &str, text: String| rows.push(vec![format!("  {name}"), text]);
+    if let Some(actors) = answer["actors"].as_object() {
+        row("actors", pairs(actors.iter().map(|(state, count)| (state.as_str(), count))));
+    }
+    if let Some(guilds) = answer["guilds"].as_u64() {
+        row("guilds", guilds.to_string());
+    }
+    for shard in answer["shards"].as_array().into_iter().flatten() {
+        let latency = shard["latency_ms"].as_f64().map_or(String::new(), |ms| format!(", {ms:.0} ms"));
+        let state = clean(shard["state"].as_str().unwrap_or("?"));
+        row(&format!("shard {}", shard["shard"]), format!("{state}{latency}"));
+    }
+    for name in ["cogs", "identify"] {
+        if let Some(fields) = answer[name].as_object() {
+            row(name, pairs(fields.iter().map(|(key, value)| (key.as_str(), value))));
+        }
+    }
+    lines.push(table::aligned(&rows));
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+fn pairs<'v>(fields: impl Iterator<Item = (&'v str, &'v Value)>) -> String {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => clean(text),
+        other => other.to_string(),
+    };
+    let shown = fields.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array());
+    shown.map(|(key, value)| format!("{} {}", scalar(value), clean(key))).collect::<Vec<_>>().join(", ")
+}
