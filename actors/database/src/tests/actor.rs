@@ -1,7 +1,7 @@
 //! The actor in a small tree: what callers see when it comes, is killed, comes back, or cannot.
 
 use super::world::{config, file, handle, until};
-use crate::{Db, DbError, child};
+use crate::{Db, DbError, child, db::Op};
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use protocol::{
     id::GuildId,
@@ -151,6 +151,23 @@ async fn a_file_deleted_under_the_running_bot_is_noticed() {
     let exit = tree.node(&path()).unwrap().last_exit.unwrap();
     assert!(matches!(&exit, Exit::Fatal { message } if message.contains("was deleted or replaced")), "{exit:?}");
     assert!(!file(folder.path()).exists(), "it was created anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_a_call_meets_ends_the_actor_until_an_operator_starts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = handle(folder.path());
+    let tree = running(&db).await;
+    assert!(!db.opening_plan().check, "this process has read all of it");
+    let met = db.call(Op::read("test"), async |_| Err::<(), _>(DbError::Corrupt("bot.db is damaged".into()).into()));
+    assert_eq!(met.await.unwrap_err().kind(), "corrupt");
+    until("it has ended", async || status(&tree) == Status::Parked).await;
+    let exit = tree.node(&path()).unwrap().last_exit.unwrap();
+    assert_eq!(exit, Exit::Fatal { message: "bot.db is damaged".to_owned() });
+    assert_eq!(db.guild_config(GUILD).await.unwrap_err().kind(), "unavailable");
+    assert!(db.opening_plan().check, "the next start reads all of it again");
+    tree.order(&path(), Verb::Start, None, false).await.unwrap();
+    is_back(&db).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What both engines promise. SQLite runs each fact as a test; `server.rs` runs all of them on PostgreSQL.
 
 use super::world::{TestClock, close, file, fresh, handle, open, until};
-use crate::{AUDIT_WAITING_MAX, Db, DbError, IDENTIFY_WINDOW, engine::Pools};
+use crate::{AUDIT_WAITING_MAX, CALLS_MAX, Db, DbError, IDENTIFY_WINDOW, engine::Pools};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -228,6 +228,21 @@ async fn a_busy_writer_times_out_its_callers_and_readers_go_on() {
     assert_eq!(db.guild_config(GUILD).await, Ok(None));
     drop(held);
     db.set_prefix(GUILD, Some("?")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_beyond_the_bound_are_turned_away_at_once() {
+    let (_folder, db) = fresh().await;
+    let live = db.live().unwrap();
+    let Pools::Lite { write, .. } = &live.pools else { panic!("not SQLite") };
+    let held = write.get().await.unwrap();
+    for _ in 0..CALLS_MAX {
+        db.set_prefix(GUILD, Some("?")).now_or_never(); // waits for the writer
+    }
+    let error = db.guild_config(GUILD).now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.kind(), "timeout", "{error}");
+    drop(held);
+    until("there is room again", async || db.guild_config(GUILD).await.is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,7 +173,7 @@ async fn a_read_only_file_or_folder_is_refused() {
         let output = match again.output() {
             Ok(output) => output,
             Err(error) => {
-                eprintln!("SKIPPED: this binary cannot be run as uid {NOBODY} ({error})");
+                super::world::skipped(&format!("this binary cannot be run as uid {NOBODY} ({error})"));
                 return;
             }
         };

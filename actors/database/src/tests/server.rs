@@ -49,6 +49,7 @@ async fn postgres_keeps_every_promise_that_sqlite_keeps() {
     a_newer_schema_is_refused(&server).await;
     a_wrong_database_is_the_configurations_fault(&server).await;
     a_lost_server_is_unavailable_until_it_is_back(&server).await;
+    server.clean_up().await;
 }
 
 async fn two_programs_that_start_at_once_migrate_once(server: &Server) {
@@ -119,7 +120,8 @@ impl Server {
             Err(_unset) => match Own::start() {
                 Ok(own) => (own.url.clone(), Some(own)),
                 Err(why) => {
-                    eprintln!("SKIPPED: no PostgreSQL ({why}); set {SERVER}=postgres://USER:PASSWORD@HOST:PORT/NAME");
+                    let form = "postgres://USER:PASSWORD@HOST:PORT/NAME";
+                    super::world::skipped(&format!("no PostgreSQL ({why}); set {SERVER}={form}"));
                     return None;
                 }
             },
@@ -138,8 +140,16 @@ impl Server {
         database(&self.newest_url())
     }
 
+    /// Leaves nothing behind on somebody's server.
+    async fn clean_up(&self) {
+        let mut conn = AsyncPgConnection::establish(&self.base).await.unwrap();
+        for number in 1..=self.made.load(Relaxed) {
+            conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", name(number))).await.unwrap();
+        }
+    }
+
     fn newest(&self) -> String {
-        format!("impresario_test_{}_{}", std::process::id(), self.made.load(Relaxed))
+        name(self.made.load(Relaxed))
     }
 
     fn newest_url(&self) -> String {
@@ -149,6 +159,10 @@ impl Server {
     fn url(&self, database: &str) -> String {
         format!("{}/{database}", self.base.rsplit_once('/').unwrap().0)
     }
+}
+
+fn name(number: u32) -> String {
+    format!("impresario_test_{}_{number}", std::process::id())
 }
 
 /// A throw-away cluster on a loopback port; it ends with this process however that ends.
