@@ -72,6 +72,7 @@ impl Actor for RestActor {
             .map_err(Failure::fatal)?;
         let live = Arc::new(live);
         self.shared.conduct().forget_unauthorized();
+        self.shared.limiter(); // its task is to live on this runtime, not on that of whoever calls first
         self.published = Some(Arc::clone(&live));
         self.shared.live.store(Some(live));
         ctx.spawn(Arc::clone(&self.shared.gate).drive());

@@ -3,7 +3,7 @@ use crate::{Rest, RestConfig, RestError, Send, answer::Answer, transport::Broken
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use serenity::{
-    builder::{CreateInteractionResponse, CreateMessage},
+    builder::{CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage},
     model::id::{ChannelId, InteractionId},
 };
 use std::{sync::Mutex, time::Duration};
@@ -87,6 +87,42 @@ async fn a_global_429_stops_every_route_for_its_time() {
     first.await.unwrap().unwrap();
     let during = fake.asked().iter().skip(1).filter(|asked| asked.at < stopped + Duration::from_millis(2_980)).count();
     assert_eq!(during, 0, "requests went out during the stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_in_line_when_the_stop_began_waits_it_out_too() {
+    let (rest, fake) = Fake::rest(RestConfig { global_per_second: 1, ..fake::config() }, |number, _| match number {
+        0 => answer(429, &[("retry-after", "5")], &json!({"retry_after": 5.0, "global": true})),
+        _ => fake::ok(&message(1)),
+    });
+    let done = join_all((1..4).map(|channel| post(&rest, channel, "x", Send::default()))).await;
+    assert!(done.iter().all(Result::is_ok));
+    let asked = fake.asked();
+    assert!(asked[1].at - asked[0].at >= Duration::from_secs(5), "{:?} later", asked[1].at - asked[0].at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_token_has_a_bucket_of_its_own() {
+    let (rest, fake) = Fake::rest(fake::config(), |_, asked| {
+        let left = [
+            ("x-ratelimit-bucket", "w"),
+            ("x-ratelimit-limit", "1"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset-after", "2"),
+        ];
+        if asked.path.contains("busy") { answer(200, &left, &message(1)) } else { fake::ok(&message(1)) }
+    });
+    let follow_up = |token: &'static str| {
+        rest.follow_up(4.into(), token, CreateInteractionResponseFollowup::new(), Send::interaction())
+    };
+    let began = Instant::now();
+    assert!(join_all([follow_up("busy"), follow_up("busy")]).await.iter().all(Result::is_ok));
+    let asked = fake.asked();
+    assert!(asked[1].at - asked[0].at >= Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let began = Instant::now();
+    follow_up("other").await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(100), "another token waited too");
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,7 @@ async fn a_stopped_client_fails_calls_at_once_and_serves_again_when_started() {
     let cut = timeout(Duration::from_secs(5), hanging).await.unwrap().unwrap();
     assert!(matches!(cut, Err(RestError::Unavailable { .. })), "{cut:?}");
     assert!(matches!(post(&bot.rest).await, Err(RestError::Unavailable { .. })));
+    assert!(!bot.rest.status().available);
     bot.order(Verb::Start).await;
     assert_eq!(post(&bot.rest).await, Ok(9));
 }
