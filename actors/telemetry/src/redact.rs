@@ -81,7 +81,7 @@ impl Redactor {
             return;
         }
         let escaped = value.escape_debug().to_string();
-        let mut forms = vec![value.to_owned(), percent_encoded(value), escaped];
+        let mut forms = [value.to_owned(), percent_encoded(value), escaped];
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         self.hidden.rcu(|known| {
             let mut all = Vec::clone(known);

@@ -9,7 +9,10 @@ use super::{
 use crate::redact::Redactor;
 use protocol::Clock;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use tracing::{
     Event, Level, Subscriber,
     span::{Attributes, Id, Record as SpanRecord},
@@ -26,20 +29,17 @@ pub(crate) struct LogLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let mut collector = Collector { message: String::new(), fields: Fields::default(), redactor: &self.redactor };
-        attributes.record(&mut collector);
-        if let Some(span) = ctx.span(id) {
-            span.extensions_mut().insert(collector.fields);
-        }
+        let Some(span) = ctx.span(id) else { return };
+        let fields = self.gather(Fields::default(), |collector| attributes.record(collector));
+        span.extensions_mut().insert(fields);
     }
 
     fn on_record(&self, id: &Id, values: &SpanRecord<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        let mut extensions = span.extensions_mut();
-        let fields = extensions.remove::<Fields>().unwrap_or_default();
-        let mut collector = Collector { message: String::new(), fields, redactor: &self.redactor };
-        values.record(&mut collector);
-        extensions.insert(collector.fields);
+        // Not under the span's lock: a value's `Debug` may itself log.
+        let fields = span.extensions_mut().remove::<Fields>().unwrap_or_default();
+        let fields = self.gather(fields, |collector| values.record(collector));
+        span.extensions_mut().insert(fields);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -49,11 +49,29 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
                 fields.0.iter().for_each(|(name, value)| outer.put(name, value.clone()));
             }
         }
-        let record = Record::collect(event, outer, self.clock.now(), &self.redactor);
-        metering::logs::record(record.target, argus_level(record.level));
+        let metadata = event.metadata();
+        let mut message = String::new();
+        let fields = self.gather(outer, |collector| {
+            event.record(collector);
+            message = std::mem::take(&mut collector.message);
+        });
+        let (at, level, target) = (self.clock.now(), *metadata.level(), metadata.target());
+        metering::logs::record(target, argus_level(level));
+        let record = Record { at, level, target, message, fields };
         let line = self.format.line(&record);
         self.recent.keep(record.owner(), &line);
         self.sink.line(line);
+    }
+}
+
+impl LogLayer {
+    /// `fields` and what `read` adds. A value whose `Debug` panics costs the values after it and nothing else.
+    fn gather(&self, fields: Fields, read: impl FnOnce(&mut Collector<'_>)) -> Fields {
+        let mut collector = Collector { message: String::new(), fields, redactor: &self.redactor };
+        if catch_unwind(AssertUnwindSafe(|| read(&mut collector))).is_err() {
+            metering::instrumentation::swallowed("log");
+        }
+        collector.fields
     }
 }
 

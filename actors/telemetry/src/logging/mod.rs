@@ -40,8 +40,10 @@ pub struct LogOptions {
     pub redactor: Redactor,
     /// Where time stamps come from.
     pub clock: Arc<dyn Clock>,
-    /// Whether failure reports are sent: then the lines before a failure go with it, and spans become traces.
+    /// Whether failure reports are sent: then the lines before a failure go with it.
     pub reports: bool,
+    /// Whether traces are kept: then spans of ours become some.
+    pub traces: bool,
 }
 
 /// Why logging could not be set up.
@@ -73,14 +75,14 @@ pub fn build(
     options: LogOptions,
     out: Box<dyn Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync + 'static, LogHandle), LogError> {
-    let LogOptions { directives, format, redactor, clock, reports } = options;
+    let LogOptions { directives, format, redactor, clock, reports, traces } = options;
     let sink = Sink::start(out, layer::dropped_notice(format, Arc::clone(&clock)))?;
     let recent = Recent::default();
     let (filter, reload) = reload::Layer::new(directives.targets());
     let lines = LogLayer { format, redactor, clock, sink: sink.clone(), recent: recent.clone() };
     let before_failure = |metadata: &tracing::Metadata<'_>| metadata.is_event() && *metadata.level() <= Level::INFO;
     let breadcrumbs = reports.then(|| BreadcrumbLayer::new().with_filter(filter_fn(before_failure)));
-    let traces = reports
+    let traces = traces
         .then(|| SpanLayer::new().with_filter(filter_fn(|metadata| metadata.is_span() && is_ours(metadata.target()))));
     let subscriber = tracing_subscriber::registry().with(filter).with(lines).with(breadcrumbs).with(traces);
     let handle = LogHandle {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::fmt::Debug;
 use tracing::{
-    Event, Level,
+    Level,
     field::{Field, Visit},
 };
 
@@ -43,15 +43,6 @@ impl Fields {
 }
 
 impl Record {
-    /// The record of `event`, with the fields of its spans from the outermost inwards.
-    pub(crate) fn collect(event: &Event<'_>, spans: Fields, at: DateTime<Utc>, redactor: &Redactor) -> Self {
-        let metadata = event.metadata();
-        let mut collector = Collector { message: String::new(), fields: spans, redactor };
-        event.record(&mut collector);
-        let Collector { message, fields, .. } = collector;
-        Self { at, level: *metadata.level(), target: metadata.target(), message, fields }
-    }
-
     /// Whose line it is: the actor it names, else the crate that logged it.
     pub(crate) fn owner(&self) -> &str {
         self.fields.text("path").unwrap_or_else(|| self.target.split("::").next().unwrap_or(self.target))

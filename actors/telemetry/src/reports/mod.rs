@@ -8,6 +8,7 @@ mod tests;
 
 pub use limit::{FINGERPRINTS_MAX, REPORTS_MAX, WINDOW};
 pub use panics::install_panic_hooks;
+pub use scrub::DELIVERY_LIMIT;
 
 use crate::redact::Redactor;
 use limit::Limiter;

@@ -1,12 +1,24 @@
 //! Takes secrets out of everything on its way to Sentry: the last step before the wire.
 
 use crate::redact::Redactor;
+use sentry::transports::UreqHttpTransportOptions;
 use sentry::{
     Envelope, Transport, TransportFactory, TransportOptions,
     protocol::{EnvelopeItem, Event, Transaction},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{sync::Arc, time::Duration};
+use std::{
+    mem::ManuallyDrop,
+    sync::{Arc, mpsc::sync_channel},
+    time::Duration,
+};
+use ureq::{
+    Agent,
+    tls::{TlsConfig, TlsProvider},
+};
+
+/// How long the delivery of one envelope may take in all.
+pub const DELIVERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Makes transports that redact what they send.
 pub(crate) struct ScrubbingFactory {
@@ -15,14 +27,28 @@ pub(crate) struct ScrubbingFactory {
 
 impl TransportFactory for ScrubbingFactory {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
-        let wire = sentry::transports::DefaultTransportFactory.create_transport_with_options(options);
-        Arc::new(Scrubbing { redactor: self.redactor.clone(), wire })
+        let wire = UreqHttpTransportOptions::from(options).with_agent(agent()).build();
+        Arc::new(Scrubbing { redactor: self.redactor.clone(), wire: ManuallyDrop::new(Arc::new(wire)) })
     }
+}
+
+/// The agent that Sentry would make has no time limit: one silent server would stop all reports for good.
+/// Its proxy would come from the environment.
+fn agent() -> Agent {
+    let tls = TlsConfig::builder().provider(TlsProvider::Rustls).build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .max_redirects(0)
+        .timeout_global(Some(DELIVERY_LIMIT))
+        .build()
+        .new_agent()
 }
 
 struct Scrubbing {
     redactor: Redactor,
-    wire: Arc<dyn Transport>,
+    /// Never dropped: dropping it joins its thread, which may be waiting for a server. The process's end ends both.
+    wire: ManuallyDrop<Arc<dyn Transport>>,
 }
 
 impl Transport for Scrubbing {
@@ -40,12 +66,14 @@ impl Transport for Scrubbing {
         }
     }
 
+    /// On a thread of its own: with a full queue the transport's flush waits for room without regard to `timeout`.
     fn flush(&self, timeout: Duration) -> bool {
-        self.wire.flush(timeout)
-    }
-
-    fn shutdown(&self, timeout: Duration) -> bool {
-        self.wire.shutdown(timeout)
+        let (done, delivered) = sync_channel(1);
+        let wire = Arc::clone(&self.wire);
+        let asked = std::thread::Builder::new().name("sentry-flush".to_owned()).spawn(move || {
+            done.send(wire.flush(timeout)).ok(); // whoever asked has stopped waiting
+        });
+        asked.is_ok() && delivered.recv_timeout(timeout).unwrap_or(false)
     }
 }
 

@@ -1,5 +1,9 @@
 use super::*;
-use crate::redact::corpus::TOKEN;
+use crate::{
+    logging::{self, Directives, Format, LogOptions},
+    redact::corpus::TOKEN,
+};
+use protocol::SystemClock;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
@@ -50,6 +54,17 @@ fn options(dsn: &str) -> ReportOptions {
     }
 }
 
+fn log_options() -> LogOptions {
+    LogOptions {
+        directives: Directives::parse("info").unwrap(),
+        format: Format::Json,
+        redactor: Redactor::new(),
+        clock: Arc::new(SystemClock),
+        reports: true,
+        traces: true,
+    }
+}
+
 fn report(message: &str, fingerprint: &str) -> Report {
     Report {
         level: ReportLevel::Error,
@@ -63,10 +78,14 @@ fn report(message: &str, fingerprint: &str) -> Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_and_panics_arrive_without_secrets_and_within_their_limit() {
     let (dsn, received) = sentry_server();
-    let guard = SentryGuard::start(options(&dsn)).unwrap();
+    let guard = SentryGuard::start(ReportOptions { traces: 1.0, ..options(&dsn) }).unwrap();
     let capture = guard.capture();
     assert!(capture.is_enabled());
+    let (subscriber, _log) = logging::build(log_options(), Box::new(std::io::sink())).unwrap();
+    let _log_here = tracing::subscriber::set_default(subscriber);
     Hub::run(Arc::new(Hub::new_from_top(Hub::main())), || {
+        tracing::info!("a line before, with {TOKEN}");
+        drop(tracing::info_span!("a traced step", url = TOKEN).entered());
         for n in 0..20 {
             capture.capture(report(&format!("refused {TOKEN}"), "refused"));
             capture.capture(report(&format!("run {n}"), &format!("run {n}")));
@@ -81,8 +100,27 @@ async fn reports_and_panics_arrive_without_secrets_and_within_their_limit() {
     assert_eq!(holding("refused ***"), REPORTS_MAX as usize, "one problem is limited: {bodies:?}");
     assert!(holding("\"run 19\"") == 1 && holding("\"engine\":\"sqlite\"") > 0 && holding("gateway/shard-0") > 0);
     assert_eq!(holding("boom with ***"), 1);
+    assert!(holding("a line before, with ***") > 0, "log lines go with a report");
+    assert_eq!(holding("a traced step"), 1, "a span became a trace: {bodies:?}");
     assert!(holding(TOKEN) == 0, "no token leaves the process");
     drop(guard);
+    a_silent_server_delays_the_end_by_its_limit_only();
+}
+
+fn a_silent_server_delays_the_end_by_its_limit_only() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dsn = format!("http://0123456789abcdef0123456789abcdef@{}/1", silent.local_addr().unwrap());
+    let guard = SentryGuard::start(options(&dsn)).unwrap();
+    let capture = guard.capture();
+    let began = std::time::Instant::now();
+    Hub::run(Arc::new(Hub::new_from_top(Hub::main())), || {
+        (0..100).for_each(|n| capture.capture(report("x", &format!("more than the queue holds {n}"))));
+    });
+    assert!(began.elapsed() < Duration::from_secs(2), "reporting never waits: {:?}", began.elapsed());
+    assert!(!guard.flush(Duration::from_millis(50)), "nothing was delivered");
+    let began = std::time::Instant::now();
+    drop(guard);
+    assert!(began.elapsed() < DROP_WAIT + Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn logged(filter: &str, format: Format, work: impl FnOnce(&LogHandle)) -> String
         redactor: Redactor::new(),
         clock: Arc::new(SystemClock),
         reports: false,
+        traces: false,
     };
     let (subscriber, handle) = build(options, Box::new(Out(sender))).unwrap();
     tracing::subscriber::with_default(subscriber, || work(&handle));
@@ -96,6 +97,27 @@ fn the_filter_changes_while_the_bot_runs() {
 }
 
 #[test]
+fn a_value_that_panics_or_logs_while_it_is_written_costs_itself_only() {
+    struct Rude(bool);
+    impl std::fmt::Debug for Rude {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            assert!(!self.0, "a rude value");
+            tracing::info!("logged while being written");
+            f.write_str("rude")
+        }
+    }
+    let out = logged("info", Format::Json, |_| {
+        let span = tracing::info_span!("call", before = 1, rude = tracing::field::Empty).entered();
+        span.record("rude", tracing::field::debug(Rude(false)));
+        span.record("rude", tracing::field::debug(Rude(true)));
+        tracing::info!(first = 1, rude = ?Rude(true), "never reached");
+        tracing::info!("still here");
+    });
+    let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["message"], &last["fields"]["before"]), (&json!("still here"), &json!(1)), "{out}");
+}
+
+#[test]
 fn the_last_lines_are_kept_by_actor() {
     logged("info", Format::Json, |handle| {
         for n in 0..LINES_KEPT + 5 {
@@ -119,6 +141,7 @@ async fn the_control_channel_reads_and_changes_the_filter() {
         redactor: Redactor::new(),
         clock: Arc::new(SystemClock),
         reports: false,
+        traces: false,
     };
     let (subscriber, handle) = build(options, Box::new(Out(sender))).unwrap();
     let _default = tracing::subscriber::set_default(subscriber);
