@@ -36,3 +36,13 @@ pub struct Access {
     /// The only hosts that may be contacted; a leading dot admits subdomains.
     pub allow_hosts: Vec<String>,
 }
+
+impl Access {
+    /// Whether the address may be contacted at all; for validating configuration before anything starts.
+    ///
+    /// # Errors
+    /// One sentence that names the key to change.
+    pub fn check(&self) -> Result<(), String> {
+        crate::hosts::admitted(&self.api_base, &self.allow_hosts).map(|_| ())
+    }
+}

@@ -121,7 +121,7 @@ async fn an_unlisted_host_is_never_dialled() {
     let (base, seen) = serve(|_| json_answer(&json!({"id": "1", "name": "bot"}))).await;
     let mut elsewhere = access(&base);
     elsewhere.allow_hosts = vec!["discord.com".to_owned()];
-    assert!(Rest::standalone(config(), &elsewhere).is_err());
+    assert!(elsewhere.check().is_err() && Rest::standalone(config(), &elsewhere).is_err());
     assert!(matches!(preflight(&elsewhere).await, Preflight::Unknown(reason) if reason.contains("allow_hosts")));
     assert!(seen.lock().unwrap().is_empty());
 }
