@@ -1,7 +1,11 @@
 //! `gateway/shard-N`: one connection to Discord, thin around the pure session.
 
+mod herald;
 mod link;
+mod message;
 mod reader;
+
+pub(crate) use message::ShardMsg;
 
 use crate::{
     cache::Cache,
@@ -12,17 +16,16 @@ use crate::{
     limiter::SendBudget,
     payload::{self, PAYLOAD_MAX_BYTES},
     presence::{Presence, PresenceData},
-    session::{Action, Cause, Fatal, Input, Loss, Phase, Pulse, Session, Target, TimerId, Timing},
+    session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing},
     socket::{ConnectError, Socket, connect},
-    status::{Disconnect, count},
+    status::count,
 };
 use futures_util::StreamExt;
+use herald::Herald;
 use link::Link;
-use protocol::{
-    Clock, EventSink, KindSet, Secret,
-    ports::{Capture, Report, ReportLevel},
-};
-use reader::{Control, Reader};
+use message::Control;
+use protocol::{Clock, EventSink, KindSet, Secret, ports::Capture};
+use reader::Reader;
 use serde_json::Value;
 use serenity::model::gateway::GatewayIntents;
 use std::{
@@ -32,7 +35,7 @@ use std::{
     },
     time::Duration,
 };
-use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Reply, Role};
+use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
 use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
@@ -41,57 +44,10 @@ const ASK_LIMIT: Duration = Duration::from_secs(600);
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A shard that will be away for longer than this says so to those who need it.
 const AWAY: Duration = Duration::from_secs(5);
+/// The least that those who need it are told to wait.
+const RETRY_LEAST: Duration = Duration::from_millis(500);
 /// Messages that may wait for the shard; a reader that is faster waits.
 pub(crate) const MAILBOX: usize = 64;
-
-/// What a shard is told.
-pub(crate) enum ShardMsg {
-    /// A connection attempt is over.
-    Dialed {
-        /// Which.
-        generation: u64,
-        /// The connection, or why there is none.
-        result: Result<Box<Socket>, ConnectError>,
-    },
-    /// The reader of a connection has something for the session.
-    Control {
-        /// Which connection.
-        generation: u64,
-        /// What.
-        control: Control,
-    },
-    /// The identify queue has decided.
-    Identify {
-        /// For which connection.
-        generation: u64,
-        /// What.
-        decision: Decision,
-    },
-    /// A timer of the session fired.
-    Timer(TimerId),
-    /// The presence has changed, or there is room to send it now.
-    Presence,
-    /// An operator's order.
-    Order {
-        /// Whether to resume; else a new session.
-        resume: bool,
-        /// Says that it is under way.
-        reply: Reply<()>,
-    },
-}
-
-impl Message for ShardMsg {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Dialed { .. } => "dialed",
-            Self::Control { .. } => "control",
-            Self::Identify { .. } => "identify",
-            Self::Timer(_) => "timer",
-            Self::Presence => "presence",
-            Self::Order { .. } => "order",
-        }
-    }
-}
 
 /// What all shards share, and what outlives their incarnations.
 pub(crate) struct Shared {
@@ -113,6 +69,7 @@ pub(crate) struct Shared {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     keeper: Arc<Keeper>,
+    herald: Herald,
     session: Session,
     wants: KindSet,
     /// Which connection, from 1.
@@ -130,6 +87,12 @@ impl Shard {
         let session = Session::new(shared.timing, rand::random(), keeper.point());
         Self {
             wants: shared.sink.wants(),
+            herald: Herald {
+                keeper: Arc::clone(&keeper),
+                capture: Arc::clone(&shared.capture),
+                clock: Arc::clone(&shared.clock),
+                detail: String::new(),
+            },
             shared,
             keeper,
             session,
@@ -154,7 +117,7 @@ impl Shard {
         for action in actions {
             done = done.and(self.act(action, ctx));
         }
-        self.publish();
+        self.herald.stands(self.session.phase(), self.session.latency());
         done
     }
 
@@ -174,7 +137,10 @@ impl Shard {
             Action::Online { resumed } => self.online(resumed, ctx),
             Action::SlowDown => self.budget.halve(),
             Action::Lost(loss) => self.lost(&loss, ctx),
-            Action::Park(fatal) => return Err(self.park(fatal)),
+            Action::Park(fatal) => {
+                self.link = None;
+                return Err(Failure::fatal(self.herald.parked(&fatal)));
+            }
         }
         Ok(())
     }
@@ -208,7 +174,7 @@ impl Shard {
             Ok(socket) => *socket,
             Err(error) => {
                 let refused = error.is_refusal();
-                tracing::warn!(shard.id = self.id(), "could not connect: {error}");
+                self.herald.detail = error.to_string();
                 return self.step(Input::ConnectFailed { refused }, ctx);
             }
         };
@@ -246,7 +212,7 @@ impl Shard {
             Control::Ready(point) => Input::Ready(point),
             Control::Resumed => Input::Resumed,
             Control::Closed(code, detail) => {
-                tracing::debug!(shard.id = self.id(), close.code = code, "connection ended: {detail}");
+                self.herald.detail = detail;
                 Input::Closed { code }
             }
         };
@@ -333,84 +299,16 @@ impl Shard {
     }
 
     fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
-        let now = self.shared.clock.now();
-        self.keeper.published.rcu(|published| {
-            let mut published = (**published).clone();
-            if !resumed {
-                published.session_since = Some(now);
-            }
-            published.parked = None;
-            published
-        });
-        match resumed {
-            true => metering::gateway::resumed(self.id()),
-            false => metering::gateway::connected(self.id()),
-        }
-        tracing::info!(shard.id = self.id(), "{}", if resumed { "RESUMED" } else { "READY" });
-        self.keeper.mark_ready();
+        self.herald.online(resumed);
         ctx.available();
         self.show_presence(ctx);
     }
 
     fn lost(&mut self, loss: &Loss, ctx: &Ctx<Self>) {
         self.link = None;
-        let (id, wait_ms) = (self.id(), loss.wait.as_millis());
-        let next = if loss.resume { "resumes" } else { "begins a new session" };
-        count(&self.keeper.tally.disconnects);
-        metering::gateway::disconnected(id, loss.code);
-        metering::gateway::reconnect(id, word(loss.cause));
-        let now = self.shared.clock.now();
-        self.keeper.published.rcu(|published| {
-            let mut published = (**published).clone();
-            published.last_disconnect = Some(Disconnect { at: now, cause: loss.cause, code: loss.code });
-            published
-        });
-        let code = loss.code.map(|code| format!(" with {code}")).unwrap_or_default();
-        let message = format!("connection lost ({}{code}); {next} in {wait_ms} ms", loss.cause);
-        // Discord asks for reconnects several times a day, and nobody has to be told of an operator's own order.
-        if matches!(loss.cause, Cause::ReconnectRequested | Cause::Operator) {
-            tracing::info!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
-        } else {
-            tracing::warn!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
-            self.report(ReportLevel::Warning, message, loss.cause, loss.code);
-        }
+        self.herald.lost(loss);
         if loss.wait > AWAY || !loss.resume {
-            ctx.unavailable(format!("not connected ({})", loss.cause), loss.wait.max(Duration::from_millis(500)));
-        }
-    }
-
-    fn park(&mut self, fatal: Fatal) -> Failure {
-        self.link = None;
-        let sentence = fatal.to_string();
-        metering::gateway::disconnected(self.id(), fatal.code);
-        self.keeper.published.rcu(|published| {
-            let mut published = (**published).clone();
-            published.parked = Some(sentence.clone());
-            published
-        });
-        self.report(ReportLevel::Fatal, sentence.clone(), Cause::Closed, fatal.code);
-        Failure::fatal(sentence)
-    }
-
-    fn report(&self, level: ReportLevel, message: String, cause: Cause, code: Option<u16>) {
-        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        self.shared.capture.capture(Report {
-            level,
-            message: format!("shard {}: {message}", self.id()),
-            fingerprint: vec!["gateway".into(), word(cause).into(), code.clone()],
-            tags: vec![("shard", self.id().to_string()), ("close_code", code)],
-        });
-    }
-
-    fn publish(&self) {
-        let (state, latency) = (self.session.phase(), self.session.latency());
-        let published = self.keeper.published.load();
-        if published.state != Some(state) || published.latency != latency {
-            self.keeper.published.rcu(|published| {
-                let mut published = (**published).clone();
-                (published.state, published.latency) = (Some(state), latency);
-                published
-            });
+            ctx.unavailable(format!("not connected ({})", loss.cause), loss.wait.max(RETRY_LEAST));
         }
     }
 
@@ -430,7 +328,7 @@ impl Actor for Shard {
             }
         });
         if !self.keeper.has_been_ready() {
-            ctx.unavailable("connecting", Duration::from_millis(500));
+            ctx.unavailable("connecting", RETRY_LEAST);
         }
         self.step(Input::Start, ctx)
     }
@@ -498,39 +396,11 @@ impl Actor for Shard {
     }
 }
 
-impl Drop for Shard {
-    /// However it ends, nobody must read that it is online.
-    fn drop(&mut self) {
-        self.keeper.tally.pushed_back.store(false, Relaxed);
-        self.keeper.tally.throttled.store(false, Relaxed);
-        self.keeper.published.rcu(|published| {
-            let mut published = (**published).clone();
-            published.state = published.state.filter(|state| matches!(state, Phase::Parked | Phase::Stopped));
-            published
-        });
-    }
-}
-
 /// Message text needs an intent of its own, whatever the events that carry it.
 fn derived(wants: KindSet) -> GatewayIntents {
     use protocol::EventKind::{MessageCreate, MessageUpdate};
     match wants.contains(MessageCreate) || wants.contains(MessageUpdate) {
         true => GatewayIntents::MESSAGE_CONTENT,
         false => GatewayIntents::empty(),
-    }
-}
-
-fn word(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Closed => "closed",
-        Cause::Cut => "cut",
-        Cause::ConnectFailed => "connect",
-        Cause::HelloTimeout => "hello",
-        Cause::AnswerTimeout => "answer",
-        Cause::Zombie => "zombie",
-        Cause::ReconnectRequested => "op7",
-        Cause::InvalidSession => "op9",
-        Cause::IdentifyDenied => "denied",
-        Cause::Operator => "operator",
     }
 }

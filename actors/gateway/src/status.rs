@@ -58,6 +58,8 @@ pub struct Disconnect {
 pub struct Counts {
     /// Connections lost.
     pub disconnects: u64,
+    /// Connections that could not be opened.
+    pub dials_failed: u64,
     /// RESUMEs sent.
     pub resumes: u64,
     /// IDENTIFYs sent.
@@ -104,7 +106,7 @@ macro_rules! tally {
     };
 }
 
-tally!(disconnects, resumes, identifies, delivered, unwanted, replayed, unknown, malformed, pushbacks);
+tally!(disconnects, dials_failed, resumes, identifies, delivered, unwanted, replayed, unknown, malformed, pushbacks);
 
 /// Adds one; returns what it was before.
 pub(crate) fn count(counter: &AtomicU64) -> u64 {

@@ -3,7 +3,10 @@
 //! It runs beside the shard actor, so that a full sink stops the reading and nothing else. There is one task per
 //! connection and none per event.
 
-use super::{ShardMsg, link::Link, link::Vitals};
+use super::{
+    link::{Link, Vitals},
+    message::{Control, ShardMsg},
+};
 use crate::{
     cache::{Cache, Ready},
     decode::decode,
@@ -36,27 +39,6 @@ const NAME_MAX: usize = 48;
 
 /// So many unreadable payloads are warned about one by one.
 const LOUD_MAX: u64 = 16;
-
-/// What a connection tells its shard.
-#[derive(Debug)]
-pub(crate) enum Control {
-    /// Op 10.
-    Hello(Duration),
-    /// Op 11.
-    Ack,
-    /// Op 1.
-    Heartbeat,
-    /// Op 7.
-    Reconnect,
-    /// Op 9.
-    InvalidSession(bool),
-    /// READY.
-    Ready(ResumePoint),
-    /// RESUMED.
-    Resumed,
-    /// It has ended.
-    Closed(Option<u16>, String),
-}
 
 /// The reader of one connection.
 pub(crate) struct Reader {

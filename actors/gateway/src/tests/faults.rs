@@ -136,7 +136,7 @@ async fn a_gateway_that_cannot_be_reached_is_tried_again() {
     let fake = Fake::bind().await;
     let gone = Fake::bind().await.url; // bound, and closed again
     let bot = Bot::start(Setup { url: gone, ..Setup::of(&fake) }).await;
-    eventually("three attempts", || bot.gateway.statuses()[0].counts.disconnects >= 3).await;
+    eventually("three attempts", || bot.gateway.statuses()[0].counts.dials_failed >= 3).await;
     let node = bot.tree.node(&"gateway/shard-0".into()).unwrap();
     assert_eq!(node.incarnation, 1, "a failed connection is no crash");
     bot.stop().await;

@@ -1,0 +1,140 @@
+//! What a shard says of itself: published status, log lines, failure reports, metrics.
+
+use crate::{
+    keeper::Keeper,
+    session::{Cause, Fatal, Loss, Phase},
+    status::{Disconnect, Published, count},
+};
+use protocol::{
+    Clock,
+    ports::{Capture, Report, ReportLevel},
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+/// Speaks for one incarnation of a shard.
+pub(super) struct Herald {
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) capture: Arc<dyn Capture>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What the network or Discord said about the loss that is about to be told of.
+    pub(super) detail: String,
+}
+
+impl Herald {
+    /// READY or RESUMED has come.
+    pub(super) fn online(&self, resumed: bool) {
+        let (id, now) = (self.id(), self.clock.now());
+        match resumed {
+            true => metering::gateway::resumed(id),
+            false => metering::gateway::connected(id),
+        }
+        self.publish(|published| {
+            published.parked = None;
+            if !resumed {
+                published.session_since = Some(now);
+            }
+        });
+        tracing::info!(shard.id = id, "{}", if resumed { "RESUMED" } else { "READY" });
+        self.keeper.mark_ready();
+    }
+
+    /// A connection is lost, or could not be opened.
+    pub(super) fn lost(&mut self, loss: &Loss) {
+        let (id, now, wait_ms) = (self.id(), self.clock.now(), loss.wait.as_millis());
+        metering::gateway::reconnect(id, word(loss.cause));
+        if loss.cause == Cause::ConnectFailed {
+            count(&self.keeper.tally.dials_failed);
+        } else {
+            count(&self.keeper.tally.disconnects);
+            metering::gateway::disconnected(id, loss.code);
+        }
+        self.publish(|published| {
+            published.last_disconnect = Some(Disconnect { at: now, cause: loss.cause, code: loss.code });
+        });
+        let code = loss.code.map(|code| format!(" with {code}")).unwrap_or_default();
+        let detail = std::mem::take(&mut self.detail);
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        let next = if loss.resume { "will resume" } else { "will begin a new session" };
+        let message = format!("not connected ({}{code}{detail}); {next} in {wait_ms} ms", loss.cause);
+        // Discord asks for reconnects several times a day, and nobody has to be told of an operator's own order.
+        if matches!(loss.cause, Cause::ReconnectRequested | Cause::Operator) {
+            tracing::info!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
+        } else {
+            tracing::warn!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
+            self.report(ReportLevel::Warning, message, word(loss.cause), loss.code);
+        }
+    }
+
+    /// Nothing but an operator helps. Returns the sentence for them; the supervisor logs it.
+    pub(super) fn parked(&self, fatal: &Fatal) -> String {
+        let sentence = fatal.to_string();
+        let now = self.clock.now();
+        count(&self.keeper.tally.disconnects);
+        metering::gateway::disconnected(self.id(), fatal.code);
+        self.publish(|published| {
+            published.parked = Some(sentence.clone());
+            published.last_disconnect = Some(Disconnect { at: now, cause: Cause::Closed, code: fatal.code });
+        });
+        self.report(ReportLevel::Fatal, sentence.clone(), "fatal", fatal.code);
+        sentence
+    }
+
+    /// Where the session stands.
+    pub(super) fn stands(&self, state: Phase, latency: Option<Duration>) {
+        let published = self.keeper.published.load();
+        if published.state != Some(state) || published.latency != latency {
+            self.publish(|published| (published.state, published.latency) = (Some(state), latency));
+        }
+    }
+
+    fn report(&self, level: ReportLevel, message: String, what: &'static str, code: Option<u16>) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.capture.capture(Report {
+            level,
+            message: format!("shard {}: {message}", self.id()),
+            fingerprint: vec!["gateway".into(), what.into(), code.clone()],
+            tags: vec![("shard", self.id().to_string()), ("close_code", code)],
+        });
+    }
+
+    fn publish(&self, change: impl Fn(&mut Published)) {
+        self.keeper.published.rcu(|published| {
+            let mut published = Published::clone(published);
+            change(&mut published);
+            published
+        });
+    }
+
+    fn id(&self) -> u32 {
+        self.keeper.shard().0
+    }
+}
+
+impl Drop for Herald {
+    /// However the incarnation ends, nobody must read that it is online.
+    fn drop(&mut self) {
+        self.keeper.tally.pushed_back.store(false, Relaxed);
+        self.keeper.tally.throttled.store(false, Relaxed);
+        self.publish(|published| {
+            published.state = published.state.filter(|state| matches!(state, Phase::Parked | Phase::Stopped));
+        });
+    }
+}
+
+fn word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Closed => "closed",
+        Cause::Cut => "cut",
+        Cause::ConnectFailed => "connect",
+        Cause::HelloTimeout => "hello",
+        Cause::AnswerTimeout => "answer",
+        Cause::Zombie => "zombie",
+        Cause::ReconnectRequested => "op7",
+        Cause::InvalidSession => "op9",
+        Cause::IdentifyDenied => "denied",
+        Cause::Operator => "operator",
+    }
+}

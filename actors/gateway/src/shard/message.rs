@@ -1,0 +1,79 @@
+//! What a shard is told, by its connection, its timers and the rest of the bot.
+
+use crate::{
+    identify::Decision,
+    session::{ResumePoint, TimerId},
+    socket::{ConnectError, Socket},
+};
+use std::time::Duration;
+use supervision::{Message, Reply};
+
+/// What a shard is told.
+pub(crate) enum ShardMsg {
+    /// A connection attempt is over.
+    Dialed {
+        /// Which.
+        generation: u64,
+        /// The connection, or why there is none.
+        result: Result<Box<Socket>, ConnectError>,
+    },
+    /// The reader of a connection has something for the session.
+    Control {
+        /// Which connection.
+        generation: u64,
+        /// What.
+        control: Control,
+    },
+    /// The identify queue has decided.
+    Identify {
+        /// For which connection.
+        generation: u64,
+        /// What.
+        decision: Decision,
+    },
+    /// A timer of the session fired.
+    Timer(TimerId),
+    /// The presence has changed, or there is room to send it now.
+    Presence,
+    /// An operator's order.
+    Order {
+        /// Whether to resume; else a new session.
+        resume: bool,
+        /// Says that it is under way.
+        reply: Reply<()>,
+    },
+}
+
+impl Message for ShardMsg {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Dialed { .. } => "dialed",
+            Self::Control { .. } => "control",
+            Self::Identify { .. } => "identify",
+            Self::Timer(_) => "timer",
+            Self::Presence => "presence",
+            Self::Order { .. } => "order",
+        }
+    }
+}
+
+/// What a connection tells its shard.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Op 10.
+    Hello(Duration),
+    /// Op 11.
+    Ack,
+    /// Op 1.
+    Heartbeat,
+    /// Op 7.
+    Reconnect,
+    /// Op 9.
+    InvalidSession(bool),
+    /// READY.
+    Ready(ResumePoint),
+    /// RESUMED.
+    Resumed,
+    /// It has ended.
+    Closed(Option<u16>, String),
+}
