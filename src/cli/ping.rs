@@ -12,50 +12,52 @@ use std::{
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(10);
 
-/// Runs the command.
+/// Runs the command. The running instance knows its gateway's round trip; token and REST are measured from here.
 pub(super) async fn run(socket: &Path, sources: Sources, output: &mut Output) -> Exit {
-    let answer = match remote::ask(socket, "system.ping", Value::Null).await {
-        Ok(answer) => answer,
-        Err(ClientError::NotRunning { .. }) => match measure(sources, output).await {
-            Ok(answer) => answer,
-            Err(exit) => return exit,
-        },
+    let running = match remote::ask(socket, "system.ping", Value::Null).await {
+        Ok(answer) => Some(answer),
+        Err(ClientError::NotRunning { .. }) => None,
         Err(error) => return remote::failed(&error, output),
     };
+    let measured = match config::load(&sources.with_token(TokenRule::Required)) {
+        Ok(loaded) => measure(&loaded, running.is_none()).await,
+        // The instance may have its token from where this command cannot see it: what it says is worth showing.
+        Err(_) if running.is_some() => json!({}),
+        Err(problems) => {
+            for problem in &problems.list {
+                output.problem(&problem.to_string());
+            }
+            return Exit::Config;
+        }
+    };
+    let mut answer = json!({"running": running.is_some()});
+    for (key, value) in running.iter().chain([&measured]).filter_map(Value::as_object).flatten() {
+        answer[key] = value.clone();
+    }
     if output.json {
         output.value(&answer);
     } else {
         let text = render::answer(&answer, output);
         output.text(&text);
     }
-    let refused =
-        [&answer["token"]["ok"], &answer["rest"]["ok"], &answer["gateway"]["ok"]].contains(&&Value::from(false));
-    if refused { Exit::Failed } else { Exit::Done }
+    let failed = ["token", "rest", "gateway"].iter().any(|step| answer[step]["ok"] == false);
+    if failed { Exit::Failed } else { Exit::Done }
 }
 
-async fn measure(sources: Sources, output: &mut Output) -> Result<Value, Exit> {
-    let loaded = match config::load(&sources.with_token(TokenRule::Required)) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            for problem in &problems.list {
-                output.problem(&problem.to_string());
-            }
-            return Err(Exit::Config);
-        }
-    };
+async fn measure(loaded: &Loaded, with_gateway: bool) -> Value {
     let client = reqwest::Client::builder().timeout(STEP).redirect(reqwest::redirect::Policy::none()).build();
-    let Ok(client) = client else {
-        output.problem("no HTTP client can be made");
-        return Err(Exit::Failed);
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return json!({"rest": {"ok": false, "reason": error.to_string()}}),
     };
     let get = |route: &str| {
         let token = loaded.token.as_ref().map(|token| format!("Bot {}", token.expose())).unwrap_or_default();
         client.get(format!("{}{route}", loaded.config.discord.api_base)).header("authorization", token).send()
     };
     let began = Instant::now();
-    let rest = get("/users/@me").await;
+    let answered = get("/users/@me").await;
     let took = millis(began);
-    let (token, rest) = match rest {
+    let mut measured = match answered {
         Ok(answer) => {
             let status = answer.status();
             let token = match status.as_u16() {
@@ -63,18 +65,20 @@ async fn measure(sources: Sources, output: &mut Output) -> Result<Value, Exit> {
                 401 => json!({"ok": false, "reason": "Discord refuses it: reset it in the developer portal"}),
                 other => json!({"ok": null, "reason": format!("Discord answered {other}")}),
             };
-            (token, json!({"ok": !status.is_server_error(), "ms": took}))
+            json!({"token": token, "rest": {"ok": !status.is_server_error(), "ms": took}})
         }
         Err(error) => {
             let reason = error.without_url().to_string();
-            (json!({"ok": null, "reason": "not asked"}), json!({"ok": false, "reason": reason}))
+            json!({"token": {"ok": null, "reason": "not asked"}, "rest": {"ok": false, "reason": reason}})
         }
     };
-    let gateway = match get("/gateway").await {
-        Ok(answer) => connect(&loaded, &answer.json::<Value>().await.unwrap_or_default()).await,
-        Err(error) => json!({"ok": false, "reason": error.without_url().to_string()}),
-    };
-    Ok(json!({"running": false, "token": token, "rest": rest, "gateway": gateway}))
+    if with_gateway {
+        measured["gateway"] = match get("/gateway").await {
+            Ok(answer) => connect(loaded, &answer.json::<Value>().await.unwrap_or_default()).await,
+            Err(error) => json!({"ok": false, "reason": error.without_url().to_string()}),
+        };
+    }
+    measured
 }
 
 /// How long a connection to the gateway takes; nothing is sent over it, so no session is spent.

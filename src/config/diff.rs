@@ -16,9 +16,8 @@ pub struct Change {
     pub needs_restart: bool,
 }
 
-/// Keys and sections that take effect at once.
-const LIVE: [&str; 7] =
-    ["telemetry.log", "discord.prefix", "discord.owners", "discord.operators", "shutdown", "cogs", "boot.slow_ms"];
+/// Keys and sections that `reload` applies at once; it must really do so.
+const LIVE: [&str; 2] = ["telemetry.log", "shutdown"];
 
 /// What `new` changes, in order of the shipped file.
 pub fn diff(old: &Loaded, new: &Loaded) -> Vec<Change> {

@@ -19,6 +19,8 @@ pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(60);
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 /// Subscriptions of one connection.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 8;
+/// Parameters that, when true, make a mutation a mere look at what it would do.
+const REHEARSALS: [&str; 2] = ["dry_run", "plan"];
 
 /// An error of a call.
 type Failed = (Code, String, Option<Value>);
@@ -172,7 +174,8 @@ async fn run(method: &Method, call: MethodCall, shared: &Shared) -> Result<Value
         return Err((Code::Internal, "not a call".to_owned(), None));
     };
     // A rehearsal changes nothing and leaves no row.
-    let audited = method.mutates && call.params.get("dry_run") != Some(&Value::Bool(true));
+    let rehearsal = REHEARSALS.iter().any(|key| call.params.get(key) == Some(&Value::Bool(true)));
+    let audited = method.mutates && !rehearsal;
     let (peer, params) = (call.peer.clone(), if audited { call.params.clone() } else { Value::Null });
     if audited {
         shared.audit.note(&peer, method.name, &params, "begun");

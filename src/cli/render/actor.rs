@@ -56,13 +56,18 @@ pub(in crate::cli) fn told(answer: &Value, _: &Output) -> String {
 /// What `actor.restart` and its like answer.
 pub(in crate::cli) fn ordered(answer: &Value, output: &Output) -> String {
     let path = clean(answer["path"].as_str().unwrap_or_default());
-    let outcome = &answer["done"];
-    let life = ["incarnation"].iter().find_map(|key| outcome[key].as_u64().or_else(|| outcome["done"][key].as_u64()));
+    let life = incarnation(&answer["done"]);
     let life = life.map_or(String::new(), |life| format!(" (#{life})"));
     if answer["dry_run"] == true {
         return format!("{path}{life}: could be done; nothing has been");
     }
     format!("{path}{life}: {}", Style::of(output).paint(Mood::Good, "done"))
+}
+
+/// The incarnation that an outcome holds, however it is wrapped.
+fn incarnation(outcome: &Value) -> Option<u64> {
+    let fields = outcome.as_object()?;
+    fields.get("incarnation").and_then(Value::as_u64).or_else(|| fields.values().find_map(incarnation))
 }
 
 /// What `config.reload` answers.

@@ -1,0 +1,87 @@
+//! Answers as people read them, word for word.
+
+use crate::cli::{Output, render};
+use serde_json::json;
+
+fn plain() -> Output {
+    Output::to(Box::new(Vec::new()), Box::new(Vec::new()), false)
+}
+
+#[test]
+fn an_explanation_names_cause_rule_and_what_was_rejected() {
+    let answer = json!({
+        "path": "gateway/shard-0", "state": "waiting", "node": {"reason": "backoff"},
+        "decisions": [{
+            "seq": 7, "at": "2026-01-01T00:00:00.000Z", "path": "gateway/shard-0", "incarnation": 2,
+            "cause": "panic at a.rs:1:1: boom", "rule": "backoff", "decision": "restart in 200 ms",
+            "budget": {"used": 2, "allowed": 5, "window_ms": 60_000}, "rejected": ["park: the budget is not spent"],
+            "text": "…",
+        }],
+    });
+    let expected = "\
+gateway/shard-0 is waiting: backoff
+2026-01-01T00:00:00.000Z  gateway/shard-0#2  restart in 200 ms  [2 of 5 in 1 m 00 s]
+    because: panic at a.rs:1:1: boom
+    rule: backoff
+    not: park: the budget is not spent";
+    assert_eq!(render::explain(&answer, &plain()), expected);
+    let quiet = json!({"path": "rest", "state": "running", "decisions": []});
+    assert_eq!(render::explain(&quiet, &plain()), "rest is running\nnothing has been decided about it");
+}
+
+#[test]
+fn messages_show_their_arguments() {
+    let schema = json!({
+        "type": "object", "required": ["shard"],
+        "properties": {"shard": {"type": "integer"}, "why": {"type": ["string", "null"]}},
+    });
+    let answer = json!({"path": "gateway", "messages": [
+        {"name": "reconnect", "role": "operate", "about": "Reconnects.", "params": schema},
+        {"name": "look", "role": "observe", "about": "Looks.", "params": {"type": "null"}},
+    ]});
+    let expected = "\
+MESSAGE    ROLE     ARGUMENT                              WHAT IT DOES
+reconnect  operate  {\"shard\": integer, \"why\"?: string}  Reconnects.
+look       observe  -                                     Looks.";
+    let text = render::messages(&answer, &plain());
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(squeeze(&text), squeeze(expected));
+    assert_eq!(
+        text.lines().map(|line| line.find("Reconnects").or(line.find("Looks"))).filter(Option::is_some).count(),
+        2
+    );
+}
+
+#[test]
+fn the_status_says_first_whether_all_is_well() {
+    let answer = json!({
+        "ready": false, "degraded": ["database is waiting: backoff"], "version": "0.1.0", "pid": 7, "uptime_ms": 5_000,
+        "flags": {"setup_complete": true, "shutting_down": false}, "actors": {"running": 9, "waiting": 1}, "guilds": 2,
+        "shards": [{"shard": 0, "state": "online", "latency_ms": 41.6}], "cogs": {"loaded": 2},
+        "identify": {"used": 1, "limit": 900},
+    });
+    let text = render::status(&answer, &plain());
+    assert!(
+        text.starts_with("impresario 0.1.0: degraded, up 5 s, pid 7\n  ! database is waiting: backoff\n"),
+        "{text}"
+    );
+    for line in ["9 running, 1 waiting", "online, 42 ms", "2 loaded", "guilds", "900 limit"] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    let starting = json!({"ready": false, "flags": {"setup_complete": false}});
+    assert!(render::status(&starting, &plain()).contains(": starting"));
+}
+
+#[test]
+fn orders_and_answers_are_one_line() {
+    let done = json!({"path": "rest", "dry_run": false, "done": {"done": {"incarnation": 4}}});
+    assert_eq!(render::ordered(&done, &plain()), "rest (#4): done");
+    let rehearsed = json!({"path": "rest", "dry_run": true, "done": {"incarnation": 4}});
+    assert_eq!(render::ordered(&rehearsed, &plain()), "rest (#4): could be done; nothing has been");
+    assert_eq!(render::told(&json!({"path": "a", "answer": null}), &plain()), "done");
+    assert_eq!(render::told(&json!({"path": "a", "answer": {"emojis": 3}}), &plain()), "emojis:  3");
+    let changes =
+        json!({"changes": [{"key": "telemetry.log", "before": "\"info\"", "now": "\"warn\"", "needs_restart": false}]});
+    assert_eq!(render::reloaded(&changes, &plain()), "telemetry.log  \"info\"  →  \"warn\"  at once");
+    assert_eq!(render::reloaded(&json!({"changes": []}), &plain()), "nothing has changed");
+}
