@@ -1,9 +1,10 @@
 //! What command functions and cog hooks are given.
 
 use crate::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Runnable},
     cell::CogCell,
     cog::State,
+    guard::{Access, Caller, Verdict, judge},
     ports::{BotInfo, Presence, TreeOps},
     prefixes::Prefixes,
     reply::{Failure, Reply},
@@ -73,7 +74,7 @@ pub struct Invocation {
     pub channel: ChannelId,
     /// By which way.
     pub source: Source,
-    /// The prefix that holds here.
+    /// The prefix it was called with; for a slash command the one that memory has for the place.
     pub prefix: Arc<str>,
     /// The shard it came over.
     pub shard: ShardId,
@@ -90,6 +91,8 @@ pub struct Ctx {
     pub(crate) invocation: Arc<Invocation>,
     pub(crate) responder: Arc<Responder>,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) caller: Caller,
     pub(crate) cell: Arc<CogCell>,
     pub(crate) state: State,
 }
@@ -103,6 +106,19 @@ impl Ctx {
     /// Every command there is.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// Whether the caller could run `runnable` here, and why not.
+    pub fn verdict(&self, runnable: &Runnable) -> Verdict {
+        judge(&runnable.guard, &self.caller, &self.access)
+    }
+
+    /// The prefix that holds here; waits for the database when memory does not have it.
+    pub async fn prefix(&self) -> Arc<str> {
+        match self.invocation.guild {
+            Some(guild) => self.services.prefixes.of(guild).await,
+            None => Arc::clone(self.services.prefixes.default_prefix()),
+        }
     }
 
     /// The cog's state; none when `T` is not what its manifest makes.

@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) config: CogHostConfig,
     pub(crate) services: Arc<Services>,
     pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) cells: Vec<Arc<CogCell>>,
     /// The lanes of the dispatcher's incarnation; none while it is down.
@@ -123,7 +123,7 @@ impl CogHost {
                 config,
                 services,
                 outbox,
-                access,
+                access: Arc::new(access),
                 catalogue,
                 cells,
                 lanes: watch::Sender::new(None),

@@ -69,6 +69,8 @@ async fn attempt(shared: &Arc<Shared>, call: &Call) -> CommandOutcome {
         invocation: Arc::new(invocation.clone()),
         responder: Arc::clone(&call.responder),
         catalogue: Arc::clone(&shared.catalogue),
+        access: Arc::clone(&shared.access),
+        caller: call.caller,
         cell: Arc::clone(&runnable.cell),
         state,
     };

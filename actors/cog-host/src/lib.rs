@@ -59,4 +59,7 @@ pub use permissions::in_channel;
 pub use ports::{BotInfo, Outbox, Presence, TreeOps};
 pub use prefix::{Addressed, PREFIX_MAX, PrefixError, addressed, checked};
 pub use prefixes::{PrefixStore, Prefixes, SetPrefixError};
+/// What cogs use of the rooms below, so that they need to know this crate alone.
+pub use protocol::{BoxFuture, Class, Dispatch, EventKind, ShardId, task};
 pub use reply::{CONTENT_MAX, Failure, Outcome, Reply};
+pub use rest::{Mentions, RestError};
