@@ -13,6 +13,8 @@ use tracing::{
 const FIELDS_MAX: usize = 64;
 /// Longest text in a field or message, in bytes; what is longer is cut.
 pub const TEXT_MAX: usize = 16 * 1024;
+/// No secret is longer than this, in bytes.
+const SECRET_MAX: usize = 1024;
 
 /// One log record.
 #[derive(Debug, Clone)]
@@ -58,14 +60,15 @@ pub(crate) struct Collector<'r> {
 
 impl Collector<'_> {
     fn put_text(&mut self, field: &Field, text: &str) {
-        let cut = &text[..text.floor_char_boundary(TEXT_MAX)];
-        let clean = self.redactor.redact(cut);
+        // Redacted before it is cut: the beginning of a secret has no shape to know it by.
+        let clean = self.redactor.redact(&text[..text.floor_char_boundary(TEXT_MAX + SECRET_MAX)]);
+        let clean = &clean[..clean.floor_char_boundary(TEXT_MAX)];
         if field.name() == "message" {
-            self.message = clean.into_owned();
+            self.message = clean.to_owned();
         } else if names_a_secret(field.name()) {
             self.fields.put(field.name(), Value::from(REDACTED));
         } else {
-            self.fields.put(field.name(), Value::from(clean.into_owned()));
+            self.fields.put(field.name(), Value::from(clean));
         }
     }
 }

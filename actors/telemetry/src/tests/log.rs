@@ -1,8 +1,9 @@
 use crate::{
     Redactor,
-    logging::{Directives, Format, LINES_KEPT, LogHandle, LogOptions, build},
+    logging::{Directives, Format, LINES_KEPT, LogHandle, LogOptions, TEXT_MAX, build},
     methods,
     redact::corpus,
+    reports,
 };
 use protocol::{
     SystemClock,
@@ -115,6 +116,27 @@ fn a_value_that_panics_or_logs_while_it_is_written_costs_itself_only() {
     });
     let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
     assert_eq!((&last["message"], &last["fields"]["before"]), (&json!("still here"), &json!(1)), "{out}");
+}
+
+#[test]
+fn a_secret_on_the_edge_of_a_long_text_is_not_cut_in_half() {
+    for before in TEXT_MAX - corpus::TOKEN.len()..TEXT_MAX {
+        let text = format!("{} {}", "x".repeat(before), corpus::TOKEN);
+        let out = logged("info", Format::Json, |_| tracing::info!("{text}"));
+        assert!(!out.contains(&corpus::TOKEN[..10]) && out.len() < TEXT_MAX + 200, "{before}");
+    }
+}
+
+#[test]
+fn a_panic_outside_the_tree_is_one_line_without_secrets() {
+    reports::install_panic_hooks(&Redactor::new());
+    let out = logged("info", Format::Json, |_| {
+        let died = std::panic::catch_unwind(|| panic!("boom {}", corpus::TOKEN));
+        assert!(died.is_err());
+    });
+    let line: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(line["fields"]["panic.message"], "boom ***");
+    assert!(line["fields"]["panic.location"].as_str().unwrap().contains("log.rs:"), "{line}");
 }
 
 #[test]
