@@ -71,7 +71,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 
     let file = match sources.file() {
         Ok(file) => file,
-        Err(problem) => return Err(Problems { list: vec![problem], warnings, values, file: None }),
+        Err(problem) => return Err(Problems { list: vec![problem], warnings, values: values.into(), file: None }),
     };
     let mut layers = Vec::new();
     if let Some((shown, text)) = &file {
@@ -106,6 +106,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
             let socket = socket_path(&config.control.socket, &config.data.dir, &sources.env);
             Ok(Loaded { config, token: token.map(|(token, _)| token), socket, values, warnings, file })
         }
-        _ => Err(Problems { list: problems, warnings, values, file }),
+        _ => Err(Problems { list: problems, warnings, values: values.into(), file }),
     }
 }

@@ -34,7 +34,11 @@ pub enum Command {
     /// Checks the configuration and prints each value with its origin.
     Check,
     /// Says whether the bot is up and well.
-    Status,
+    Status {
+        /// How long each phase of boot took.
+        #[arg(long)]
+        boot: bool,
+    },
     /// Shows the tree of actors.
     Tree(TreeArgs),
     /// Tells why an actor is where it is.

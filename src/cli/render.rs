@@ -9,7 +9,7 @@ mod tree;
 
 pub(super) use actor::{messages, ordered, reloaded, told};
 pub(super) use decision::{event, explain};
-pub(super) use status::status;
+pub(super) use status::{boot, status};
 
 use super::Output;
 use serde_json::Value;

@@ -17,6 +17,9 @@ pub(super) async fn watch_tree(socket: &Path, output: &mut Output) -> Exit {
     };
     let mut every = tokio::time::interval(WATCH_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if output.terminal && !output.json {
+        output.text("\x1b[2J"); // whatever stood there before
+    }
     loop {
         tokio::select! {
             _ = every.tick() => {}

@@ -266,6 +266,7 @@ async fn with_nobody_listening_each_command_says_so_and_exits_3() {
 async fn status_tells_ready_from_degraded() {
     let ready = instance(&[("status.get", json!({"ready": true}))]).await;
     assert_eq!(ready.run(&["status"]).await.exit, Exit::Done);
+    assert_eq!(ready.run(&["status", "--boot"]).await.exit, Exit::Done);
     let sick = instance(&[("status.get", json!({"ready": false, "degraded": ["database is waiting"]}))]).await;
     let done = sick.run(&["status"]).await;
     assert_eq!(done.exit, Exit::Failed);

@@ -28,6 +28,11 @@ pub(super) fn settings(env: &Env, known: &Known, problems: &mut Vec<Problem>, wa
             continue;
         }
         let key = Key::of(rest.split("__").map(str::to_lowercase));
+        if key == Key::of(["discord", "token"]) {
+            let reason = "the token is no configuration value: set DISCORD_TOKEN instead";
+            problems.push(Problem::new(&origin(name), &key, reason));
+            continue;
+        }
         let value = match known.default_of(&key) {
             Some(default) => parse(&key, default, text),
             None => Ok(guess(text)),

@@ -54,7 +54,7 @@ pub struct Problems {
     /// What deserves a word besides.
     pub warnings: Vec<String>,
     /// The values as far as they could be read.
-    pub values: Values,
+    pub values: Box<Values>,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
 }

@@ -238,6 +238,8 @@ fn a_missing_or_malformed_token_is_a_problem_and_is_never_repeated() {
         assert!(lines.len() == 1 && lines[0].starts_with("environment DISCORD_TOKEN: discord.token: "), "{lines:?}");
         assert!(!lines[0].contains(bad), "{lines:?}");
     }
+    let misplaced = Home::new().lines(&[("IMPRESARIO_DISCORD__TOKEN", "a.b.c")]);
+    assert!(misplaced.len() == 1 && misplaced[0].contains("set DISCORD_TOKEN instead"), "{misplaced:?}");
     let loaded = Home::new().load(&[("DISCORD_TOKEN", "unset"), ("BOT_TOKEN", "x.y.z")]).unwrap();
     assert_eq!(loaded.token.as_ref().unwrap().expose(), "x.y.z");
     assert_eq!(origin(&loaded, "discord.token"), "environment BOT_TOKEN");

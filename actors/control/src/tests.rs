@@ -228,6 +228,23 @@ async fn dripping_bytes_do_not_keep_a_connection_open() {
     assert_eq!(raw.read(&mut [0; 1]).await.unwrap_or(0), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_subscribed_connection_may_be_silent() {
+    let rig = rig(ControlConfig { idle_ms: 1000, ..config() }, Access::own());
+    let mut stream = rig.client().await.subscribe("events.subscribe", json!({})).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    rig.items.send(json!("late")).await.unwrap();
+    assert_eq!(stream.next().await.unwrap(), Some(StreamItem::Item(json!("late"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_end_is_answered_at_its_deadline() {
+    let rig = rig(ControlConfig { idle_ms: 600_000, ..config() }, Access::own());
+    let (code, text) = refused(rig.client().await.call("wait", Value::Null).await);
+    assert_eq!((code, text.contains("it may still be carried out")), (-32003, true), "{text}");
+    assert_eq!(rig.shared.calls.available_permits(), 4 * 16 - 1, "it goes on and still counts");
+}
+
 #[tokio::test]
 async fn connections_over_the_limit_are_told_and_room_comes_back() {
     let rig = rig(config(), Access::own());

@@ -49,6 +49,20 @@ pub(in crate::cli) fn status(answer: &Value, output: &Output) -> String {
     lines.join("\n")
 }
 
+/// What `status.get` answers, as the course of boot: each phase and how long it took.
+pub(in crate::cli) fn boot(answer: &Value, output: &Output) -> String {
+    let phases = answer["boot"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let took = |phase: &Value| phase["took_ms"].as_u64().unwrap_or_default();
+    let row = |name: &str, millis: u64| vec![clean(name), format!("{millis:>7} ms")];
+    let mut rows: Vec<_> =
+        phases.iter().map(|phase| row(phase["phase"].as_str().unwrap_or("?"), took(phase))).collect();
+    rows.push(row("in all", phases.iter().map(took).sum()));
+    if answer["flags"]["setup_complete"] == false {
+        rows.push(vec![Style::of(output).paint(Mood::Busy, "not over yet")]);
+    }
+    table::aligned(&rows)
+}
+
 fn pairs<'v>(fields: impl Iterator<Item = (&'v str, &'v Value)>) -> String {
     let scalar = |value: &Value| match value {
         Value::String(text) => clean(text),

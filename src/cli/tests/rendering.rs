@@ -73,6 +73,12 @@ fn the_status_says_first_whether_all_is_well() {
 }
 
 #[test]
+fn the_course_of_boot_is_a_table_with_its_sum() {
+    let answer = json!({"boot": [{"phase": "rest", "took_ms": 3}, {"phase": "database", "took_ms": 41}]});
+    assert_eq!(render::boot(&answer, &plain()), "rest            3 ms\ndatabase       41 ms\nin all         44 ms");
+}
+
+#[test]
 fn orders_and_answers_are_one_line() {
     let done = json!({"path": "rest", "dry_run": false, "done": {"done": {"incarnation": 4}}});
     assert_eq!(render::ordered(&done, &plain()), "rest (#4): done");
