@@ -80,6 +80,8 @@ pub(crate) struct Shard {
     draining: Arc<AtomicBool>,
     /// What Discord was last told to show.
     shown: Option<PresenceData>,
+    /// Whether a [`ShardMsg::Room`] is on its way: one, however often the presence changes meanwhile.
+    waits_for_room: bool,
 }
 
 impl Shard {
@@ -102,6 +104,7 @@ impl Shard {
             budget: SendBudget::default(),
             draining: Arc::default(),
             shown: None,
+            waits_for_room: false,
         }
     }
 
@@ -274,9 +277,9 @@ impl Shard {
 
     /// Sends the presence, if Discord does not show it yet and there is room for it.
     fn show_presence(&mut self, ctx: &Ctx<Self>) {
-        self.keeper.tally.throttled.store(false, Relaxed);
         let presence = self.shared.presence.current();
-        if self.session.phase() != Phase::Online || self.shown.as_ref() == Some(&presence) {
+        let shown = self.shown.as_ref() == Some(&presence);
+        if shown || self.waits_for_room || self.session.phase() != Phase::Online {
             return;
         }
         let text = payload::presence(&presence.payload());
@@ -292,8 +295,9 @@ impl Shard {
             }
             Err(wait) => {
                 metering::gateway::send_throttled(self.id());
+                self.waits_for_room = true;
                 self.keeper.tally.throttled.store(true, Relaxed);
-                ctx.send_after(wait, ShardMsg::Presence);
+                ctx.send_after(wait, ShardMsg::Room);
             }
         }
     }
@@ -344,6 +348,12 @@ impl Actor for Shard {
             ShardMsg::Control { .. } | ShardMsg::Identify { .. } => Ok(()), // of a connection that was given up
             ShardMsg::Timer(timer) => self.step(Input::Timer(timer), ctx),
             ShardMsg::Presence => {
+                self.show_presence(ctx);
+                Ok(())
+            }
+            ShardMsg::Room => {
+                self.waits_for_room = false;
+                self.keeper.tally.throttled.store(false, Relaxed);
                 self.show_presence(ctx);
                 Ok(())
             }

@@ -33,8 +33,10 @@ pub(crate) enum ShardMsg {
     },
     /// A timer of the session fired.
     Timer(TimerId),
-    /// The presence has changed, or there is room to send it now.
+    /// The presence has changed.
     Presence,
+    /// There is room again for a send that waited for the limit.
+    Room,
     /// An operator's order.
     Order {
         /// Whether to resume; else a new session.
@@ -52,6 +54,7 @@ impl Message for ShardMsg {
             Self::Identify { .. } => "identify",
             Self::Timer(_) => "timer",
             Self::Presence => "presence",
+            Self::Room => "room",
             Self::Order { .. } => "order",
         }
     }
