@@ -20,6 +20,6 @@ pub use system::system;
 use cog_host::Cog;
 
 /// Every built-in cog.
-pub fn all() -> Vec<Cog> {
+pub fn builtin() -> Vec<Cog> {
     vec![info(), settings(), admin(), system()]
 }

@@ -252,7 +252,8 @@ impl Bot {
         let config = CogHostConfig { deadline_ms: 15_000, lane_capacity: 256, lane_commands: 16, prefix_cache: 100 };
         let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox: true };
         let (out, sent) = mpsc::channel(256);
-        let host = CogHost::new(config, services, Arc::new(List(out)), access, crate::all(), &BTreeMap::new()).unwrap();
+        let host =
+            CogHost::new(config, services, Arc::new(List(out)), access, crate::builtin(), &BTreeMap::new()).unwrap();
         let mut children = vec![host.child()];
         if open {
             children.insert(0, database::child(&db));

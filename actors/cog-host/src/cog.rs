@@ -166,6 +166,11 @@ impl Cog {
         self
     }
 
+    /// The keys that `[cogs.NAME]` may hold beside `enabled`.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name

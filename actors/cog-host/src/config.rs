@@ -19,8 +19,38 @@ pub struct CogHostConfig {
 }
 
 impl CogHostConfig {
+    /// Checks what the types cannot: nothing works with a bound of nothing.
+    ///
+    /// # Errors
+    /// One sentence naming the key.
+    pub fn validate(&self) -> Result<(), String> {
+        let bounds = [
+            ("deadline_ms", self.deadline_ms == 0),
+            ("lane_capacity", self.lane_capacity == 0),
+            ("lane_commands", self.lane_commands == 0),
+            ("prefix_cache", self.prefix_cache == 0),
+        ];
+        match bounds.iter().find(|(_, is_zero)| *is_zero) {
+            Some((key, _)) => Err(format!("[cog_host].{key} is 0; it must be at least 1")),
+            None => Ok(()),
+        }
+    }
+
     /// The deadline of commands that declare none.
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_of_nothing_is_refused_by_its_key() {
+        let good = CogHostConfig { deadline_ms: 1, lane_capacity: 1, lane_commands: 1, prefix_cache: 1 };
+        assert_eq!(good.validate(), Ok(()));
+        let bad = CogHostConfig { lane_commands: 0, ..good };
+        assert_eq!(bad.validate(), Err("[cog_host].lane_commands is 0; it must be at least 1".to_owned()));
     }
 }

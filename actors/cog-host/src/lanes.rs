@@ -128,17 +128,25 @@ impl<W: Work> Lanes<W> {
         })
     }
 
+    /// Puts `work` into the lane of `key` if there is room; false: it was dropped.
+    pub(crate) fn offer_or_drop(self: &Arc<Self>, key: LaneKey, work: W) -> bool {
+        !self.is_closed() && self.try_offer(key, self.queued(work)).is_ok()
+    }
+
     /// Puts `work` into the lane of `key`. A future means that there was no room: it ends once there was.
     pub(crate) fn offer(self: &Arc<Self>, key: LaneKey, work: W) -> Delivery<'static> {
-        if self.books.closed.load(SeqCst) {
+        if self.is_closed() {
             return None;
         }
-        let waiting = Counted::new(&self.books, |books| &books.waiting);
-        let queued = Queued { work, since: Instant::now(), _waiting: waiting };
-        let Err((queued, sender)) = self.try_offer(key, queued) else { return None };
+        let Err((queued, sender)) = self.try_offer(key, self.queued(work)) else { return None };
         metering::lanes::full();
         let this = Arc::clone(self);
         Some(Box::pin(async move { this.wait(key, queued, sender).await }))
+    }
+
+    fn queued(&self, work: W) -> Queued<W> {
+        let waiting = Counted::new(&self.books, |books| &books.waiting);
+        Queued { work, since: Instant::now(), _waiting: waiting }
     }
 
     fn try_offer(self: &Arc<Self>, key: LaneKey, queued: Queued<W>) -> Result<(), Refused<W>> {

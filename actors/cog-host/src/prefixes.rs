@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn a_read_that_began_before_a_change_does_not_undo_it() {
+        let entry = |prefix: &str, until| Entry { prefix: prefix.into(), until };
+        let mut generations = Generations::new(10);
+        generations.put(guild(1), entry("new", None));
+        assert_eq!(&*generations.fill(guild(1), entry("old", None)), "new");
+        assert_eq!(generations.get(guild(1)).map(|entry| entry.prefix).as_deref(), Some("new"));
+        generations.put(guild(2), entry("stand-in", Some(Instant::now())));
+        assert_eq!(&*generations.fill(guild(2), entry("real", None)), "real");
+    }
+
+    #[test]
     fn memory_never_holds_more_than_its_capacity_and_keeps_the_newest() {
         let mut generations = Generations::new(100);
         for id in 1..=1000 {

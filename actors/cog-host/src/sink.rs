@@ -107,6 +107,15 @@ fn responder(shared: &Shared, command: &CommandInteraction) -> Arc<Responder> {
     Responder::new(Arc::clone(&shared.outbox), target)
 }
 
+/// The class of events that a full lane drops rather than hold up its shard: there is always a newer one.
+fn cheap(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::PresenceUpdate => Some("presence"),
+        EventKind::TypingStart => Some("typing"),
+        _ => None,
+    }
+}
+
 /// An event on its way through a lane.
 pub(crate) struct Event {
     shared: Arc<Shared>,
@@ -126,7 +135,11 @@ impl Event {
             }
             lanes.beside(Responder::defer_when_slow(Arc::downgrade(responder), self.dispatch.received));
         }
-        lanes.offer(self.key, self)
+        let Some(class) = cheap(self.dispatch.kind) else { return lanes.offer(self.key, self) };
+        if !lanes.offer_or_drop(self.key, self) {
+            metering::lanes::shed(class);
+        }
+        None
     }
 
     /// The dispatcher is being restarted: the shard waits, and with it the order is kept.

@@ -132,6 +132,23 @@ async fn jobs_run_concurrently_up_to_the_bound_and_a_full_lane_makes_its_sender_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_be_dropped_is_dropped_by_a_full_lane_and_holds_nobody_up() {
+    let lanes = lanes(1, 1, 10);
+    let log = Log::new(0);
+    let mut taken = Vec::new();
+    for name in 0..6 {
+        if lanes.offer_or_drop(guild(1), log.job(name)) {
+            taken.push(name);
+        }
+        quiet().await;
+    }
+    assert_eq!(taken, [0, 1, 2], "running, next in line, waiting");
+    log.gate.add_permits(9);
+    lanes.settled().await;
+    assert_eq!(log.ended(), taken);
+}
+
+#[tokio::test(start_paused = true)]
 async fn serial_jobs_take_turns_in_order_and_others_pass_them() {
     let lanes = lanes(10, 4, 10);
     let log = Log::new(0);
