@@ -157,7 +157,7 @@ pub(super) fn message(seq: u64) -> String {
     format!(r#"{{"t":"MESSAGE_CREATE","s":{seq},"op":0,"d":{data}}}"#)
 }
 
-/// Takes messages; can be shut, and panics where it is told to.
+/// Takes messages and new members; can be shut, and panics where it is told to.
 pub(super) struct Sink {
     pub(super) taken: watch::Sender<Vec<u64>>,
     pub(super) shut: watch::Sender<bool>,
@@ -172,11 +172,10 @@ impl Sink {
 
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
-        KindSet::of(&[EventKind::MessageCreate])
+        KindSet::of(&[EventKind::MessageCreate, EventKind::GuildMemberAdd])
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
-        assert_eq!(dispatch.kind, EventKind::MessageCreate);
         assert_eq!(dispatch.guild.map(|guild| guild.get()), Some(100));
         if *self.panics_at.lock().unwrap() == Some(dispatch.seq) {
             panic!("a sink that breaks");

@@ -14,7 +14,7 @@ async fn a_fatal_close_code_parks_the_shard_and_nothing_is_tried_again() {
     let mut peer = fake.accept(40_000).await;
     let identify = peer.expect(2).await;
     assert_eq!(identify["d"]["shard"], json!([0, 1]));
-    assert_eq!(identify["d"]["intents"], (1u64 << 0) | (1 << 9) | (1 << 12) | (1 << 15));
+    assert_eq!(identify["d"]["intents"], (1u64 << 0) | (1 << 1) | (1 << 9) | (1 << 12) | (1 << 15));
     peer.close(4004).await;
     let shard = "gateway/shard-0".into();
     eventually("parked", || bot.tree.node(&shard).is_some_and(|node| node.status == Status::Parked)).await;
