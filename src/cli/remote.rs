@@ -82,7 +82,7 @@ fn call(command: &Command) -> Result<Call, String> {
         Command::Tell(tell) => {
             let mut params = json!({"path": tell.path, "message": tell.message});
             if let Some(text) = &tell.params {
-                params["params"] = parse("the argument", text)?;
+                params["params"] = parse(text)?;
             }
             put(&mut params, "deadline_ms", tell.deadline_ms);
             put(&mut params, "if_incarnation", tell.if_incarnation);
@@ -93,13 +93,16 @@ fn call(command: &Command) -> Result<Call, String> {
         Command::Start(order) => ordered("actor.start", order),
         Command::Kill(order) => ordered("actor.kill", order),
         Command::Log { directive } => with("log.set", json!({"filter": directive})),
-        Command::Shutdown { plan } => with("system.shutdown", if *plan { json!({"plan": true}) } else { json!({}) }),
+        Command::Shutdown { plan } => {
+            let params = if *plan { json!({"plan": true}) } else { json!({}) };
+            Call { show: render::shutdown, ..with("system.shutdown", params) }
+        }
         Command::Reload { dry_run } => {
             let params = if *dry_run { json!({"dry_run": true}) } else { json!({}) };
             Call { show: render::reloaded, ..with("config.reload", params) }
         }
         Command::Ctl { method, params } => {
-            let params = params.as_deref().map_or(Ok(Value::Null), |text| parse("the parameters", text))?;
+            let params = params.as_deref().map_or(Ok(Value::Null), parse)?;
             Call { show: |value, _| format!("{value:#}"), ..with(method, params) }
         }
         Command::Cogs(cogs) => match cogs {
@@ -168,6 +171,6 @@ fn put(params: &mut Value, key: &str, value: Option<u64>) {
     }
 }
 
-fn parse(what: &str, text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("{what} is no JSON: {error}"))
+fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("the argument {text:?} is no JSON: {error}"))
 }

@@ -7,7 +7,7 @@ mod style;
 mod table;
 mod tree;
 
-pub(super) use actor::{messages, ordered, reloaded, told};
+pub(super) use actor::{messages, ordered, reloaded, shutdown, told};
 pub(super) use decision::{event, explain};
 pub(super) use status::{boot, status};
 

@@ -37,7 +37,9 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
+        if self.origin != Origin::Default {
+            write!(f, "{}: ", self.origin)?;
+        }
         if !self.key.parts().is_empty() {
             write!(f, "{}: ", self.key)?;
         }

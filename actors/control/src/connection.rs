@@ -7,6 +7,7 @@ use crate::{
     wire::{self, Code},
 };
 use futures_util::StreamExt;
+use metering::control::CallOutcome;
 use protocol::method::Peer;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -116,7 +117,10 @@ async fn receive(
         while tasks.try_join_next().is_some() {} // forget the finished ones
         match wire::parse(&line) {
             Ok(request) => calls::serve(request, peer, shared, outbox, tasks, permit).await,
-            Err(answer) => outbox.answer(answer, Some(permit)),
+            Err(answer) => {
+                metering::control::call(metering::Name::UNKNOWN, CallOutcome::Invalid, 0.0);
+                outbox.answer(answer, Some(permit));
+            }
         }
     }
 }

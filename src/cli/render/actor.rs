@@ -1,7 +1,7 @@
 //! Answers about one actor.
 
 use super::{
-    style::{Mood, Style, clean},
+    style::{Mood, Style, clean, duration},
     table,
 };
 use crate::cli::Output;
@@ -68,6 +68,29 @@ pub(in crate::cli) fn ordered(answer: &Value, output: &Output) -> String {
 fn incarnation(outcome: &Value) -> Option<u64> {
     let fields = outcome.as_object()?;
     fields.get("incarnation").and_then(Value::as_u64).or_else(|| fields.values().find_map(incarnation))
+}
+
+/// What `system.shutdown` answers: that it has begun, or the order of the way down.
+pub(in crate::cli) fn shutdown(answer: &Value, _: &Output) -> String {
+    let Some(order) = answer["order"].as_array() else {
+        return if answer["stopping"] == true { "it is shutting down".to_owned() } else { table::any(answer) };
+    };
+    let within =
+        |value: &Value| value.as_u64().map_or(String::new(), |millis| format!(" (within {})", duration(millis)));
+    let names = |paths: &Value| {
+        let paths = paths.as_array().into_iter().flatten().filter_map(Value::as_str);
+        paths.map(clean).collect::<Vec<_>>().join(", ")
+    };
+    let drain = &answer["drain"];
+    let mut lines = vec![format!("the way down{}:", within(&answer["total_ms"]))];
+    if drain.is_object() {
+        lines.push(format!("  drain {}{}", names(&drain["paths"]), within(&drain["within_ms"])));
+    }
+    lines.extend(order.iter().filter_map(Value::as_str).map(|path| format!("  stop {}", clean(path))));
+    if let Some(rule) = answer["within"].as_str() {
+        lines.push(clean(rule));
+    }
+    lines.join("\n")
 }
 
 /// What `config.reload` answers.

@@ -79,6 +79,22 @@ fn the_course_of_boot_is_a_table_with_its_sum() {
 }
 
 #[test]
+fn the_plan_of_a_shutdown_is_its_order_with_deadlines() {
+    let plan = json!({
+        "total_ms": 10_000, "drain": {"paths": ["gateway", "cog-host"], "within_ms": 3_000},
+        "order": ["gateway", "rest"], "within": "each step may take an equal share",
+    });
+    let expected = "\
+the way down (within 10 s):
+  drain gateway, cog-host (within 3 s)
+  stop gateway
+  stop rest
+each step may take an equal share";
+    assert_eq!(render::shutdown(&plan, &plain()), expected);
+    assert_eq!(render::shutdown(&json!({"stopping": true}), &plain()), "it is shutting down");
+}
+
+#[test]
 fn orders_and_answers_are_one_line() {
     let done = json!({"path": "rest", "dry_run": false, "done": {"done": {"incarnation": 4}}});
     assert_eq!(render::ordered(&done, &plain()), "rest (#4): done");
