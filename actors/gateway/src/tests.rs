@@ -1,5 +1,6 @@
 //! The whole room in a real tree against a scripted gateway on a loopback socket.
 
+mod campaign;
 mod fake;
 mod faults;
 mod flow;

@@ -3,7 +3,7 @@
 use crate::{Cache, Gateway, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan, build};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
-    BoxFuture, Delivery, Dispatch, EventKind, EventSink, KindSet, Secret, SystemClock,
+    BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, KindSet, Secret, SystemClock,
     ports::{Capture, GatewayBot, GatewayDirectory, IdentifyGrant, IdentifyLedger, NotNow, Report},
 };
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ pub(super) fn message(seq: u64) -> String {
     format!(r#"{{"t":"MESSAGE_CREATE","s":{seq},"op":0,"d":{data}}}"#)
 }
 
-/// Takes messages and new members; can be shut, and panics where it is told to.
+/// Takes the ids of messages, and the sequence numbers of new members; can be shut, and panics where it is told to.
 pub(super) struct Sink {
     pub(super) taken: watch::Sender<Vec<u64>>,
     pub(super) shut: watch::Sender<bool>,
@@ -176,18 +176,22 @@ impl EventSink for Sink {
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
-        assert_eq!(dispatch.guild.map(|guild| guild.get()), Some(100));
+        assert!(dispatch.guild.is_some());
+        let what = match &*dispatch.event {
+            Event::MessageCreate(event) => event.message.id.get(),
+            _ => dispatch.seq,
+        };
         if *self.panics_at.lock().unwrap() == Some(dispatch.seq) {
             panic!("a sink that breaks");
         }
         let mut shut = self.shut.subscribe();
         if !*shut.borrow() {
-            self.taken.send_modify(|taken| taken.push(dispatch.seq));
+            self.taken.send_modify(|taken| taken.push(what));
             return None;
         }
         Some(Box::pin(async move {
             shut.wait_for(|shut| !shut).await.unwrap();
-            self.taken.send_modify(|taken| taken.push(dispatch.seq));
+            self.taken.send_modify(|taken| taken.push(what));
         }))
     }
 }
@@ -252,16 +256,22 @@ pub(super) struct Setup {
     pub(super) saved: Option<crate::SavedSession>,
     pub(super) ledger_down: bool,
     pub(super) remaining: u32,
+    pub(super) token: String,
 }
 
 impl Setup {
     pub(super) fn of(fake: &Fake) -> Self {
+        Self::at(fake.url.clone())
+    }
+
+    pub(super) fn at(url: String) -> Self {
         Self {
-            url: fake.url.clone(),
+            url,
             hosts: vec!["127.0.0.1".into()],
             saved: None,
             ledger_down: false,
             remaining: 1000,
+            token: "token".into(),
         }
     }
 }
@@ -286,7 +296,7 @@ impl Bot {
             max_concurrency: 1,
         });
         let deps = GatewayDeps {
-            token: Secret::new("token"),
+            token: Secret::new(setup.token),
             gateway_url: String::new(),
             allow_hosts: setup.hosts,
             intents: Intents::Auto,
