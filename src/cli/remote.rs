@@ -106,7 +106,7 @@ fn call(command: &Command) -> Result<Call, String> {
             Call { show: |value, _| format!("{value:#}"), ..with(method, params) }
         }
         Command::Cogs(cogs) => match cogs {
-            CogsCommand::List => plain("cogs.list"),
+            CogsCommand::List => Call { show: render::cogs, ..plain("cogs.list") },
             CogsCommand::Show { name } => named("cogs.show", name),
             CogsCommand::Load { name } => named("cogs.load", name),
             CogsCommand::Unload { name } => named("cogs.unload", name),
@@ -114,14 +114,14 @@ fn call(command: &Command) -> Result<Call, String> {
             CogsCommand::Enable { name } => named("cogs.enable", name),
             CogsCommand::Disable { name } => named("cogs.disable", name),
         },
-        Command::Shards(ShardsCommand::List) => plain("shards.list"),
+        Command::Shards(ShardsCommand::List) => Call { show: render::shards, ..plain("shards.list") },
         Command::Shards(ShardsCommand::Reconnect { shard }) => {
             let mut params = json!({});
             put(&mut params, "shard", shard.map(u64::from));
             with("shards.reconnect", params)
         }
         Command::Tasks(tasks) => match tasks {
-            TasksCommand::List => plain("tasks.list"),
+            TasksCommand::List => Call { show: render::tasks, ..plain("tasks.list") },
             TasksCommand::Show { name } => named("tasks.show", name),
             TasksCommand::Run { name } => named("tasks.run", name),
             TasksCommand::Pause { name } => named("tasks.pause", name),

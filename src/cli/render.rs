@@ -27,3 +27,58 @@ pub(super) fn tree(answer: &Value, output: &Output) -> String {
 pub(super) fn answer(answer: &Value, _: &Output) -> String {
     table::any(answer)
 }
+
+/// What `tasks.list` answers.
+pub(super) fn tasks(answer: &Value, _: &Output) -> String {
+    let columns = [
+        ("TASK", "name"),
+        ("STATE", "state"),
+        ("COG", "cog"),
+        ("CATEGORY", "category"),
+        ("PRIORITY", "priority"),
+        ("EVERY", "schedule.every_ms"),
+        ("ONCE AFTER", "schedule.once_after_ms"),
+        ("RUNS", "figures.runs"),
+        ("ERRORS", "figures.errors"),
+        ("LAST", "figures.last.outcome"),
+        ("TOOK", "figures.last_ms"),
+        ("NEXT IN", "figures.next_in_ms"),
+        ("PAUSED", "figures.paused"),
+        ("NEEDS", "needs"),
+        ("WHY", "reason"),
+    ];
+    table::picked(&answer["tasks"], &columns)
+}
+
+/// What `shards.list` answers.
+pub(super) fn shards(answer: &Value, _: &Output) -> String {
+    let columns = [
+        ("SHARD", "shard"),
+        ("OF", "total"),
+        ("STATE", "state"),
+        ("LATENCY", "latency_ms"),
+        ("RECEIVED", "seq_received"),
+        ("ACCEPTED", "seq_accepted"),
+        ("IDENTIFIES", "identifies"),
+        ("RESUMES", "resumes"),
+        ("DISCONNECTS", "disconnects"),
+        ("LAST CAUSE", "last_disconnect.cause"),
+        ("PARKED", "parked"),
+    ];
+    table::picked(answer, &columns)
+}
+
+/// What `cogs.list` answers.
+pub(super) fn cogs(answer: &Value, _: &Output) -> String {
+    let columns = [
+        ("COG", "name"),
+        ("STATE", "state"),
+        ("PRIORITY", "priority"),
+        ("COMMANDS", "commands"),
+        ("INVOCATIONS", "invocations"),
+        ("PANICS", "panics"),
+        ("WHAT IT DOES", "about"),
+        ("WHY", "reason"),
+    ];
+    table::picked(answer, &columns)
+}

@@ -32,6 +32,8 @@ pub const PATH: &str = "control";
 const MAILBOX: usize = 8;
 /// How often it looks whether the socket file is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long an orderly stop waits for answers under way.
+const STOP_WAIT: Duration = Duration::from_millis(200);
 /// How long accepting rests after the system refused (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -192,7 +194,9 @@ impl Actor for Control {
     async fn stop(&mut self, _: &Ctx<Self>) {
         self.closing.cancel();
         self.connections.close();
-        tokio::time::timeout(STOP_GRACE * 2, self.connections.wait()).await.ok(); // the rest is cut off
+        // An order to restart the channel, given over the channel, ends only after the channel has: its connection is
+        // not waited for. It outlives this incarnation and has STOP_GRACE for its answer.
+        tokio::time::timeout(STOP_WAIT, self.connections.wait()).await.ok();
         self.shared.socket.close();
         self.audited.cancel();
         tokio::time::timeout(STOP_GRACE, self.shared.audit.flush()).await.ok(); // the rows stand in the log as well

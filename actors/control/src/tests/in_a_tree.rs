@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use supervision::{Flags, Planes, Role, Strategy, Tree, core::Outcome};
+use supervision::{Flags, Planes, Role, Strategy, Tree, Verb, core::Outcome};
 use tokio::runtime::Handle;
 
 struct Grown {
@@ -44,16 +44,18 @@ async fn grow() -> Grown {
     tree.started().await.unwrap();
     let kept = Arc::new(OnceLock::new());
     assert!(kept.set(tree.clone()).is_ok());
-    registry
-        .add([Method::write("actor.kill", Role::Admin, "Kills the channel itself.", move |_: NoParams, _| {
+    for (name, verb) in [("actor.kill", Verb::Kill), ("actor.restart", Verb::Restart { force: true })] {
+        let kept = Arc::clone(&kept);
+        let order = Method::write(name, Role::Admin, "Does it to the channel itself.", move |_: NoParams, _| {
             let tree: Option<Tree> = kept.get().cloned();
             async move {
                 let tree = tree.ok_or_else(|| MethodError::refused("no tree"))?;
-                let killed = tree.order(&PATH.into(), supervision::Verb::Kill, None, false).await;
-                killed.map(|_: Outcome| json!("killed")).map_err(MethodError::refused)
+                let done = tree.order(&PATH.into(), verb, None, false).await;
+                done.map(|_: Outcome| json!("done")).map_err(MethodError::refused)
             }
-        })])
-        .unwrap();
+        });
+        registry.add([order]).unwrap();
+    }
     Grown { _home: home, path, tree, rows }
 }
 
@@ -78,7 +80,7 @@ async fn killing_the_channel_over_itself_is_answered_and_it_comes_back_at_the_sa
     let Grown { path, tree, rows, _home } = grow().await;
     let mut client = Client::connect(&path).await.unwrap();
     let before = std::fs::metadata(&path).unwrap();
-    assert_eq!(client.call("actor.kill", Value::Null).await.unwrap(), "killed");
+    assert_eq!(client.call("actor.kill", Value::Null).await.unwrap(), "done");
     incarnation(&tree, 2).await;
     assert_eq!(hello(&path).await["version"], "0");
     use std::os::unix::fs::MetadataExt;
@@ -89,6 +91,15 @@ async fn killing_the_channel_over_itself_is_answered_and_it_comes_back_at_the_sa
     let outcomes: Vec<_> = rows.0.lock().unwrap().iter().map(|row| row.outcome.clone()).collect();
     assert_eq!(outcomes, ["begun", "done"]);
     assert!(!path.exists(), "an orderly stop removes the socket");
+}
+
+#[tokio::test]
+async fn restarting_the_channel_over_itself_is_answered() {
+    let Grown { path, tree, _home, .. } = grow().await;
+    let mut client = Client::connect(&path).await.unwrap();
+    assert_eq!(client.call("actor.restart", Value::Null).await.unwrap(), "done");
+    incarnation(&tree, 2).await;
+    assert_eq!(hello(&path).await["version"], "0");
 }
 
 #[tokio::test]
