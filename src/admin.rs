@@ -147,7 +147,9 @@ fn subscribe(tree: Tree) -> Method {
         tokio::spawn(async move {
             loop {
                 let item = match entries.recv().await {
-                    Ok(entry) if within.as_ref().is_none_or(|path| entry.path.is_within(path)) => wire::decision(&entry),
+                    Ok(entry) if within.as_ref().is_none_or(|path| entry.path.is_within(path)) => {
+                        wire::decision(&entry)
+                    }
                     Ok(_) => continue,
                     Err(broadcast::error::RecvError::Lagged(lost)) => json!({ "lost": lost }),
                     Err(broadcast::error::RecvError::Closed) => return,

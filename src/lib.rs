@@ -1,1 +1,33 @@
-//! The supervisor binary as a library.
+//! The supervisor binary as a library: the command line, the configuration, boot and shutdown.
+//!
+//! - [`cli`] what people type; [`config`] what they configure;
+//! - [`process`] one run of the bot, from the configuration to the exit code;
+//! - [`boot`] the only file that names every actor; [`shutdown`] the way down;
+//! - [`admin`], [`status`] the kernel's and the process's methods on the control channel;
+//! - [`observer`], [`treelog`] decisions and the tree in the log; [`wire`] how both look as JSON;
+//! - [`tryout`] the stand-in for Discord and its prompt.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+pub mod admin;
+pub mod boot;
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod flags;
+pub mod observer;
+pub mod ports;
+pub mod process;
+pub mod ready;
+pub mod reload;
+pub mod shutdown;
+pub mod signals;
+pub mod status;
+pub mod treelog;
+pub mod tryout;
+pub mod wire;
+
+/// The version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The Discord library that models and builders come from.
+pub const LIBRARY: &str = "serenity 0.12.5";

@@ -1,2 +1,19 @@
-//! Starts the supervisor.
-fn main() {}
+//! Starts what the command line asks for.
+
+use clap::Parser;
+use impresario::{
+    cli::{self, Cli, Command},
+    config::Sources,
+    process, tryout,
+};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let sources = || Sources::of_process(cli.config.clone()).with_socket(cli.socket.as_deref());
+    match &cli.command {
+        Command::Run => process::run(sources(), false, None),
+        Command::Try => tryout::run(sources()),
+        _ => cli::run(&cli),
+    }
+}

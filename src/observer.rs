@@ -15,7 +15,12 @@ impl Observer for DecisionLog {
             Rule::Restart | Rule::Backoff | Rule::Cooldown | Rule::Strategy => metering::supervision::restart(path),
             _ => {}
         }
-        let cause = decision.cause.as_deref();
+        let cause = decision.cause.as_ref().map(ToString::to_string);
+        if let Some(exit) = &decision.cause
+            && decision.rule != Rule::Fatal
+        {
+            metering::supervision::exit(exit.kind()); // a fatal exit's decision is followed by one that parks it
+        }
         let left = decision.budget.map(|budget| budget.allowed.saturating_sub(budget.used));
         let rule = decision.rule.name();
         macro_rules! line {

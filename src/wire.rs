@@ -49,7 +49,7 @@ pub fn decision(entry: &Entry) -> Value {
         "at": stamp(entry.wall.into()),
         "path": entry.path,
         "incarnation": decision.incarnation,
-        "cause": decision.cause,
+        "cause": decision.cause.as_ref().map(ToString::to_string),
         "rule": decision.rule.name(),
         "decision": decision.text,
         "budget": decision.budget.map(budget),

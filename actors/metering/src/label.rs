@@ -56,7 +56,7 @@ const OTHER: &str = "other";
 
 /// A name that somebody declared (a cog, a command, a task, an event type), checked: what looks like an id, is too long,
 /// or holds anything but letters, digits, `_ - . : / ` and spaces becomes `other`; what is empty becomes `unknown`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(SharedString);
 
 impl Name {
@@ -103,7 +103,7 @@ impl From<Name> for Value {
 }
 
 /// A path of the actor tree with its numbers taken out: `gateway/shard-7` becomes `gateway/shard-N`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathPattern(Name);
 
 impl PathPattern {

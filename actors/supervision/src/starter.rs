@@ -5,7 +5,7 @@ use crate::{
     adapter::{Gone, Host, Seed},
     addr::Addr,
     admin::{AdminEnvelope, AdminSpec},
-    core::policy::Flags,
+    core::policy::{Flags, Policy},
     exit::Exit,
     life::{Life, Notify, Signal},
     mailbox::Mailbox,
@@ -49,12 +49,7 @@ pub(crate) trait Starter: Send + Sync {
     fn flags(&self) -> Option<Flags>;
 
     /// The same starter with the rules of its children changed; none when it has no children.
-    fn map_children(
-        &self,
-        path: &ActorPath,
-        change: &dyn Fn(&ActorPath, &mut crate::core::policy::Policy),
-    ) -> Option<Arc<dyn Starter>> {
-        let _ = (path, change);
+    fn map_children(&self, _path: &ActorPath, _change: &dyn Fn(&ActorPath, &mut Policy)) -> Option<Arc<dyn Starter>> {
         None
     }
 }

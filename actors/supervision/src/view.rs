@@ -36,6 +36,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Running,
+        Self::Suspended,
+        Self::Waiting,
+        Self::Stopping,
+        Self::Down,
+        Self::Parked,
+        Self::Quarantined,
+    ];
+
     /// The word itself.
     pub fn name(self) -> &'static str {
         match self {

@@ -64,7 +64,7 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
 /// A child that was told to go is gone.
 fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
-    let cause = child.last_exit.as_ref().map(ToString::to_string);
+    let cause = child.last_exit.clone();
     let incarnation = child.incarnation;
     match child.goal {
         Goal::Again => {
@@ -100,7 +100,7 @@ fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
         Asked::Boot if child.policy.required => {
             let text = "is required and did not start: the start fails, what runs is stopped in reverse order";
             let child = child.id().to_owned();
-            step.note(&state.children[at], now, Rule::RequiredFailed, text).cause = Some(cause.to_string());
+            step.note(&state.children[at], now, Rule::RequiredFailed, text).cause = Some(cause.clone());
             let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
             stopping::shutdown(state, exit, None, now, step);
         }
@@ -136,7 +136,7 @@ fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
         step.actions.push(Action::Answer { ticket, answer: Err(Refusal::NotRunning) });
     }
     let text = if temporary { "ended; temporary: forgotten" } else { "ended normally; transient: stays down" };
-    step.note(&state.children[at], now, Rule::Ended, text).cause = Some(exit.to_string());
+    step.note(&state.children[at], now, Rule::Ended, text).cause = Some(exit);
     if temporary {
         order::forget(state, at, step);
     }
@@ -164,10 +164,9 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
         state.children[at].goal = Goal::Down;
         return;
     }
-    let cause = exit.to_string();
     if exit.is_fatal() {
         let text = "says that a restart cannot help";
-        step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(cause);
+        step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(exit.clone());
         return give_up_on(state, at, &exit.to_string(), false, now, step);
     }
     let half_open = state.children[at].half_open;
@@ -180,19 +179,19 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
                 budget.allowed,
                 seconds(budget.window)
             );
-            return escalate(state, text, Some(cause), now, step);
+            return escalate(state, text, Some(exit), now, step);
         }
         let reason = if half_open {
-            format!("its try while parked failed: {cause}")
+            format!("its try while parked failed: {exit}")
         } else {
-            format!("budget spent, {} restarts in {}: {cause}", budget.allowed, seconds(budget.window))
+            format!("budget spent, {} restarts in {}: {exit}", budget.allowed, seconds(budget.window))
         };
         return give_up_on(state, at, &reason, true, now, step);
     }
-    restart(state, at, cause, now, step);
+    restart(state, at, exit, now, step);
 }
 
-fn restart(state: &mut State, at: usize, cause: String, now: Time, step: &mut Step) {
+fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
     let budget = state.budget(at, now);
     let mut seed = state.seed;
     let child = &mut state.children[at];
@@ -305,7 +304,7 @@ fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time
 }
 
 /// The supervisor gives up: its children are stopped in reverse order and it exits `shutdown`, as in OTP.
-fn escalate(state: &mut State, text: String, cause: Option<String>, now: Time, step: &mut Step) {
+fn escalate(state: &mut State, text: String, cause: Option<Exit>, now: Time, step: &mut Step) {
     step.note_self(now, Rule::Escalate, format!("gives up: {text}")).cause = cause;
     let exit = match &state.phase {
         Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },

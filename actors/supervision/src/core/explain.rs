@@ -1,6 +1,7 @@
 //! Why: one record per rule that fired.
 
 use super::{Action, Step, Time, event::Timer, state::Child};
+use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ pub struct Decision {
     /// Its incarnation then.
     pub incarnation: u64,
     /// What happened: the last exit, where there is one.
-    pub cause: Option<String>,
+    pub cause: Option<Exit>,
     /// The rule that fired.
     pub rule: Rule,
     /// The budget after it, where one was consulted.

@@ -89,8 +89,11 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
     }
 }
 
-/// Something that children need came or went.
+/// Something that children need came or went. On the way down it goes because it must: nobody is suspended any more.
 fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Step) {
+    if state.is_stopping() {
+        return;
+    }
     for child in &mut state.children {
         if !child.policy.needs.iter().any(|need| need == path) {
             continue;

@@ -67,7 +67,7 @@ pub(super) struct Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        std::thread::sleep(self.plan.drop_takes);
+        block(self.plan.drop_takes);
         self.log.push(format!("~{}", self.name));
     }
 }
@@ -92,7 +92,7 @@ impl Actor for Probe {
             Say::Fatal => return Err(Failure::fatal("told to be fatal")),
             Say::Finish => ctx.finish(),
             Say::Sleep(time) => tokio::time::sleep(time).await,
-            Say::Block(time) => std::thread::sleep(time),
+            Say::Block(time) => block(time),
             Say::PanicInTask => ctx.spawn(async { panic!("told to panic in a task") }),
             Say::Unavailable => ctx.unavailable("told to", Duration::from_secs(1)),
             Say::Available => ctx.available(),
@@ -167,4 +167,10 @@ pub(super) async fn until_incarnation(tree: &Tree, path: &str, incarnation: u64)
 
 pub(super) fn last_exit(tree: &Tree, path: &str) -> Option<Exit> {
     tree.node(&path.into()).and_then(|node| node.last_exit)
+}
+
+/// Blocks the thread, as code does that no runtime can interrupt.
+#[expect(clippy::disallowed_methods, reason = "a blocked thread is what is being tested")]
+fn block(time: Duration) {
+    std::thread::sleep(time);
 }

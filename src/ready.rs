@@ -1,0 +1,80 @@
+//! What happens once, after the gateway's first READY: registration of commands, the banner.
+
+use crate::{
+    LIBRARY, VERSION,
+    flags::{Flags, Step},
+    status::Status,
+    wire::millis,
+};
+use cog_host::CogHost;
+use gateway::Gateway;
+use protocol::id::GuildId;
+use std::{sync::Arc, time::Duration};
+
+/// First wait after a failed registration; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// What the steps after READY work on.
+pub struct PostReady {
+    /// Marks what has happened.
+    pub flags: Arc<Flags>,
+    /// The process's own account.
+    pub status: Arc<Status>,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The cogs.
+    pub cogs: CogHost,
+    /// `[discord].guild`; none: everywhere.
+    pub guild: Option<GuildId>,
+    /// Where the database is, for people.
+    pub database: String,
+    /// The prefix where a guild has none.
+    pub prefix: String,
+}
+
+/// Waits for the first READY of every shard and does what follows from it, once.
+pub async fn follow(post: PostReady) {
+    post.gateway.wait_ready().await;
+    // Commands are counted and timed where they are invoked, from the first one on.
+    post.flags.mark(Step::Instrumented);
+    let mut wait = RETRY_MIN;
+    loop {
+        match post.cogs.register_commands(post.guild).await {
+            Ok(_) => break,
+            Err(error) => {
+                let retry_ms = millis(wait);
+                tracing::warn!(%error, retry_ms, "slash commands could not be registered; prefix commands work");
+                post.flags.mark(Step::FirstReady);
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY_MAX);
+            }
+        }
+    }
+    post.flags.mark(Step::GuildsRegistered);
+    post.flags.mark(Step::FirstReady);
+    banner(&post);
+}
+
+fn banner(post: &PostReady) {
+    let cogs = post.cogs.counts();
+    let shards = post.gateway.statuses().len();
+    let boot: Duration = post.status.began.elapsed();
+    tracing::info!(
+        version = VERSION,
+        library = LIBRARY,
+        database = post.database,
+        shards,
+        guilds = post.gateway.counts().guilds,
+        cogs.loaded = cogs.loaded,
+        cogs.skipped = cogs.skipped,
+        cogs.failed = cogs.failed,
+        prefix = post.prefix,
+        boot_ms = millis(boot),
+        "Impresario {VERSION} is ready: {shards} shard(s), {} guild(s), {} cog(s), prefix {}, in {} ms",
+        post.gateway.counts().guilds,
+        cogs.loaded,
+        post.prefix,
+        millis(boot),
+    );
+}

@@ -1,0 +1,169 @@
+//! Is it up, is it well, and what is wrong: one answer for the control channel and the probes.
+
+use crate::{VERSION, admin::SharedTree, flags::Flags, wire::millis};
+use cog_host::CogHost;
+use gateway::{Gateway, Phase};
+use metering::{Collector, PathPattern, Scrape};
+use protocol::method::{Method, NoParams};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+use supervision::{Criticality, Node, Status as State};
+use telemetry::{Health, Verdict};
+
+/// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
+pub struct Status {
+    pub(crate) flags: Arc<Flags>,
+    pub(crate) tree: SharedTree,
+    pub(crate) gateway: Arc<OnceLock<Gateway>>,
+    pub(crate) cogs: OnceLock<CogHost>,
+    pub(crate) began: Instant,
+    phases: Mutex<Vec<(&'static str, Duration)>>,
+    lost: Mutex<u64>,
+}
+
+impl Status {
+    /// A process that has just begun.
+    pub fn new(flags: Arc<Flags>, tree: SharedTree, gateway: Arc<OnceLock<Gateway>>) -> Arc<Self> {
+        Arc::new(Self {
+            flags,
+            tree,
+            gateway,
+            cogs: OnceLock::new(),
+            began: Instant::now(),
+            phases: Mutex::default(),
+            lost: Mutex::default(),
+        })
+    }
+
+    /// Notes how long a phase of boot took.
+    pub(crate) fn phase(&self, name: &'static str, took: Duration) {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((name, took));
+    }
+
+    /// The phases so far.
+    pub fn phases(&self) -> Vec<(&'static str, Duration)> {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        self.tree.get().map(supervision::Tree::nodes).unwrap_or_default()
+    }
+
+    /// What is not as it should be, each as one sentence. Optional actors that are down are named; they degrade nothing.
+    pub fn degraded(&self) -> Vec<String> {
+        let mut wrong: Vec<String> = self.nodes().iter().filter_map(complaint).collect();
+        if let Some(gateway) = self.gateway.get() {
+            for status in gateway.statuses().iter().filter(|status| status.state != Phase::Online) {
+                wrong.push(match &status.parked {
+                    Some(reason) => format!("shard {}: {reason}", status.shard),
+                    None => format!("shard {} is not connected", status.shard),
+                });
+            }
+        }
+        wrong
+    }
+
+    /// Ready: boot is over, the gateway is connected, nothing that matters is missing, and nobody shuts down.
+    pub fn is_ready(&self) -> bool {
+        let flags = self.flags.read();
+        flags.setup_complete && flags.first_ready && !flags.shutting_down && self.degraded().is_empty()
+    }
+
+    /// `status.get`
+    pub fn json(&self) -> Value {
+        let nodes = self.nodes();
+        let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in &nodes {
+            *states.entry(node.status.name()).or_default() += 1;
+        }
+        json!({
+            "ready": self.is_ready(),
+            "degraded": self.degraded(),
+            "flags": self.flags.read(),
+            "version": VERSION,
+            "pid": std::process::id(),
+            "uptime_ms": millis(self.began.elapsed()),
+            "actors": states,
+            "shards": self.gateway.get().map(Gateway::statuses),
+            "cache": self.gateway.get().map(Gateway::counts),
+            "guilds": self.gateway.get().map(|gateway| gateway.counts().guilds),
+            "identify": self.gateway.get().map(Gateway::budget),
+            "cogs": self.cogs.get().map(CogHost::counts),
+            "boot": self.phases().iter().map(|(name, took)| json!({ "phase": name, "took_ms": millis(*took) }))
+                .collect::<Vec<_>>(),
+        })
+    }
+
+    /// `status.get`
+    pub fn methods(self: &Arc<Self>) -> Vec<Method> {
+        let status = Arc::clone(self);
+        vec![Method::read("status.get", "Whether the bot is up and well, and what is not.", move |_: NoParams, _| {
+            let shown = status.json();
+            async move { Ok(shown) }
+        })]
+    }
+}
+
+/// What is wrong with an actor, if that matters for readiness.
+fn complaint(node: &Node) -> Option<String> {
+    if node.criticality == Criticality::Optional {
+        return None;
+    }
+    match (node.status, &node.reason) {
+        (State::Running, None) => None,
+        (State::Running, Some(reason)) => Some(format!("{}: {reason}", node.path)),
+        (state, Some(reason)) => Some(format!("{} is {}: {reason}", node.path, state.name())),
+        (state, None) => Some(format!("{} is {}", node.path, state.name())),
+    }
+}
+
+impl Health for Status {
+    fn live(&self) -> Verdict {
+        // Answered on the control plane from snapshots: that it answers is the proof.
+        Verdict::pass(json!({ "uptime_ms": millis(self.began.elapsed()) }))
+    }
+
+    fn ready(&self) -> Verdict {
+        let detail = json!({ "degraded": self.degraded(), "flags": self.flags.read() });
+        if self.is_ready() { Verdict::pass(detail) } else { Verdict::fail(detail) }
+    }
+
+    fn started(&self) -> Verdict {
+        let detail = json!({ "phases": self.phases().len() });
+        if self.flags.read().setup_complete { Verdict::pass(detail) } else { Verdict::fail(detail) }
+    }
+}
+
+impl Collector for Status {
+    fn name(&self) -> &'static str {
+        "supervision"
+    }
+
+    fn collect(&self, scrape: &Scrape) {
+        let nodes = self.nodes();
+        // Every state is set, those that nobody is in with 0: a gauge keeps what it was told last.
+        let mut states: BTreeMap<&'static str, usize> = State::ALL.iter().map(|state| (state.name(), 0)).collect();
+        let mut depths: BTreeMap<PathPattern, usize> = BTreeMap::new();
+        let mut lost = 0;
+        for node in &nodes {
+            *states.entry(node.status.name()).or_default() += 1;
+            if let Some(mailbox) = &node.mailbox {
+                *depths.entry(PathPattern::from(node.path.as_str())).or_default() += mailbox.depth;
+                lost += mailbox.lost;
+            }
+        }
+        for (state, count) in states {
+            metering::supervision::in_state(scrape, state, count);
+        }
+        for (path, depth) in depths {
+            metering::supervision::mailbox_depth(scrape, path, depth);
+        }
+        let mut told = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        metering::supervision::lost(lost.saturating_sub(*told));
+        *told = lost;
+    }
+}
