@@ -57,7 +57,10 @@ pub fn run(cli: &Cli) -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    runtime.block_on(execute(cli, sources, &mut Output::process(cli.json))).into()
+    let mut output = Output::process(cli.json);
+    let set = |name: &str| sources.env.get(name).is_some_and(|value| !value.is_empty());
+    output.colour &= !set("NO_COLOR") && sources.env.get("TERM").is_none_or(|term| term != "dumb");
+    runtime.block_on(execute(cli, sources, &mut output)).into()
 }
 
 /// Runs one command against `sources`, writing to `output`.

@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 use supervision::{Flags, Planes, Role, Strategy, Tree, Verb, core::Outcome};
-use tokio::runtime::Handle;
 
 struct Grown {
     _home: tempfile::TempDir,
@@ -24,6 +23,10 @@ struct Grown {
 }
 
 async fn grow() -> Grown {
+    grow_on(Planes::single()).await
+}
+
+async fn grow_on(planes: Planes) -> Grown {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run/s");
     let registry = Registry::new();
@@ -35,11 +38,11 @@ async fn grow() -> Grown {
         access: Access::own(),
         audit: Arc::clone(&rows) as Arc<dyn AuditLog>,
         clock: Arc::new(SystemClock),
-        plane: Handle::current(),
+        plane: planes.control.clone(),
         version: "0",
     });
     let flags = Flags::new(Strategy::OneForOne);
-    let tree = Tree::start(Planes::single(), flags, vec![channel.child()], Arc::new(supervision::NoObserver)).await;
+    let tree = Tree::start(planes, flags, vec![channel.child()], Arc::new(supervision::NoObserver)).await;
     let tree = tree.unwrap();
     tree.started().await.unwrap();
     let kept = Arc::new(OnceLock::new());
@@ -118,4 +121,25 @@ async fn a_removed_socket_file_is_noticed_and_comes_back() {
     assert_eq!(answer, json!({"in_place": false}));
     incarnation(&tree, 2).await;
     assert_eq!(hello(&path).await["version"], "0");
+}
+
+#[test]
+fn a_stuck_data_plane_keeps_nobody_from_asking_why() {
+    let plane = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (control, data) = (plane(), plane());
+    let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
+    let Grown { path, tree, _home, .. } = control.block_on(grow_on(planes));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (stuck, is_stuck) = std::sync::mpsc::channel();
+    data.spawn(async move {
+        stuck.send(()).unwrap();
+        held.recv().ok(); // the only worker of the data plane waits here
+    });
+    is_stuck.recv().unwrap();
+    assert_eq!(control.block_on(hello(&path))["version"], "0");
+    drop(release);
+    control.block_on(async {
+        tree.shutdown(None);
+        tree.ended().await;
+    });
 }
