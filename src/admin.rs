@@ -80,7 +80,7 @@ struct Operate {
 pub fn methods(tree: &Tree) -> Vec<Method> {
     let mut methods = vec![get(tree.clone()), log(tree.clone()), explain(tree.clone()), recent(tree.clone())];
     methods.extend([subscribe(tree.clone()), messages(tree.clone()), send(tree.clone())]);
-    let orders: [(&'static str, &'static str, fn(bool) -> Verb); 4] = [
+    let orders: [Order; 4] = [
         ("actor.restart", "Stops an actor and starts it again, within its budget unless forced.", |force| {
             Verb::Restart { force }
         }),
@@ -91,6 +91,9 @@ pub fn methods(tree: &Tree) -> Vec<Method> {
     methods.extend(orders.map(|(name, about, verb)| order(tree.clone(), name, about, verb)));
     methods
 }
+
+/// A method's name, what it does, and its verb, which may be forced.
+type Order = (&'static str, &'static str, fn(bool) -> Verb);
 
 fn get(tree: Tree) -> Method {
     Method::read("tree.get", "Every actor: path, state, incarnation, budget, mailbox.", move |_: NoParams, _| {
