@@ -55,6 +55,17 @@ async fn twice(ctx: &Ctx, (): ()) -> Outcome {
     Ok(Reply::text("two"))
 }
 
+async fn linger(ctx: &Ctx, (): ()) -> Outcome {
+    ctx.reply(Reply::text("working on it")).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    Ok(Reply::text("done"))
+}
+
+async fn early(ctx: &Ctx, (): ()) -> Outcome {
+    ctx.defer().await?;
+    Ok(Reply::text("later"))
+}
+
 async fn database(ctx: &Ctx, (): ()) -> Outcome {
     let guild = ctx.invocation().guild.ok_or_else(|| Failure::refused("no guild"))?;
     ctx.db.guild_config(guild).await?;
@@ -78,6 +89,8 @@ fn tool() -> Cog {
         .command(Command::new("sleep", "Waits", sleep))
         .command(Command::new("refuse", "Refuses", refuse))
         .command(Command::new("twice", "Answers twice", twice))
+        .command(Command::new("linger", "Answers, and again after a while", linger))
+        .command(Command::new("early", "Defers by itself, for the caller alone", early).ephemeral())
         .command(Command::new("owned", "For owners", ping).owner_only())
         .command(Command::new("database", "Reads the database", database))
         .command(Command::group("thing", "A thing", group).bare("show"))

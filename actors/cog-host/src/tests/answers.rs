@@ -114,6 +114,20 @@ async fn a_slow_slash_command_is_deferred_once_and_then_edited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_answered_is_not_deferred_and_what_was_deferred_is_not_deferred_again() {
+    let world = World::new(vec![tool()]).await;
+    world.slash(5, json!({"id": "1", "name": "linger", "type": 1})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    let hows: Vec<&str> = world.settled().await.iter().map(|sent| sent.how).collect();
+    assert_eq!(hows, ["respond", "follow_up"]);
+    world.slash(5, json!({"id": "1", "name": "early", "type": 1})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    let sent = world.settled().await;
+    assert_eq!(sent.iter().map(|sent| sent.how).collect::<Vec<_>>(), ["respond", "edit"]);
+    assert!(sent[0].is_ephemeral(), "the deferral settles who sees the answer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn further_replies_are_follow_ups() {
     let world = World::new(vec![tool()]).await;
     world.slash(5, json!({"id": "1", "name": "twice", "type": 1})).await;

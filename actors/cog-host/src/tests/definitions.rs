@@ -74,7 +74,7 @@ async fn declarations_that_discord_or_help_could_not_show_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn slash_definitions_follow_from_the_declaration() {
     let world = World::new(vec![tool()]).await;
-    assert_eq!(world.host.register_commands(None).await, Ok(8));
+    assert_eq!(world.host.register_commands(None).await, Ok(10));
     let sent = world.next().await;
     let find = |name: &str| -> Value {
         sent.body.as_array().unwrap().iter().find(|command| command["name"] == name).unwrap().clone()
