@@ -64,7 +64,7 @@ struct Send {
 struct Operate {
     /// The actor.
     path: String,
-    /// Whether budget and cooldown are overridden (restart only).
+    /// For `restart`: budget and cooldown are overridden. For `stop control`: yes, really.
     #[serde(default)]
     force: bool,
     /// Only if this incarnation is still there.
@@ -208,7 +208,13 @@ fn order(tree: Tree, name: &'static str, about: &'static str, verb: fn(bool) -> 
         let tree = tree.clone();
         async move {
             let path = ActorPath::from(asked.path);
-            let done = tree.order(&path, verb(asked.force), asked.if_incarnation, asked.dry_run).await;
+            let verb = verb(asked.force);
+            if verb == Verb::Stop && path.as_str() == control::PATH && !asked.force {
+                return Err(MethodError::refused(
+                    "stopping control locks every operator out until the process ends; use --force if you mean it",
+                ));
+            }
+            let done = tree.order(&path, verb, asked.if_incarnation, asked.dry_run).await;
             let outcome = done.map_err(refused)?;
             Ok(json!({ "path": path, "dry_run": asked.dry_run, "done": outcome }))
         }

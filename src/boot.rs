@@ -8,7 +8,7 @@ use crate::{
     exit::{Code, Fatal},
     flags::{Flags, Step},
     observer::DecisionLog,
-    ports::{PresencePort, ProcessFacts, TreePort},
+    ports::{GatewayGauges, PresencePort, ProcessFacts, TreePort},
     ready::{self, PostReady},
     reload::Reloader,
     status::Status,
@@ -30,13 +30,15 @@ use rest::{Preflight, Rest};
 use serenity::model::gateway::GatewayIntents;
 use std::{
     collections::BTreeMap,
+    fs::DirBuilder,
     future::Future,
-    path::Path,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 use supervision::{
-    ActorPath, ChildSpec, Exit, Flags as Rules, Intensity, OrderError, Planes, Strategy, Tree, core::Refusal,
+    ActorPath, Backoff, ChildSpec, Exit, Flags as Rules, Intensity, OrderError, Planes, Strategy, Tree, core::Refusal,
 };
 use task_supervisor::TaskRegistry;
 use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
@@ -45,6 +47,8 @@ use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
 const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
 /// Restarts of the database before the process gives up: it is vital.
 const DATABASE_BUDGET: (u32, Duration) = (5, Duration::from_secs(60));
+/// Restarts of a whole room (cog host, gateway) within ten minutes: the first then gives up, the second is parked.
+const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
 /// How long boot waits for Discord's word on the number of shards, when it may choose.
 const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -104,7 +108,7 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
         tracing::warn!("{warning}");
     }
 
-    let socket = phases.run("control-socket", async { bind(&loaded.socket, &config.data.dir) }).await?;
+    let (socket, mut folder) = phases.run("control-socket", async { bind(&loaded.socket, &config.data.dir) }).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),
@@ -178,6 +182,7 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
         Arc::new(db.clone()),
         rest::collector(&rest),
         emoji_cache::collector(&emojis),
+        Arc::new(GatewayGauges(Arc::clone(&gateway))),
     ];
     let parts = Parts {
         config: config.telemetry.clone(),
@@ -194,8 +199,9 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
     phases.run("rest", builder.add(rest_child)).await?;
     let database_child = database::child(&db).budget(DATABASE_BUDGET.0, DATABASE_BUDGET.1);
     phases.run("database", builder.add(database_child)).await?;
+    folder.keep();
     phases.run("emoji-cache", builder.add(emoji_child)).await?;
-    phases.run("cogs", builder.add(host.child())).await?;
+    phases.run("cogs", builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
     let plan = phases.run("shards", async { Ok(plan(config.discord.shards, &rest).await) }).await?;
     let deps = GatewayDeps {
@@ -215,6 +221,9 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
     gateway.set(made.clone()).ok(); // boot runs once
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
+    let gateway_child = gateway_child
+        .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)
+        .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)));
     phases.run("gateway", builder.add(gateway_child)).await?;
     let tasks_child = task_supervisor::child(Duration::from_millis(config.tasks.monitor_ms), &registry);
     phases.run("tasks", builder.add(tasks_child)).await?;
@@ -308,22 +317,49 @@ fn reason(exit: &Exit) -> String {
 }
 
 /// The data folder and the control socket: what must be had before anything starts.
-fn bind(socket: &Path, data: &Path) -> Result<Socket, Fatal> {
-    use std::os::unix::fs::DirBuilderExt;
-    let unusable = |error: std::io::Error| {
-        Fatal::new(
-            Code::Unavailable,
-            format!(
-                "the data folder {} cannot be written: {error}; make it writable or set data.dir to another folder",
-                data.display()
-            ),
-        )
-    };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable)?;
-    // Whether files can be made there: asked of the system, since modes do not bind everybody.
-    let probe = data.join(format!(".probe-{}", std::process::id()));
-    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
-    Socket::bind(socket).map_err(|error| Fatal::new(Code::Unavailable, error))
+fn bind(socket: &Path, data: &Path) -> Result<(Socket, DataFolder), Fatal> {
+    let folder = DataFolder::open(data)?;
+    let socket = Socket::bind(socket).map_err(|error| Fatal::new(Code::Unavailable, error))?;
+    Ok((socket, folder))
+}
+
+/// The data folder. When boot fails and the folder was made for it, it goes again, if nothing was put into it.
+struct DataFolder {
+    made: Option<PathBuf>,
+}
+
+impl DataFolder {
+    fn open(path: &Path) -> Result<Self, Fatal> {
+        let unusable = |error: std::io::Error| {
+            Fatal::new(
+                Code::Unavailable,
+                format!(
+                    "the data folder {} cannot be written: {error}; make it writable or set data.dir to another folder",
+                    path.display()
+                ),
+            )
+        };
+        let made = !path.exists();
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let folder = Self { made: made.then(|| path.to_owned()) };
+        // Whether files can be made there: asked of the system, since modes do not bind everybody.
+        let probe = path.join(format!(".probe-{}", std::process::id()));
+        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
+        Ok(folder)
+    }
+
+    /// Boot has put its files there: it stays.
+    fn keep(&mut self) {
+        self.made = None;
+    }
+}
+
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        if let Some(path) = self.made.take() {
+            std::fs::remove_dir(path).ok(); // something is in it after all: it stays
+        }
+    }
 }
 
 /// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's.

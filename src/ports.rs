@@ -4,6 +4,7 @@ use crate::{VERSION, admin::SharedTree, wire};
 use chrono::{DateTime, Utc};
 use cog_host::{BotInfo, Presence, TreeOps};
 use gateway::{Activity, ActivityKind, Gateway, PresenceData};
+use metering::{Collector, Scrape};
 use protocol::{
     BoxFuture, Clock, ShardId,
     ports::{AuditLog, AuditRow},
@@ -106,5 +107,20 @@ impl BotInfo for ProcessFacts {
         let statuses = self.gateway.get()?.statuses();
         let status = statuses.iter().find(|status| status.shard == shard)?;
         status.latency_ms.map(|ms| Duration::from_secs_f64(ms / 1e3))
+    }
+}
+
+/// The gateway's gauges: the metrics listener is made before the gateway is.
+pub struct GatewayGauges(pub Arc<OnceLock<Gateway>>);
+
+impl Collector for GatewayGauges {
+    fn name(&self) -> &'static str {
+        "gateway"
+    }
+
+    fn collect(&self, scrape: &Scrape) {
+        if let Some(gateway) = self.0.get() {
+            gateway.collect(scrape);
+        }
     }
 }

@@ -19,7 +19,9 @@ use serde_json::Value;
 use settle::Settled;
 use show::Show;
 use std::{
+    fs::DirBuilder,
     io::{BufRead, IsTerminal, Write},
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -56,7 +58,9 @@ pub fn run(sources: Sources) -> ExitCode {
 fn prepare(mut sources: Sources) -> Result<(Sources, Companion, PathBuf), Fatal> {
     let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|error| Fatal::new(Code::Unavailable, error))?;
     let folder = std::env::temp_dir().join(format!("impresario-try-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|error| Fatal::new(Code::Unavailable, error))?;
+    DirBuilder::new().mode(0o700).create(&folder).map_err(|error| {
+        Fatal::new(Code::Unavailable, format!("the folder {} cannot be made: {error}", folder.display()))
+    })?;
     let text = |key, value: &str| Flag { key, value: toml::Value::from(value), flag: "try" };
     sources.flags.extend([
         text("discord.api_base", &sandbox.api_base()),
@@ -124,7 +128,11 @@ async fn prompt(sandbox: Arc<Sandbox>, running: Running, socket: String) {
 
 fn banner(running: &Running, socket: &str) -> String {
     let took: Duration = running.status.phases().iter().map(|(_, took)| *took).sum();
-    format!("Impresario {} is up in {} ms. Control socket: {socket}\n{WELCOME}", crate::VERSION, took.as_millis())
+    format!(
+        "Impresario {} is up in {} ms. From another terminal: impresario --socket {socket} tree\n{WELCOME}",
+        crate::VERSION,
+        took.as_millis()
+    )
 }
 
 /// Lines of standard input, read on a thread of their own: reading cannot be cancelled.
