@@ -86,6 +86,9 @@ fn discord(config: &Config, check: &mut Check<'_>) {
     let prefix = &discord.prefix;
     let fits = (1..=PREFIX_MAX).contains(&prefix.chars().count()) && !prefix.contains(char::is_whitespace);
     check.must(fits, "discord.prefix", format_args!("takes 1 to {PREFIX_MAX} characters without a blank"));
+    if let (true, Err(error)) = (fits, cog_host::checked(prefix)) {
+        check.must(false, "discord.prefix", error); // e.g. a mention, or characters that look like nothing
+    }
     check.must(!config.data.dir.as_os_str().is_empty(), "data.dir", "must name a folder");
 }
 
