@@ -142,7 +142,7 @@ impl Control {
 }
 
 impl Drop for Control {
-    /// However the incarnation ends, its connections end too; each has [`STOP_GRACE`] for its last answers.
+    /// However the incarnation ends, its connections end too; each has a grace for its last answers.
     fn drop(&mut self) {
         self.closing.cancel();
         self.connections.close();
