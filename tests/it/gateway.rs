@@ -1,0 +1,48 @@
+//! A connection that is cut loses nothing and doubles nothing.
+
+use crate::harness::{Home, PATIENCE, assert_answers, discord};
+use sandbox::Fault;
+use std::collections::{BTreeMap, BTreeSet};
+
+const MESSAGES: usize = 1_000;
+const CUTS: usize = 20;
+/// Messages that may wait for their replies: a command's deadline is generous, but not endless.
+const WINDOW: usize = 100;
+
+#[test]
+fn a_thousand_messages_survive_twenty_cuts_of_the_connection() {
+    let discord = discord();
+    let guild = discord.guild_id();
+    let channels = ["general", "random"].map(|name| discord.channel_id(guild, name).unwrap());
+    let home = Home::new(&discord).set("gateway.reconnect_min_ms = 50").set("gateway.reconnect_max_ms = 200");
+    let bot = home.start();
+
+    let mut asked = BTreeSet::new();
+    for n in 0..MESSAGES {
+        let room = |stats: &sandbox::SandboxStats| n < WINDOW + stats.messages_received_from_bot as usize;
+        assert!(discord.wait_until(PATIENCE, |stats, _| room(stats)), "after {n} messages the replies stopped");
+        let user = format!("user{}", n % 7);
+        asked.insert(discord.say_in(guild, channels[n % 2], &user, "!ping").unwrap().0);
+        if n % (MESSAGES / CUTS) == MESSAGES / CUTS / 2 {
+            // A cut of a connection that is not there would be none. Meanwhile people go on talking.
+            let resumes = (n / (MESSAGES / CUTS)) as u64;
+            assert!(discord.wait_until(PATIENCE, |stats, _| stats.resumes >= resumes), "resume {resumes}");
+            discord.fault(Fault::CutConnection { shard: None });
+        }
+    }
+    let all = |stats: &sandbox::SandboxStats| stats.messages_received_from_bot >= MESSAGES as u64;
+    assert!(discord.wait_until(PATIENCE, |stats, _| all(stats)), "{:?}", discord.stats());
+    assert_answers(&discord); // whatever was doubled would have come before this
+
+    let mut replies: BTreeMap<u64, usize> = BTreeMap::new();
+    for message in discord.bot_messages() {
+        *replies.entry(message.reply_to.unwrap_or_default()).or_default() += 1;
+    }
+    let lost: Vec<_> = asked.iter().filter(|id| !replies.contains_key(id)).collect();
+    let doubled: Vec<_> = replies.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(lost.is_empty() && doubled.is_empty(), "lost {lost:?}, doubled {doubled:?}");
+    let stats = discord.stats();
+    assert_eq!((stats.identifies, stats.resumes), (1, CUTS as u64), "{stats:?}");
+    assert_eq!(stats.resumes_refused, 0);
+    assert_eq!(bot.terminate(), 0);
+}

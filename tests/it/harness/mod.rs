@@ -1,0 +1,75 @@
+//! What every test needs: a home of its own, the real binary in it, and patience with a limit.
+
+mod answer;
+mod bot;
+mod home;
+mod log;
+
+pub use answer::Answer;
+pub use bot::Bot;
+pub use home::Home;
+pub use log::Log;
+
+use sandbox::{Sandbox, SandboxConfig, SandboxEvent};
+use serde_json::Value;
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// Longest wait for anything. A loaded machine may need it; a sound one needs a hundredth.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The built binary.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_impresario");
+
+/// Looks until there is something to see; panics when the time is over.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        sleep(LOOK);
+    }
+}
+
+/// A stand-in for Discord.
+pub fn discord() -> Sandbox {
+    Sandbox::start(SandboxConfig::default()).unwrap()
+}
+
+/// Says `text` and waits for the reply to just that message.
+pub fn ask(discord: &Sandbox, user: &str, text: &str) -> String {
+    let asked = discord.say(user, text);
+    let reply = discord.wait_for(
+        PATIENCE,
+        |event| matches!(event, SandboxEvent::BotMessage { reply_to, .. } if *reply_to == Some(asked.0)),
+    );
+    match reply {
+        Some(SandboxEvent::BotMessage { content, .. }) => content,
+        _ => panic!("{text:?} got no reply"),
+    }
+}
+
+/// Uses a slash command and waits for the text of its answer.
+pub fn ask_by_slash(discord: &Sandbox, user: &str, command: &str, options: &[(String, Value)]) -> String {
+    let asked = discord.slash(user, command, options).unwrap();
+    let answered = |event: &SandboxEvent| match event {
+        SandboxEvent::InteractionReply { interaction, content, .. } => *interaction == asked && !content.is_empty(),
+        _ => false,
+    };
+    match discord.wait_for(PATIENCE, answered) {
+        Some(SandboxEvent::InteractionReply { content, .. }) => content,
+        _ => panic!("/{command} got no answer"),
+    }
+}
+
+/// Asserts that the bot answers.
+pub fn assert_answers(discord: &Sandbox) {
+    let answer = ask(discord, "bob", "!ping");
+    assert!(answer.starts_with("Pong!"), "{answer}");
+}

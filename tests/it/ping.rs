@@ -1,0 +1,60 @@
+//! It answers: by prefix, by mention, by slash; and what a server chose outlives the process.
+
+use crate::harness::{Home, ask, ask_by_slash, assert_answers, discord};
+
+#[test]
+fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    let mention = format!("<@{}> ping", discord.bot_user_id());
+    for answer in [
+        ask(&discord, "bob", "!ping"),
+        ask(&discord, "carol", &mention),
+        ask_by_slash(&discord, "bob", "ping", &[]),
+        ask(&discord, "a stranger", "!ping"),
+    ] {
+        assert!(answer.starts_with("Pong!"), "{answer}");
+    }
+    assert_eq!(discord.stats().unimplemented, 0, "the stand-in lacks nothing that this needs");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_prefix_that_was_set_survives_a_restart_of_the_process() {
+    let discord = discord();
+    let other = discord.add_guild("Elsewhere").unwrap();
+    let elsewhere = discord.channel_id(other, "general").unwrap();
+    let home = Home::new(&discord);
+
+    let bot = home.start();
+    assert_eq!(ask(&discord, "alice", "!prefix set ?"), "My prefix here is now `?`.");
+    assert!(ask(&discord, "bob", "?ping").starts_with("Pong!"));
+    assert_eq!(bot.terminate(), 0);
+
+    let bot = home.start();
+    assert!(ask(&discord, "carol", "?ping").starts_with("Pong!"));
+    let asked = discord.say_in(other, elsewhere, "bob", "!ping").unwrap();
+    let told = discord.wait_until(crate::harness::PATIENCE, |_, messages| {
+        messages.iter().any(|message| message.reply_to == Some(asked.0))
+    });
+    assert!(told, "the other guild's prefix is what it was");
+    assert_eq!(ask(&discord, "alice", "?prefix reset"), "My prefix here is now `!`.");
+    assert_eq!(bot.terminate(), 0);
+
+    let bot = home.start();
+    assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_prefix_that_was_acknowledged_survives_sigkill() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    assert_eq!(ask(&discord, "alice", "!prefix set $"), "My prefix here is now `$`.");
+    drop(bot); // SIGKILL
+    let bot = home.start();
+    assert!(ask(&discord, "bob", "$ping").starts_with("Pong!"));
+    assert_eq!(bot.terminate(), 0);
+}

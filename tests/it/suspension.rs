@@ -1,0 +1,54 @@
+//! Who needs the database is suspended while it is away, and nobody else.
+
+use crate::harness::{Home, assert_answers, discord, until};
+
+const NEEDS: &str = "task-supervisor/identify-prune";
+const NEEDS_NOT: &str = "task-supervisor/database-health";
+
+#[test]
+fn only_the_task_that_needs_the_database_is_suspended_and_resumed() {
+    let discord = discord();
+    let home = Home::new(&discord).set("telemetry.listen = \"127.0.0.1:0\"");
+    let bot = home.start();
+    bot.wait_state(NEEDS, "running");
+    let life = |path: &str| bot.node(path).unwrap()["incarnation"].clone();
+    let before = (life(NEEDS), life(NEEDS_NOT));
+
+    bot.cli(&["stop", "database"]).exits(0);
+    let node = bot.wait_state(NEEDS, "suspended");
+    assert_eq!(node["missing"][0], "database", "{node}");
+    assert_eq!(bot.node(NEEDS_NOT).unwrap()["state"], "running");
+    bot.cli(&["status"]).exits(1).shows(&["database"]);
+    assert_answers(&discord); // an outage of the database does not silence it
+
+    bot.cli(&["start", "database"]).exits(0);
+    bot.wait_state("database", "running");
+    bot.wait_state(NEEDS, "running");
+    bot.wait_well();
+    assert_eq!((life(NEEDS), life(NEEDS_NOT)), before, "suspended, not restarted");
+
+    let rules = |path: &str| {
+        let events = bot.events(path);
+        events.iter().map(|event| event["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of = |path: &str, rule: &str| rules(path).iter().filter(|seen| *seen == rule).count();
+    assert_eq!((of(NEEDS, "suspended"), of(NEEDS, "resumed")), (1, 1), "{:?}", rules(NEEDS));
+    assert_eq!((of(NEEDS_NOT, "suspended"), of(NEEDS_NOT, "resumed")), (0, 0), "{:?}", rules(NEEDS_NOT));
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_kill_of_the_database_suspends_and_resumes_in_one_go() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.wait_state(NEEDS, "running");
+    bot.cli(&["kill", "database"]).exits(0);
+    until("it is resumed", || {
+        let events = bot.events(NEEDS);
+        let seen = |rule: &str| events.iter().position(|event| event["rule"] == rule);
+        (seen("suspended")? < seen("resumed")?).then_some(())
+    });
+    assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+}
