@@ -1,1 +1,0 @@
-//! Benchmarks: each binary prints the figure that docs/performance.md names.

@@ -1,0 +1,90 @@
+//! Processor time of an event: the whole bot, its gateway alone, and two baselines, on the same stream.
+//!
+//! `cargo bench -p benches --bench event_path -- [--runs N] [--events N] [--guilds N] [--commands PER-THOUSAND] [--only
+//! CONSUMER] [--profile]`
+
+use benches::{
+    Failure,
+    consumer::Consumer,
+    discord::Flood,
+    events::stream,
+    figures::{median, spread},
+    option, scale,
+    trial::{Cost, Trial, take_the_other_core},
+};
+use std::process::ExitCode;
+
+/// Different events; they are sent over and over.
+const DISTINCT: u64 = 20_000;
+const SEED: u64 = 1;
+
+fn main() -> ExitCode {
+    if let Some(code) = Consumer::from_command_line() {
+        return code;
+    }
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("event_path: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(name: &str, full: u64, small: u64) -> u64 {
+    option(name).and_then(|value| u64::try_from(value).ok()).unwrap_or_else(|| scale(full, small))
+}
+
+fn measure() -> Result<(), Failure> {
+    take_the_other_core();
+    let (runs, events, guilds) =
+        (number("--runs", 5, 1), number("--events", 300_000, 500), number("--guilds", 1000, 3));
+    let commands = number("--commands", 10, 10);
+    let flood = Flood::new(&stream(SEED, scale(DISTINCT, 500), guilds, commands))?;
+    println!(
+        "seed {SEED}, {guilds} guilds, {events} events of {} bytes on average, {commands} in 1,000 messages are commands",
+        flood.mean_bytes()
+    );
+    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
+    let consumers: Vec<Consumer> =
+        Consumer::ALL.into_iter().filter(|one| only.as_ref().is_none_or(|only| one.name() == only)).collect();
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); consumers.len()];
+    let mut loads: Vec<Vec<(f64, f64)>> = vec![Vec::new(); consumers.len()];
+    for _ in 0..runs {
+        for (at, consumer) in consumers.iter().enumerate() {
+            let mut trial = Trial::start(*consumer, guilds)?;
+            loads[at].push((trial.guild_us, trial.loaded_kb as f64 / 1024.0));
+            trial.flood(&flood, events / 10)?; // warms the caches: prefixes, lanes, allocator
+            if std::env::args().any(|argument| argument == "--profile") {
+                eprintln!("pid {}", trial.pid());
+            }
+            costs[at].push(trial.flood(&flood, events)?);
+        }
+    }
+    let us = |at: usize| costs[at].iter().map(|cost| cost.event_us).collect::<Vec<_>>();
+    let base = |wanted| consumers.iter().position(|one| *one == wanted).map(|at| median(&us(at)));
+    let (frames, serenity) = (base(Consumer::Frames), base(Consumer::Serenity));
+    println!(
+        "{:<17} {:>22} {:>9} {:>11} {:>10} {:>13} {:>12} {:>9} {:>7}",
+        "consumer", "CPU us/event", "/frames", "/serenity", "events/s", "CPU us/guild", "RSS MB", "answered", "others"
+    );
+    for (at, consumer) in consumers.iter().enumerate() {
+        let of = |value: fn(&Cost) -> f64| median(&costs[at].iter().map(value).collect::<Vec<_>>());
+        let ratio = |to: Option<f64>| to.map_or_else(String::new, |to| format!("{:.2}", median(&us(at)) / to));
+        let (guild_us, loaded): (Vec<f64>, Vec<f64>) = loads[at].iter().copied().unzip();
+        println!(
+            "{:<17} {:>22} {:>9} {:>11} {:>10.0} {:>13.0} {:>5.0} ->{:>4.0} {:>9.0} {:>7.2}",
+            consumer.name(),
+            spread(&us(at), 2),
+            ratio(frames),
+            ratio(serenity),
+            of(|cost| cost.per_second),
+            median(&guild_us),
+            median(&loaded),
+            of(|cost| cost.rss_kb as f64 / 1024.0),
+            of(|cost| cost.answered as f64),
+            of(|cost| cost.others),
+        );
+    }
+    Ok(())
+}

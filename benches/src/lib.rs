@@ -1,0 +1,35 @@
+//! Benchmarks: each program prints the figures that `docs/performance.md` names, against a baseline of the same run.
+//!
+//! A figure about a process is taken from outside: a child process runs what is measured, pinned to one core, and this
+//! one plays Discord on the other and reads the kernel's accounts of the child. Without `--bench`, as under `cargo
+//! test`, each does the same work on a small scale, so that no benchmark rots.
+
+#![recursion_limit = "256"] // json! of a guild has more fields than the default allows
+
+pub mod api;
+pub mod consumer;
+pub mod discord;
+pub mod events;
+pub mod figures;
+pub mod trial;
+pub mod usage;
+
+/// What a benchmark may fail with.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether this is a trial of the benchmark itself rather than a measurement: `cargo bench` says `--bench`, `cargo test`
+/// does not.
+pub fn smoke() -> bool {
+    std::env::args().all(|argument| argument != "--bench")
+}
+
+/// `full`, or `small` on a trial run.
+pub fn scale<T>(full: T, small: T) -> T {
+    if smoke() { small } else { full }
+}
+
+/// The value after `name` on the command line, if it is there and a number.
+pub fn option(name: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1)?.parse().ok()
+}
