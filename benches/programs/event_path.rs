@@ -7,7 +7,7 @@ use benches::{
     Failure,
     consumer::Consumer,
     discord::Flood,
-    events::stream,
+    events::{pings, stream},
     figures::{median, spread},
     option, scale,
     trial::{Cost, Trial, take_the_other_core},
@@ -17,6 +17,8 @@ use std::process::ExitCode;
 /// Different events; they are sent over and over.
 const DISTINCT: u64 = 20_000;
 const SEED: u64 = 1;
+/// Commands that are answered one after the other: Discord allows 50 a second, so in a flood they would only wait.
+const PINGS: u64 = 400;
 
 fn main() -> ExitCode {
     if let Some(code) = Consumer::from_command_line() {
@@ -39,7 +41,7 @@ fn measure() -> Result<(), Failure> {
     take_the_other_core();
     let (runs, events, guilds) =
         (number("--runs", 5, 1), number("--events", 300_000, 500), number("--guilds", 1000, 3));
-    let commands = number("--commands", 10, 10);
+    let commands = number("--commands", 0, 0);
     let flood = Flood::new(&stream(SEED, scale(DISTINCT, 500), guilds, commands))?;
     println!(
         "seed {SEED}, {guilds} guilds, {events} events of {} bytes on average, {commands} in 1,000 messages are commands",
@@ -50,6 +52,9 @@ fn measure() -> Result<(), Failure> {
         Consumer::ALL.into_iter().filter(|one| only.as_ref().is_none_or(|only| one.name() == only)).collect();
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); consumers.len()];
     let mut loads: Vec<Vec<(f64, f64)>> = vec![Vec::new(); consumers.len()];
+    let command_count = scale(PINGS, 5);
+    let command_flood = Flood::new(&pings(SEED, command_count, guilds))?;
+    let (mut command_us, mut answered) = (Vec::new(), 0);
     for _ in 0..runs {
         for (at, consumer) in consumers.iter().enumerate() {
             let mut trial = Trial::start(*consumer, guilds)?;
@@ -59,21 +64,26 @@ fn measure() -> Result<(), Failure> {
                 eprintln!("pid {}", trial.pid());
             }
             costs[at].push(trial.flood(&flood, events)?);
+            if *consumer == Consumer::Bot {
+                let cost = trial.commands(&command_flood, command_count)?;
+                command_us.push(cost.event_us);
+                answered += cost.answered;
+            }
         }
     }
     let us = |at: usize| costs[at].iter().map(|cost| cost.event_us).collect::<Vec<_>>();
     let base = |wanted| consumers.iter().position(|one| *one == wanted).map(|at| median(&us(at)));
     let (frames, serenity) = (base(Consumer::Frames), base(Consumer::Serenity));
     println!(
-        "{:<17} {:>22} {:>9} {:>11} {:>10} {:>13} {:>12} {:>9} {:>7}",
-        "consumer", "CPU us/event", "/frames", "/serenity", "events/s", "CPU us/guild", "RSS MB", "answered", "others"
+        "{:<17} {:>22} {:>9} {:>11} {:>10} {:>13} {:>12} {:>7}",
+        "consumer", "CPU us/event", "/frames", "/serenity", "events/s", "CPU us/guild", "RSS MB", "others"
     );
     for (at, consumer) in consumers.iter().enumerate() {
         let of = |value: fn(&Cost) -> f64| median(&costs[at].iter().map(value).collect::<Vec<_>>());
         let ratio = |to: Option<f64>| to.map_or_else(String::new, |to| format!("{:.2}", median(&us(at)) / to));
         let (guild_us, loaded): (Vec<f64>, Vec<f64>) = loads[at].iter().copied().unzip();
         println!(
-            "{:<17} {:>22} {:>9} {:>11} {:>10.0} {:>13.0} {:>5.0} ->{:>4.0} {:>9.0} {:>7.2}",
+            "{:<17} {:>22} {:>9} {:>11} {:>10.0} {:>13.0} {:>5.0} ->{:>4.0} {:>7.2}",
             consumer.name(),
             spread(&us(at), 2),
             ratio(frames),
@@ -82,9 +92,18 @@ fn measure() -> Result<(), Failure> {
             median(&guild_us),
             median(&loaded),
             of(|cost| cost.rss_kb as f64 / 1024.0),
-            of(|cost| cost.answered as f64),
             of(|cost| cost.others),
         );
+    }
+    if !command_us.is_empty() {
+        let sent = command_count * runs;
+        println!(
+            "an answered !ping costs {} us of CPU, REST and all; at 50 a second; {answered} of {sent} answered",
+            spread(&command_us, 0)
+        );
+        if answered != sent {
+            return Err("not every command was answered".into());
+        }
     }
     Ok(())
 }

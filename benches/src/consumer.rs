@@ -200,7 +200,7 @@ impl GatewayDirectory for Yes {
     }
 }
 
-/// The bot's defaults, but for where Discord is and how fast it may be written to.
+/// The bot's defaults, but for where Discord is and where its files are.
 fn sources(gateway: &str, api: &str, folder: &str) -> Sources {
     let flag = |key, value: toml::Value| Flag { key, value, flag: "benchmark" };
     let flags = vec![
@@ -210,8 +210,6 @@ fn sources(gateway: &str, api: &str, folder: &str) -> Sources {
         flag("data.dir", folder.into()),
         flag("control.socket", format!("{folder}/control.sock").into()),
         flag("telemetry.listen", "".into()),
-        // Discord's 50 a second would measure the waiting for it.
-        flag("rest.global_per_second", 100_000.into()),
     ];
     Sources {
         explicit: None,

@@ -3,6 +3,7 @@
 use crate::{
     Failure,
     events::{self, BOT, Event},
+    trial::pause,
 };
 use serde_json::{Value, json};
 use std::{
@@ -44,12 +45,12 @@ impl Server {
         Ok(format!("ws://{}", self.listener.local_addr()?))
     }
 
-    /// The next client, up to its READY in a session with `guilds` guilds.
+    /// The next client, up to its READY in a session with `guilds` guilds, as long as it `lives`.
     ///
     /// # Errors
     /// When it does not IDENTIFY in time.
-    pub fn accept(&self, guilds: u64) -> Result<Connection, Failure> {
-        let stream = self.incoming()?;
+    pub fn accept(&self, guilds: u64, lives: impl FnMut() -> bool) -> Result<Connection, Failure> {
+        let stream = self.incoming(lives)?;
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -69,22 +70,21 @@ impl Server {
         Ok(connection)
     }
 
-    fn incoming(&self) -> Result<TcpStream, Failure> {
+    fn incoming(&self, mut lives: impl FnMut() -> bool) -> Result<TcpStream, Failure> {
         self.listener.set_nonblocking(true)?;
         let begun = Instant::now();
         loop {
             match self.listener.accept() {
                 Ok((stream, _)) => return Ok(stream),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && begun.elapsed() < PATIENCE => pause(),
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::WouldBlock && begun.elapsed() < PATIENCE && lives() =>
+                {
+                    pause(Duration::from_millis(2));
+                }
                 Err(error) => return Err(format!("no client has connected: {error}").into()),
             }
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "no runtime here: this thread does nothing else")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(2));
 }
 
 /// A connected client.

@@ -178,6 +178,19 @@ pub fn stream(seed: u64, count: u64, guilds: u64, commands: u64) -> Vec<Event> {
     (0..count).map(|at| event(at, guilds, commands, &mut random)).collect()
 }
 
+/// `count` messages that say `!ping`, in `guilds` guilds.
+pub fn pings(seed: u64, count: u64, guilds: u64) -> Vec<Event> {
+    let mut random = Random::new(seed);
+    let ping = |at| {
+        let n = at % guilds.max(1);
+        let (guild, who) = (guild_id(n), member_id(n, random.below(MEMBERS / 2)));
+        let member = member(guild, &mut random);
+        let data = message(at, [guild, guild + 2 + random.below(16), who], true, member, &mut random);
+        Event { kind: "MESSAGE_CREATE", data: data.to_string() }
+    };
+    (0..count).map(ping).collect()
+}
+
 fn event(at: u64, guilds: u64, commands: u64, random: &mut Random) -> Event {
     let n = random.below(guilds);
     let (guild, who) = (guild_id(n), member_id(n, random.below(MEMBERS / 2)));

@@ -12,6 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Commands that have not been answered by then never will be.
+const ANSWERS_LIMIT: Duration = Duration::from_secs(30);
+
 /// A consumer that has loaded its guilds and does nothing.
 pub struct Trial {
     child: Child,
@@ -61,7 +64,7 @@ impl Trial {
             .stderr(std::fs::File::create(folder.path().join("log"))?)
             .spawn()?;
         let mut guard = Killed(Some(child));
-        let connection = server.accept(guilds);
+        let connection = server.accept(guilds, || guard.lives());
         let mut connection = match connection {
             Ok(connection) => connection,
             Err(error) => {
@@ -87,14 +90,27 @@ impl Trial {
     /// # Errors
     /// When the consumer fails.
     pub fn flood(&mut self, stream: &Flood, count: u64) -> Result<Cost, Failure> {
+        self.cost(stream, count, 0)
+    }
+
+    /// Sends `count` commands and waits until they have been answered.
+    ///
+    /// # Errors
+    /// When the consumer fails.
+    pub fn commands(&mut self, stream: &Flood, count: u64) -> Result<Cost, Failure> {
+        self.cost(stream, count, count)
+    }
+
+    fn cost(&mut self, stream: &Flood, count: u64, answers: u64) -> Result<Cost, Failure> {
         let (pid, me) = (self.child.id(), std::process::id());
         let (answered, begun) = (self.api.messages(), Instant::now());
         let (own, all, ours) = (usage::cpu(pid)?, usage::machine()?, usage::cpu(me)?);
         self.connection.flood(stream, count)?;
         self.connection.barrier()?;
         let wall = begun.elapsed();
-        // Answers still under way belong to it.
-        quiet(&self.api);
+        while self.api.messages() - answered < answers && begun.elapsed() < ANSWERS_LIMIT {
+            pause(Duration::from_millis(2));
+        }
         let used = usage::cpu(pid)?.saturating_sub(own);
         let known = used + usage::cpu(me)?.saturating_sub(ours);
         let others = usage::machine()?.saturating_sub(all).saturating_sub(known);
@@ -125,6 +141,10 @@ impl Killed {
     fn id(&self) -> u32 {
         self.0.as_ref().map_or(0, Child::id)
     }
+
+    fn lives(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
 }
 
 impl Drop for Killed {
@@ -140,13 +160,17 @@ fn end(child: &mut Child) {
     child.wait().ok(); // nothing to do about it
 }
 
-/// Waits until no request has come for a moment.
 #[expect(clippy::disallowed_methods, reason = "no runtime here: this thread does nothing else")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Waits until no request has come for a moment.
 fn quiet(api: &Api) {
     let moment = Duration::from_millis(if crate::smoke() { 20 } else { 300 });
     let mut seen = api.requests();
     loop {
-        std::thread::sleep(moment);
+        pause(moment);
         match api.requests() {
             same if same == seen => return,
             more => seen = more,
