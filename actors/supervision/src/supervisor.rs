@@ -121,7 +121,7 @@ impl Desk {
 
     /// Tells the tree which children can be relied on.
     fn announce(&self) {
-        for child in &self.state.children {
+        for child in self.state.children.iter() {
             let path = self.path.child(child.id());
             let running = child.life == core::Life::Running;
             let able = || {

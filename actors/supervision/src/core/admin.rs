@@ -51,8 +51,8 @@ fn start_child(
     child.waiting.push(ticket);
     child.since = now;
     step.note(&child, now, Rule::Operator, "added and started");
-    let place = state.children.iter().rposition(|elder| elder.policy.rank >= child.policy.rank).map_or(0, |at| at + 1);
-    state.children.insert(place, child);
+    child.in_round = order::joins_round(state);
+    state.children.insert(child);
     None
 }
 
@@ -71,11 +71,13 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
     if policy.start_timeout == zero {
         return Err("its start timeout is zero".to_owned());
     }
-    if policy.backoff.is_some_and(|backoff| backoff.max < backoff.min) {
-        return Err("its backoff's max is less than its min".to_owned());
-    }
-    if policy.needs.iter().any(|need| need.rsplit('/').next() == Some(policy.id.as_str())) {
-        return Err("it needs itself".to_owned());
+    for backoff in [policy.backoff, policy.retry_parked].into_iter().flatten() {
+        if backoff.max < backoff.min {
+            return Err("its backoff's max is less than its min".to_owned());
+        }
+        if !backoff.factor.is_finite() || !backoff.jitter.is_finite() {
+            return Err("its backoff's factor or jitter is no number".to_owned());
+        }
     }
     if policy.significant && policy.restart == Restart::Permanent {
         return Err("a permanent child cannot be significant: it never ends".to_owned());
@@ -92,7 +94,8 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
 fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now: Time, step: &mut Step) -> Answer {
     match order {
         Order::StartChild { .. } => None, // handled before
-        Order::TerminateChild { .. } => terminate(state, at, ticket, now, step),
+        Order::TerminateChild { .. } => terminate(state, at, ticket, Goal::Down, now, step),
+        Order::RemoveChild { .. } => terminate(state, at, ticket, Goal::Gone, now, step),
         Order::RestartChild { .. } => revive(state, at, ticket, now, step),
         Order::DeleteChild { .. } => Some(delete(state, at, step)),
         Order::Cycle { force, .. } => cycle(state, at, ticket, *force, now, step),
@@ -100,25 +103,40 @@ fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now:
     }
 }
 
-fn terminate(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut Step) -> Answer {
+/// Down, and `goal` says whether its spec is kept. Whoever waits for it to come up is told that it will not.
+fn terminate(state: &mut State, at: usize, ticket: Ticket, goal: Goal, now: Time, step: &mut Step) -> Answer {
+    let rounds = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
     let child = &mut state.children[at];
     let incarnation = child.incarnation;
-    child.goal = if child.policy.restart == Restart::Temporary { Goal::Gone } else { Goal::Down };
+    if child.life == Life::Quarantined {
+        return Some(Err(Refusal::Quarantined));
+    }
+    if child.policy.restart == Restart::Temporary || child.goal == Goal::Gone || goal == Goal::Gone {
+        child.goal = Goal::Gone;
+    } else {
+        child.goal = Goal::Down;
+    }
     child.due = false;
-    step.note(&state.children[at], now, Rule::Operator, "ordered down; stays down until it is ordered up");
+    child.half_open = false;
+    step.refuse(&mut child.waiting, &Refusal::Stopping);
+    let text = match child.goal {
+        Goal::Gone => "ordered down and forgotten",
+        _ if rounds => "ordered down; stays down until it is ordered up or a sibling's failure restarts them all",
+        _ => "ordered down; stays down until it is ordered up",
+    };
+    step.note(&state.children[at], now, Rule::Operator, text);
     let child = &mut state.children[at];
     if child.is_alive() {
-        child.waiting.push(ticket);
+        child.parting.push(ticket);
         return None;
     }
-    if child.life != Life::Quarantined {
-        child.life = Life::Down;
-    }
+    child.life = Life::Down;
     child.since = now;
     Some(Ok(Outcome::Done { incarnation }))
 }
 
 fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut Step) -> Answer {
+    let joins = order::joins_round(state);
     let child = &mut state.children[at];
     match &child.life {
         Life::Running | Life::Starting => return Some(Err(Refusal::Running)),
@@ -131,6 +149,7 @@ fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut St
     child.life = Life::Down;
     child.goal = Goal::Up;
     child.due = true;
+    child.in_round = joins;
     child.asked = Asked::Restart;
     child.failures = 0;
     child.half_open = false;
@@ -192,18 +211,18 @@ fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, s
 /// An operator's kill: an abnormal exit like any other. The answer is that the order was given.
 fn kill(state: &mut State, at: usize, now: Time, step: &mut Step) -> Answer {
     let child = &mut state.children[at];
+    let incarnation = child.incarnation;
     match child.life {
-        Life::Running | Life::Starting => {}
+        // Its goal stays: the restart rule answers, or the stop that takes too long is cut short.
+        Life::Running | Life::Stopping { stage: Stage::Asked } => stopping::kill(state, at, "operator", now, step),
+        Life::Starting => {
+            step.actions.push(Action::Kill { id: child.id().to_owned(), by: "operator".to_owned() });
+            step.timer(child, Timer::Abort, stopping::KILL_GRACE);
+        }
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
         Life::Waiting { .. } | Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
     }
-    let (id, incarnation) = (child.id().to_owned(), child.incarnation);
-    if child.life == Life::Running {
-        child.life = Life::Stopping { stage: Stage::Killed }; // its goal stays up: the restart rule answers
-        step.timer(&state.children[at], Timer::Killed, stopping::KILL_GRACE);
-    }
-    step.actions.push(Action::Kill { id, by: "operator".to_owned() });
     step.note(&state.children[at], now, Rule::Operator, "killed by order");
     Some(Ok(Outcome::Done { incarnation }))
 }

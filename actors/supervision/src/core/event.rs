@@ -108,6 +108,11 @@ pub enum Order {
         /// The child.
         id: String,
     },
+    /// Stops a child, if it is there, and forgets it.
+    RemoveChild {
+        /// The child.
+        id: String,
+    },
     /// Stops a running child and starts it again; counts against its budget unless forced.
     Cycle {
         /// The child.
@@ -130,6 +135,7 @@ impl Order {
             Self::TerminateChild { id }
             | Self::RestartChild { id }
             | Self::DeleteChild { id }
+            | Self::RemoveChild { id }
             | Self::Cycle { id, .. }
             | Self::Kill { id } => id,
         }

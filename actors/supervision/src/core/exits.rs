@@ -4,8 +4,8 @@ use super::{
     Action, Outcome, Refusal, Step, Time, backoff,
     explain::Rule,
     order,
-    policy::{AutoShutdown, Restart, Strategy},
-    state::{Asked, Goal, Life, Phase, State},
+    policy::{AutoShutdown, Backoff, Restart, Strategy},
+    state::{Asked, Child, Goal, Life, Phase, State},
     stopping,
 };
 use crate::exit::Exit;
@@ -20,14 +20,13 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
     }
     child.life = Life::Running;
     child.since = now;
+    child.up_since = Some(now);
     child.asked = Asked::Rule;
     if child.half_open {
         child.half_open = false;
         child.restarts.clear();
     }
-    for ticket in child.waiting.drain(..) {
-        step.actions.push(Action::Answer { ticket, answer: Ok(Outcome::Done { incarnation }) });
-    }
+    step.done(&mut child.waiting, Outcome::Done { incarnation });
     if !child.missing.is_empty() {
         step.actions.push(Action::Suspend { id: id.to_owned(), missing: child.missing() });
     } else if !child.policy.needs.is_empty() {
@@ -39,25 +38,40 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
 /// An incarnation is gone.
 pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, now: Time, step: &mut Step) {
     let Some(at) = state.find(id).filter(|at| state.children[*at].incarnation == incarnation) else { return };
-    let was = std::mem::replace(&mut state.children[at].life, Life::Down);
-    state.children[at].since = now;
+    let child = &mut state.children[at];
+    let was = std::mem::replace(&mut child.life, Life::Down);
+    child.since = now;
+    recover(child, now);
     match was {
-        Life::Stopping { .. } if state.children[at].goal != Goal::Up => {
-            state.children[at].last_exit = Some(exit);
+        // Told to go, whether its turn to be asked had come or not: how it went is no failure.
+        Life::Starting | Life::Running | Life::Stopping { .. } if child.goal != Goal::Up => {
+            child.last_exit = Some(exit);
             went_down(state, at, now, step);
         }
         Life::Starting => {
-            let cause = if std::mem::take(&mut state.children[at].late) {
-                Exit::Killed { by: "start timeout".to_owned() }
-            } else {
-                exit
-            };
+            let cause =
+                if std::mem::take(&mut child.late) { Exit::Killed { by: "start timeout".to_owned() } } else { exit };
             did_not_start(state, at, cause, now, step);
         }
         Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
-        // A quarantined incarnation that did end after all frees its path; nothing restarts it but an operator.
-        Life::Quarantined => state.children[at].last_exit = Some(exit),
-        Life::Down | Life::Waiting { .. } | Life::Parked { .. } => state.children[at].life = was,
+        Life::Quarantined => {
+            child.last_exit = Some(exit);
+            let text = "its thread came back and it ended: its path is free, and only an operator starts it again";
+            step.note(&state.children[at], now, Rule::Down, text);
+        }
+        Life::Down | Life::Waiting { .. } | Life::Parked { .. } => child.life = was,
+    }
+}
+
+/// Time spent up, not time spent starting, is what makes the delays begin anew.
+fn recover(child: &mut Child, now: Time) {
+    let Some(up) = child.up_since.take() else { return };
+    let healthy = |rule: Option<Backoff>| rule.is_some_and(|rule| now.saturating_sub(up) >= rule.reset_after);
+    if healthy(child.policy.backoff) {
+        child.failures = 0;
+    }
+    if healthy(child.policy.retry_parked) {
+        child.half_open_tries = 0;
     }
 }
 
@@ -66,16 +80,12 @@ fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
     let cause = child.last_exit.clone();
     let incarnation = child.incarnation;
-    match child.goal {
-        Goal::Again => {
-            child.goal = Goal::Up;
-            child.due = true;
-        }
-        Goal::Up | Goal::Down | Goal::Gone => {
-            for ticket in child.waiting.drain(..) {
-                step.actions.push(Action::Answer { ticket, answer: Ok(Outcome::Done { incarnation }) });
-            }
-        }
+    step.done(&mut child.parting, Outcome::Done { incarnation });
+    if child.goal == Goal::Again {
+        child.goal = Goal::Up;
+        child.due = true;
+    } else {
+        step.refuse(&mut child.waiting, &Refusal::NotRunning);
     }
     step.note(&state.children[at], now, Rule::Down, "is down").cause = cause;
     let child = &state.children[at];
@@ -92,28 +102,30 @@ fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
         cause => Exit::StartFailed { child: None, cause: Box::new(cause) },
     };
     child.last_exit = Some(cause.clone());
-    let failed = Refusal::StartFailed { exit: cause.clone() };
-    for ticket in child.waiting.drain(..) {
-        step.actions.push(Action::Answer { ticket, answer: Err(failed.clone()) });
-    }
+    step.refuse(&mut child.waiting, &Refusal::StartFailed { exit: cause.clone() });
+    let (required, temporary) = (child.policy.required, child.policy.restart == Restart::Temporary);
     match std::mem::replace(&mut child.asked, Asked::Rule) {
-        Asked::Boot if child.policy.required => {
+        Asked::Boot if required => {
             let text = "is required and did not start: the start fails, what runs is stopped in reverse order";
             let child = child.id().to_owned();
             step.note(&state.children[at], now, Rule::RequiredFailed, text).cause = Some(cause.clone());
             let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
             stopping::shutdown(state, exit, None, now, step);
         }
+        Asked::Restart => {
+            child.goal = Goal::Down;
+            step.note(child, now, Rule::Ended, "did not start: stays down").cause = Some(cause);
+        }
+        asked if temporary || asked == Asked::Start && required => {
+            step.note(child, now, Rule::Ended, "did not start: forgotten").cause = Some(cause);
+            order::forget(state, at, step);
+        }
         Asked::Boot => {
             child.in_round = false; // the others need not wait for one that is not required
             failed_by_rule(state, at, cause, now, step);
         }
-        Asked::Start if child.policy.required => order::forget(state, at, step),
-        // One that is not required stays: its caller knows, and its restart rule goes on trying.
-        Asked::Start => failed_by_rule(state, at, cause, now, step),
-        Asked::Restart => child.goal = Goal::Down,
-        Asked::Rule if child.policy.restart == Restart::Temporary => order::forget(state, at, step),
-        Asked::Rule => failed_by_rule(state, at, cause, now, step),
+        // One that is not required stays: whoever asked for it knows, and its restart rule goes on trying.
+        Asked::Start | Asked::Rule => failed_by_rule(state, at, cause, now, step),
     }
 }
 
@@ -132,9 +144,7 @@ fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
     child.goal = Goal::Down;
     let significant = child.policy.significant;
     let temporary = child.policy.restart == Restart::Temporary;
-    for ticket in child.waiting.drain(..) {
-        step.actions.push(Action::Answer { ticket, answer: Err(Refusal::NotRunning) });
-    }
+    step.refuse(&mut child.waiting, &Refusal::NotRunning);
     let text = if temporary { "ended; temporary: forgotten" } else { "ended normally; transient: stays down" };
     step.note(&state.children[at], now, Rule::Ended, text).cause = Some(exit);
     if temporary {
@@ -146,7 +156,9 @@ fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
 }
 
 fn auto_shutdown(state: &mut State, now: Time, step: &mut Step) {
-    let left = state.children.iter().any(|child| child.policy.significant && child.is_alive());
+    // One that is being restarted has not ended.
+    let there = |child: &Child| child.is_alive() || child.due || matches!(child.life, Life::Waiting { .. });
+    let left = state.children.iter().any(|child| child.policy.significant && there(child));
     let due = match state.flags.auto_shutdown {
         AutoShutdown::Never => false,
         AutoShutdown::AnySignificant => true,
@@ -195,12 +207,7 @@ fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step
     let budget = state.budget(at, now);
     let mut seed = state.seed;
     let child = &mut state.children[at];
-    let healthy = child.last_start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
-    if child.policy.backoff.is_some_and(|backoff| healthy >= backoff.reset_after) {
-        child.failures = 0;
-        child.half_open_tries = 0;
-    }
-    child.failures += 1;
+    child.failures = child.failures.saturating_add(1);
     child.restarts_total += 1;
     let grown = child.policy.backoff.map_or(Duration::ZERO, |rule| backoff::delay(&rule, child.failures, &mut seed));
     let cooldown = match (child.policy.cooldown, child.last_start) {
@@ -237,7 +244,11 @@ fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step
 /// The strategy's part: who goes down and up again with the child at `at`.
 fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let from = match state.flags.strategy {
-        Strategy::OneForOne | Strategy::Dynamic => return,
+        Strategy::OneForOne | Strategy::Dynamic => {
+            // The first start goes on without a child that is not required.
+            state.children[at].in_round &= state.children[at].policy.required;
+            return;
+        }
         Strategy::OneForAll => 0,
         Strategy::RestForOne => at + 1,
     };
@@ -245,11 +256,14 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let failed = state.children[at].id().to_owned();
     for sibling in from..state.children.len() {
         let child = &mut state.children[sibling];
-        if sibling == at || matches!(child.life, Life::Parked { .. } | Life::Quarantined) {
+        let ordered_down = child.is_alive() && matches!(child.goal, Goal::Down | Goal::Gone);
+        if sibling == at || ordered_down || matches!(child.life, Life::Parked { .. } | Life::Quarantined) {
             continue;
         }
         child.in_round = true;
-        child.asked = Asked::Rule;
+        if child.asked != Asked::Boot {
+            child.asked = Asked::Rule; // a start that was asked for and is interrupted goes on by rule
+        }
         match (child.is_alive(), child.policy.restart) {
             (true, Restart::Temporary) => child.goal = Goal::Gone,
             (true, Restart::Permanent | Restart::Transient) => child.goal = Goal::Again,
@@ -285,9 +299,7 @@ fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time
     });
     child.life = Life::Parked { reason: reason.to_owned(), retry_at: wait.map(|(_, at)| at) };
     child.since = now;
-    for ticket in child.waiting.drain(..) {
-        step.actions.push(Action::Answer { ticket, answer: Err(Refusal::NotRunning) });
-    }
+    step.refuse(&mut child.waiting, &Refusal::NotRunning);
     state.seed = seed;
     let next = match wait {
         Some((wait, _)) => format!("one try in {}", seconds(wait)),
@@ -304,7 +316,7 @@ fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time
 }
 
 /// The supervisor gives up: its children are stopped in reverse order and it exits `shutdown`, as in OTP.
-fn escalate(state: &mut State, text: String, cause: Option<Exit>, now: Time, step: &mut Step) {
+pub(super) fn escalate(state: &mut State, text: String, cause: Option<Exit>, now: Time, step: &mut Step) {
     step.note_self(now, Rule::Escalate, format!("gives up: {text}")).cause = cause;
     let exit = match &state.phase {
         Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },

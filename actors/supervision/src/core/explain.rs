@@ -1,6 +1,10 @@
 //! Why: one record per rule that fired.
 
-use super::{Action, Step, Time, event::Timer, state::Child};
+use super::{
+    Action, Outcome, Refusal, Step, Time,
+    event::{Ticket, Timer},
+    state::Child,
+};
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -153,6 +157,18 @@ impl Step {
         let at = self.decisions.len();
         self.decisions.push(decision);
         &mut self.decisions[at]
+    }
+
+    /// Answers all `tickets`.
+    pub(super) fn done(&mut self, tickets: &mut Vec<Ticket>, outcome: Outcome) {
+        let answers = tickets.drain(..).map(|ticket| Action::Answer { ticket, answer: Ok(outcome.clone()) });
+        self.actions.extend(answers);
+    }
+
+    /// Refuses all `tickets`.
+    pub(super) fn refuse(&mut self, tickets: &mut Vec<Ticket>, refusal: &Refusal) {
+        let answers = tickets.drain(..).map(|ticket| Action::Answer { ticket, answer: Err(refusal.clone()) });
+        self.actions.extend(answers);
     }
 
     pub(super) fn timer(&mut self, child: &Child, timer: Timer, after: Duration) {

@@ -4,7 +4,7 @@
 //! no actor: the same events at the same times give the same answers, which is what makes a journal replayable.
 //!
 //! - [`event`] what can happen and what can be done;
-//! - [`state`] what a supervisor remembers;
+//! - [`state`] what a supervisor remembers, of each child and of all;
 //! - [`exits`] a child came up or ended: restart rules, budgets, escalation;
 //! - [`order`] who may start or stop next;
 //! - [`stopping`] the ladder from a polite request to quarantine;
@@ -13,6 +13,8 @@
 
 mod admin;
 mod backoff;
+mod child;
+mod children;
 pub mod event;
 mod exits;
 pub mod explain;
@@ -70,7 +72,11 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
             step.actions.push(Action::Kill { id: id.to_owned(), by: "start timeout".to_owned() });
             step.timer(child, Timer::Abort, stopping::KILL_GRACE);
         }
-        (Timer::Abort, Life::Starting) => step.actions.push(Action::Abort { id: id.to_owned() }),
+        (Timer::Abort, Life::Starting) => {
+            step.actions.push(Action::Abort { id: id.to_owned() });
+            step.timer(&state.children[at], Timer::Aborted, stopping::KILL_GRACE);
+        }
+        (Timer::Aborted, Life::Starting) => stopping::leave_behind(state, at, now, step),
         (Timer::Delay, Life::Waiting { until, .. }) if *until <= now => {
             state.children[at].life = Life::Down;
             state.children[at].due = true;
@@ -94,25 +100,23 @@ fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Ste
     if state.is_stopping() {
         return;
     }
-    for child in &mut state.children {
-        if !child.policy.needs.iter().any(|need| need == path) {
-            continue;
-        }
+    let concerned = |at: &usize| state.children[*at].policy.needs.iter().any(|need| need == path);
+    for at in (0..state.children.len()).filter(concerned).collect::<Vec<_>>() {
+        let child = &mut state.children[at];
         let changed = if up { child.missing.remove(path) } else { child.missing.insert(path.to_owned()) };
-        if !changed {
-            continue;
+        if !changed || !matches!(child.life, Life::Starting | Life::Running) {
+            continue; // what is not there is neither suspended nor resumed; it starts as what is missing then says
         }
-        let running = child.life == Life::Running;
-        if !child.missing.is_empty() {
-            if running {
-                step.actions.push(Action::Suspend { id: child.id().to_owned(), missing: child.missing() });
-            }
-            step.note(child, now, Rule::Suspended, &format!("needs {path}, which is gone: suspended, not restarted"));
-        } else {
-            if running {
-                step.actions.push(Action::Resume { id: child.id().to_owned() });
-            }
-            step.note(child, now, Rule::Resumed, &format!("{path} is back: resumed"));
+        let (id, missing) = (child.id().to_owned(), child.missing());
+        let (rule, text) = match (up, missing.is_empty()) {
+            (false, _) => (Rule::Suspended, format!("needs {path}, which is gone: suspended, not restarted")),
+            (true, false) => (Rule::Suspended, format!("{path} is back; still needs {}", missing.join(", "))),
+            (true, true) => (Rule::Resumed, format!("{path} is back: resumed")),
+        };
+        if child.life == Life::Running {
+            let resume = missing.is_empty();
+            step.actions.push(if resume { Action::Resume { id } } else { Action::Suspend { id, missing } });
         }
+        step.note(&state.children[at], now, rule, &text);
     }
 }

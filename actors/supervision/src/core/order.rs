@@ -1,12 +1,14 @@
 //! Who may start or stop next: in order up, in reverse order down.
 
 use super::{
-    Action, Step, Time,
+    Action, Outcome, Refusal, Step, Time,
+    children::Mark,
     explain::Rule,
     policy::Strategy,
     state::{Asked, Goal, Life, Phase, State},
     stopping,
 };
+use crate::exit::Exit;
 
 /// The supervisor begins: every child is due, in one round.
 pub(super) fn begin(state: &mut State, now: Time, step: &mut Step) {
@@ -14,13 +16,25 @@ pub(super) fn begin(state: &mut State, now: Time, step: &mut Step) {
         return;
     }
     state.phase = Phase::Starting;
-    for child in &mut state.children {
-        child.due = true;
-        child.in_round = true;
-        child.asked = Asked::Boot;
-        child.since = now;
-    }
     step.note_self(now, Rule::Start, format!("starts {} children", state.children.len()));
+    let mut lost = None;
+    for at in 0..state.children.len() {
+        let child = &mut state.children[at];
+        child.since = now;
+        if child.life != Life::Quarantined {
+            child.due = true;
+            child.in_round = true;
+            child.asked = Asked::Boot;
+        } else if child.policy.required {
+            lost = Some(child.id().to_owned());
+        }
+    }
+    if let Some(id) = lost {
+        let message = "its last incarnation could not be ended; only a restart of the process helps".to_owned();
+        let exit = Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Fatal { message }) };
+        step.note_self(now, Rule::RequiredFailed, exit.to_string());
+        stopping::shutdown(state, exit, None, now, step);
+    }
 }
 
 /// Does whatever may be done next, until nothing more may.
@@ -33,11 +47,8 @@ pub(super) fn advance(state: &mut State, now: Time, step: &mut Step) {
 
 /// Children that shall go and are not there: nothing to stop.
 fn settle(state: &mut State, step: &mut Step) {
-    for at in (0..state.children.len()).rev() {
+    while let Some(at) = state.children.last(Mark::Gone) {
         let child = &mut state.children[at];
-        if child.is_alive() || child.life == Life::Quarantined {
-            continue;
-        }
         match child.goal {
             Goal::Up => {}
             Goal::Down => {
@@ -54,21 +65,20 @@ fn settle(state: &mut State, step: &mut Step) {
     }
 }
 
-/// Stops, last first: a member of a round waits for the members after it. Dynamic children stop at the same time.
+/// Stops, last first: a member of a round waits for the members after it. Dynamic children, and all when time runs out,
+/// stop at the same time.
 fn stop_next(state: &mut State, now: Time, step: &mut Step) {
-    let ordered = state.flags.strategy != Strategy::Dynamic;
-    let mut later_alive = false;
-    for at in (0..state.children.len()).rev() {
-        let child = &state.children[at];
-        let leaving = child.is_alive() && child.goal != Goal::Up;
-        if !leaving {
-            continue;
-        }
-        let blocked = ordered && child.in_round && later_alive;
-        if !blocked && !matches!(child.life, Life::Stopping { .. }) {
+    while let Some(at) = state.children.last(Mark::AsideLeaving) {
+        stopping::begin(state, at, now, step);
+    }
+    if stopping::together(state, now) {
+        while let Some(at) = state.children.last(Mark::MemberToAsk) {
             stopping::begin(state, at, now, step);
         }
-        later_alive |= state.children[at].in_round;
+    } else if let Some(at) = state.children.last(Mark::MemberLeaving)
+        && !matches!(state.children[at].life, Life::Stopping { .. })
+    {
+        stopping::begin(state, at, now, step);
     }
 }
 
@@ -77,59 +87,49 @@ fn start_next(state: &mut State, now: Time, step: &mut Step) {
     if state.is_stopping() {
         return;
     }
-    let unsettled = state.children.iter().any(|child| {
-        child.in_round && matches!(child.life, Life::Stopping { .. } | Life::Waiting { .. })
-            || child.in_round && child.is_alive() && child.goal != Goal::Up
-    });
-    let mut earlier_pending = false;
-    for at in 0..state.children.len() {
-        let child = &mut state.children[at];
-        let member = child.in_round;
-        if child.due
-            && child.goal == Goal::Up
-            && child.life == Life::Down
-            && !(member && (unsettled || earlier_pending))
-        {
-            child.due = false;
-            child.incarnation += 1;
-            child.life = Life::Starting;
-            child.since = now;
-            child.last_start = Some(now);
-            child.late = false;
-            let (id, incarnation) = (child.id().to_owned(), child.incarnation);
-            step.actions.push(Action::Spawn { id, incarnation, missing: child.missing() });
-            step.timer(child, super::Timer::Start, child.policy.start_timeout);
-        }
-        let child = &state.children[at];
-        earlier_pending |= member && (child.due || child.life == Life::Starting);
+    while let Some(at) = state.children.first(Mark::AsideDue) {
+        start(state, at, now, step);
     }
+    if state.children.count(Mark::Unsettled) == 0
+        && let Some(at) = state.children.first(Mark::Pending)
+        && state.children[at].life == Life::Down
+    {
+        start(state, at, now, step);
+    }
+}
+
+fn start(state: &mut State, at: usize, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    child.due = false;
+    child.incarnation += 1;
+    child.life = Life::Starting;
+    child.since = now;
+    child.last_start = Some(now);
+    child.late = false;
+    let (id, incarnation) = (child.id().to_owned(), child.incarnation);
+    step.actions.push(Action::Spawn { id, incarnation, missing: child.missing() });
+    step.timer(child, super::Timer::Start, child.policy.start_timeout);
 }
 
 /// Ends a round, the first start, or the supervisor.
 fn finish(state: &mut State, now: Time, step: &mut Step) {
-    let busy = state.children.iter().any(|child| {
-        child.in_round
-            && (child.due
-                || child.goal != Goal::Up && child.is_alive()
-                || matches!(child.life, Life::Starting | Life::Stopping { .. } | Life::Waiting { .. }))
-    });
-    if busy {
+    if state.children.count(Mark::Pending) > 0 || state.children.count(Mark::Unsettled) > 0 {
         return;
     }
     match &state.phase {
         Phase::Stopping { exit, .. } => {
-            if state.children.iter().any(super::state::Child::is_alive) {
+            let exit = exit.clone();
+            if state.children.count(Mark::Alive) > 0 {
                 return;
             }
-            let exit = exit.clone();
             state.phase = Phase::Done;
             step.note_self(now, Rule::Down, format!("all children are down: {exit}"));
             step.actions.push(Action::Exit { exit });
         }
         phase => {
             let first = *phase == Phase::Starting;
-            for child in &mut state.children {
-                child.in_round = false;
+            for at in state.children.all(Mark::Member) {
+                state.children[at].in_round = false;
             }
             if first {
                 state.phase = Phase::Running;
@@ -140,9 +140,17 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
     }
 }
 
-/// Forgets the child at `at`.
+/// Whether a child that is ordered up now has to take its turn in a round.
+pub(super) fn joins_round(state: &mut State) -> bool {
+    let ordered = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
+    ordered && state.children.count(Mark::Member) > 0
+}
+
+/// Forgets the child at `at`, and leaves nobody waiting for it.
 pub(super) fn forget(state: &mut State, at: usize, step: &mut Step) {
-    let child = state.children.remove(at);
+    let mut child = state.children.remove(at);
+    step.refuse(&mut child.waiting, &Refusal::NotRunning);
+    step.done(&mut child.parting, Outcome::Done { incarnation: child.incarnation });
     state.remember(&child);
     step.actions.push(Action::Forget { id: child.policy.id });
 }

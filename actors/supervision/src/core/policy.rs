@@ -1,5 +1,6 @@
 //! What a supervisor is told about itself and its children: data, comparable and printable.
 
+use super::state::FOREVER;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -211,5 +212,16 @@ impl Policy {
             rank: 0,
             needs: Vec::new(),
         }
+    }
+
+    /// The same rules with no time longer than about 30 years, so that sums of times never overflow.
+    #[must_use]
+    pub(super) fn bounded(mut self) -> Self {
+        self.start_timeout = self.start_timeout.min(FOREVER);
+        self.cooldown = self.cooldown.map(|cooldown| cooldown.min(FOREVER));
+        if let Shutdown::Within(within) = &mut self.shutdown {
+            *within = (*within).min(FOREVER);
+        }
+        self
     }
 }

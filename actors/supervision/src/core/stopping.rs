@@ -2,10 +2,12 @@
 
 use super::{
     Action, Step, Time,
+    children::Mark,
     event::{Refusal, Timer},
+    exits,
     explain::Rule,
     policy::{Shutdown, Strategy},
-    state::{Goal, Life, Phase, Stage, State},
+    state::{Asked, FOREVER, Goal, Life, Phase, Stage, State},
 };
 use crate::exit::Exit;
 use std::time::Duration;
@@ -13,10 +15,17 @@ use std::time::Duration;
 /// How long a kill may take before the task is aborted, and an abort before the incarnation is left behind.
 /// Both act at the next await point: only code that blocks its thread needs longer.
 pub(super) const KILL_GRACE: Duration = Duration::from_millis(500);
+/// The least that a kill or an abort is given while the supervisor has time left.
+const KILL_LEAST: Duration = Duration::from_millis(20);
+/// The same when it never had any, being killed itself: a busy machine must not make a child that dies look like one
+/// that cannot.
+const KILL_LATE: Duration = Duration::from_millis(100);
+/// When this much of a total deadline is left (or a quarter, where that is less), order is given up to keep it.
+const RUSH: Duration = Duration::from_millis(250);
 
 /// Begins to stop the child at `at`.
 pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
-    let share = share(state, now);
+    let (share, grace) = (share(state, now), grace(state, now));
     let child = &mut state.children[at];
     let id = child.id().to_owned();
     child.since = now;
@@ -24,7 +33,6 @@ pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
     if child.policy.shutdown == Shutdown::Brutal {
         child.life = Life::Stopping { stage: Stage::Killed };
         step.actions.push(Action::Kill { id, by: "brutal".to_owned() });
-        let grace = share.map_or(KILL_GRACE, |share| (share / 2).min(KILL_GRACE));
         return step.timer(&state.children[at], Timer::Killed, grace);
     }
     let own = match child.policy.shutdown {
@@ -40,7 +48,7 @@ pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
     child.stop_by = polite.map(|polite| now + polite);
     step.actions.push(Action::AskStop { id, within: polite });
     let text = match polite {
-        Some(polite) => format!("asked to stop within {}", super::exits::seconds(polite)),
+        Some(polite) => format!("asked to stop within {}", exits::seconds(polite)),
         None => "asked to stop".to_owned(),
     };
     let child = &state.children[at];
@@ -50,98 +58,143 @@ pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
     }
 }
 
+/// Kills the child at `at` without asking, or instead of asking any longer.
+pub(super) fn kill(state: &mut State, at: usize, by: &str, now: Time, step: &mut Step) {
+    let grace = grace(state, now);
+    let child = &mut state.children[at];
+    child.life = Life::Stopping { stage: Stage::Killed };
+    step.actions.push(Action::Kill { id: child.id().to_owned(), by: by.to_owned() });
+    step.timer(child, Timer::Killed, grace);
+}
+
 /// What one more stop may take of the supervisor's total: an equal share of what is left, so that unused time is passed
-/// on. Dynamic children stop at the same time and share nothing.
-fn share(state: &State, now: Time) -> Option<Duration> {
+/// on. Children that stop at the same time share nothing.
+fn share(state: &mut State, now: Time) -> Option<Duration> {
     let Phase::Stopping { by: Some(by), .. } = &state.phase else { return None };
     let left = by.saturating_sub(now);
-    let steps = state.children.iter().filter(|child| matches!(child.life, Life::Starting | Life::Running)).count();
-    let steps = if state.flags.strategy == Strategy::Dynamic { 1 } else { steps.max(1) };
+    let steps = if together(state, now) { 1 } else { state.children.count(Mark::Unasked).max(1) };
     Some(left / u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+/// What a kill or an abort may take.
+fn grace(state: &mut State, now: Time) -> Duration {
+    match (share(state, now), &state.phase) {
+        (None, _) => KILL_GRACE,
+        (_, Phase::Stopping { by, rush, .. }) if by == rush => KILL_LATE,
+        (Some(share), _) => (share / 3).clamp(KILL_LEAST, KILL_GRACE),
+    }
+}
+
+/// Whether all stop at the same time: dynamic children, and any when there is no time for one after the other.
+pub(super) fn together(state: &State, now: Time) -> bool {
+    let rushed = matches!(state.phase, Phase::Stopping { rush: Some(rush), .. } if rush <= now);
+    state.flags.strategy == Strategy::Dynamic || rushed
 }
 
 /// A rung of the ladder has taken its time: the next one.
 pub(super) fn climb(state: &mut State, at: usize, timer: Timer, now: Time, step: &mut Step) {
-    let share = share(state, now);
-    let grace = share.map_or(KILL_GRACE, |share| (share / 3).clamp(Duration::from_millis(20), KILL_GRACE));
-    let child = &mut state.children[at];
-    let Life::Stopping { stage } = child.life else { return };
-    let id = child.id().to_owned();
+    let grace = grace(state, now);
+    let Life::Stopping { stage } = state.children[at].life else { return };
     match (timer, stage) {
         (Timer::Stop, Stage::Asked) => {
-            if child.stop_by.is_some_and(|by| by > now) {
+            if state.children[at].stop_by.is_some_and(|by| by > now) {
                 return; // an older, longer deadline's timer
             }
-            child.life = Life::Stopping { stage: Stage::Killed };
-            step.actions.push(Action::Kill { id, by: "stop deadline".to_owned() });
-            let child = &state.children[at];
-            step.note(child, now, Rule::StopDeadline, "did not stop in time: killed");
-            step.timer(child, Timer::Killed, grace);
+            kill(state, at, "stop deadline", now, step);
+            step.note(&state.children[at], now, Rule::StopDeadline, "did not stop in time: killed");
         }
         (Timer::Killed, Stage::Killed) => {
+            let child = &mut state.children[at];
             child.life = Life::Stopping { stage: Stage::Aborted };
-            step.actions.push(Action::Abort { id });
+            step.actions.push(Action::Abort { id: child.id().to_owned() });
             let child = &state.children[at];
             step.note(child, now, Rule::KillDeadline, "did not die in time: its task is aborted");
             step.timer(child, Timer::Aborted, grace);
         }
-        (Timer::Aborted, Stage::Aborted) => {
-            child.life = Life::Quarantined;
-            child.in_round = false;
-            for ticket in child.waiting.drain(..) {
-                step.actions.push(Action::Answer { ticket, answer: Err(Refusal::Quarantined) });
-            }
-            let text = "blocks its thread and cannot be ended: left behind, not started again";
-            step.note(&state.children[at], now, Rule::Quarantine, text);
-        }
+        (Timer::Aborted, Stage::Aborted) => leave_behind(state, at, now, step),
         _ => {}
+    }
+}
+
+/// Neither kill nor abort had an effect: the incarnation may live on, so the child is not started again until it ends
+/// after all and an operator says so. Without a vital child, or a required one at boot, the supervisor gives up.
+pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    let wanted = matches!(child.goal, Goal::Up | Goal::Again);
+    let boot = std::mem::replace(&mut child.asked, Asked::Rule) == Asked::Boot && child.policy.required;
+    child.life = Life::Quarantined;
+    child.since = now;
+    child.in_round = false;
+    child.due = false;
+    child.half_open = false;
+    if child.goal != Goal::Gone {
+        child.goal = Goal::Down;
+    }
+    step.refuse(&mut child.waiting, &Refusal::Quarantined);
+    step.refuse(&mut child.parting, &Refusal::Quarantined);
+    let text = "blocks its thread and cannot be ended: left behind, not started again";
+    let child = &state.children[at];
+    step.note(child, now, Rule::Quarantine, text);
+    if !wanted || state.is_stopping() {
+        return;
+    }
+    let (id, vital) = (child.id().to_owned(), child.is_vital());
+    if boot {
+        shutdown(state, Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Aborted) }, None, now, step);
+    } else if vital {
+        exits::escalate(state, format!("{id} is vital and lost: it could not be ended"), None, now, step);
     }
 }
 
 /// The supervisor shall end with `exit`. Asked again, it only gets less time.
 pub(super) fn shutdown(state: &mut State, exit: Exit, within: Option<Duration>, now: Time, step: &mut Step) {
+    let within = within.map(|within| within.min(FOREVER));
     let wanted = within.map(|within| now + within);
+    let hasty = within.map(|within| now + within - RUSH.min(within / 4));
     match &mut state.phase {
         Phase::Done => return,
-        Phase::Stopping { by, .. } => {
-            let Some(wanted) = wanted else { return };
-            if by.is_some_and(|by| by <= wanted) {
+        Phase::Stopping { by, rush, .. } => {
+            if wanted.is_none() || by.is_some() && *by <= wanted {
                 return;
             }
-            *by = Some(wanted);
+            (*by, *rush) = (wanted, hasty);
             return hurry(state, now, step);
         }
         Phase::Idle | Phase::Starting | Phase::Running => {}
     }
     let text = format!("shuts down its children in reverse order: {exit}");
     step.note_self(now, Rule::Shutdown, text);
-    state.phase = Phase::Stopping { exit, by: wanted };
-    for child in &mut state.children {
-        for ticket in child.waiting.drain(..) {
-            step.actions.push(Action::Answer { ticket, answer: Err(Refusal::ShuttingDown) });
-        }
+    state.phase = Phase::Stopping { exit, by: wanted, rush: hasty };
+    for at in 0..state.children.len() {
+        let child = &mut state.children[at];
+        step.refuse(&mut child.waiting, &Refusal::ShuttingDown);
         child.in_round = true;
         child.due = false;
-        child.goal = Goal::Down;
+        if child.goal != Goal::Gone {
+            child.goal = Goal::Down;
+        }
     }
 }
 
-/// Less time than before: children that were asked already are asked again with what is left.
+/// Less time than before: children that were asked already are asked again with what is left, and those that are being
+/// killed have no longer than the others.
 fn hurry(state: &mut State, now: Time, step: &mut Step) {
-    let share = share(state, now);
+    let (share, grace) = (share(state, now).unwrap_or_default(), grace(state, now));
     for at in 0..state.children.len() {
-        let child = &mut state.children[at];
-        if (child.life != Life::Stopping { stage: Stage::Asked }) {
-            continue;
+        let Life::Stopping { stage } = state.children[at].life else { continue };
+        let polite = share * 3 / 5;
+        match stage {
+            Stage::Asked if state.children[at].stop_by.is_some_and(|by| by <= now + polite) => {}
+            Stage::Asked => {
+                let child = &mut state.children[at];
+                child.stop_by = Some(now + polite);
+                step.actions.push(Action::AskStop { id: child.id().to_owned(), within: Some(polite) });
+                let child = &state.children[at];
+                step.note(child, now, Rule::Stop, "asked to hurry");
+                step.timer(child, Timer::Stop, polite);
+            }
+            Stage::Killed => step.timer(&state.children[at], Timer::Killed, grace),
+            Stage::Aborted => step.timer(&state.children[at], Timer::Aborted, grace),
         }
-        let polite = share.unwrap_or_default() * 3 / 5;
-        if child.stop_by.is_some_and(|by| by <= now + polite) {
-            continue;
-        }
-        child.stop_by = Some(now + polite);
-        step.actions.push(Action::AskStop { id: child.id().to_owned(), within: Some(polite) });
-        let child = &state.children[at];
-        step.note(child, now, Rule::Stop, "asked to hurry");
-        step.timer(child, Timer::Stop, polite);
     }
 }

@@ -1,15 +1,15 @@
 //! The core against a scripted world: children that come up, fail, hang and obey at random times, from a printed seed.
 //! Whatever happens, the invariants below hold after every single step.
 
-use super::{
+use crate::core::{
     Action, Event, Order, State, Time, Timer, decide,
-    policy::{Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
-    state::Phase,
+    policy::{AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
+    state::{Life, Phase},
 };
 use crate::exit::Exit;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -24,6 +24,12 @@ struct Simulation {
     now: Time,
     queue: BTreeMap<(Time, u64), Event>,
     serial: u64,
+    /// Each child's one timer, as it stands in the queue.
+    timers: HashMap<String, (Time, u64)>,
+    /// How often each order was answered.
+    answers: BTreeMap<u64, u32>,
+    /// Children that were ordered down, until they are ordered up or a round may revive them.
+    ordered_down: BTreeSet<String>,
     /// Which incarnations exist, and how they behave.
     alive: HashMap<String, Incarnation>,
     spawned: HashMap<String, u64>,
@@ -43,15 +49,20 @@ impl Simulation {
         let mut rng = StdRng::seed_from_u64(seed);
         let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::Dynamic];
         let mut flags = Flags::new(strategies[rng.random_range(0..4)]);
+        flags.auto_shutdown =
+            [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant][rng.random_range(0..3)];
         flags.intensity = Intensity::new(rng.random_range(0..6), Duration::from_secs(rng.random_range(1..20)));
         let count = rng.random_range(1..6);
-        let children = (0..count).map(|n| policy(&mut rng, n)).collect();
+        let children = (0..count).map(|n| policy(&mut rng, n, &flags)).collect();
         Self {
             state: State::new(flags, children, |_| true, seed),
             rng,
             now: Time::ZERO,
             queue: BTreeMap::new(),
             serial: 0,
+            timers: HashMap::new(),
+            answers: BTreeMap::new(),
+            ordered_down: BTreeSet::new(),
             alive: HashMap::new(),
             spawned: HashMap::new(),
             exited: None,
@@ -78,8 +89,24 @@ impl Simulation {
                 _ => return,
             };
         }
-        if matches!(event, Event::Shutdown { .. }) {
-            self.draining = true;
+        match &event {
+            Event::Shutdown { .. } => self.draining = true,
+            Event::Started { id, incarnation } => {
+                // As the supervisor does: a timer for the start ends with it.
+                let there = self.state.child(id);
+                if there.is_some_and(|child| child.incarnation == *incarnation && child.life == Life::Starting) {
+                    self.cancel(id);
+                }
+            }
+            Event::Exited { id, .. } => self.cancel(id),
+            Event::Elapsed { id, .. } => {
+                self.timers.remove(id);
+            }
+            Event::Order { ticket, order } => {
+                assert!(self.answers.insert(*ticket, 0).is_none());
+                self.ordered(order);
+            }
+            Event::Begin | Event::Dependency { .. } => {}
         }
         let step = decide(&mut self.state, event, self.now);
         for action in step.actions {
@@ -88,11 +115,36 @@ impl Simulation {
         self.check();
     }
 
+    fn cancel(&mut self, id: &str) {
+        if let Some(key) = self.timers.remove(id) {
+            self.queue.remove(&key);
+        }
+    }
+
+    /// Notes what must hold after `order`, if it is obeyed.
+    fn ordered(&mut self, order: &Order) {
+        match order {
+            Order::TerminateChild { id } if !matches!(self.state.child(id), Some(c) if c.life == Life::Quarantined) => {
+                self.ordered_down.insert(id.clone());
+            }
+            Order::RestartChild { id } | Order::RemoveChild { id } => {
+                self.ordered_down.remove(id);
+            }
+            Order::StartChild { policy, .. } => {
+                self.ordered_down.remove(&policy.id);
+            }
+            _ => {}
+        }
+    }
+
     fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { id, incarnation, .. } => {
                 assert!(!self.draining, "nothing starts after the shutdown began: {id}");
                 assert!(!self.alive.contains_key(&id), "two incarnations of {id} at once");
+                if matches!(self.state.flags.strategy, Strategy::OneForOne | Strategy::Dynamic) {
+                    assert!(!self.ordered_down.contains(&id), "{id} was ordered down and starts");
+                }
                 let newest = self.spawned.insert(id.clone(), incarnation).unwrap_or(0);
                 assert!(incarnation > newest, "incarnations of {id} grow");
                 let (obeys, killable) = (self.rng.random_bool(0.8), self.rng.random_bool(0.95));
@@ -113,7 +165,9 @@ impl Simulation {
                 if self.draining {
                     self.stopping_order.push(id.clone());
                 }
-                if let Some(there) = self.alive.get(&id).filter(|there| there.obeys) {
+                // Only one that obeys may be given any time it likes.
+                let patient = self.state.child(&id).is_some_and(|child| child.policy.shutdown == Shutdown::Infinity);
+                if let Some(there) = self.alive.get(&id).filter(|there| there.obeys || patient) {
                     let number = there.number;
                     self.exit_later(&id, number, 2_000, Exit::shutdown());
                 }
@@ -125,19 +179,26 @@ impl Simulation {
                 }
             }
             Action::SetTimer { id, incarnation, timer, after } => {
+                self.cancel(&id);
                 self.serial += 1;
-                self.queue.insert((self.now + after, self.serial), Event::Elapsed { id, incarnation, timer });
+                let key = (self.now + after, self.serial);
+                self.timers.insert(id.clone(), key);
+                self.queue.insert(key, Event::Elapsed { id, incarnation, timer });
             }
             Action::Exit { exit } => {
                 assert!(self.exited.is_none(), "it exits once");
                 self.exited = Some(exit);
             }
-            Action::Abort { .. }
-            | Action::Suspend { .. }
-            | Action::Resume { .. }
-            | Action::Forget { .. }
-            | Action::Answer { .. }
-            | Action::Ready => {}
+            Action::Answer { ticket, .. } => *self.answers.get_mut(&ticket).expect("it was asked") += 1,
+            Action::Forget { id } => self.cancel(&id),
+            Action::Abort { id } => {
+                // Sometimes the thread comes back long after it was given up.
+                if let Some(there) = self.alive.get(&id).filter(|_| self.rng.random_bool(0.3)) {
+                    let number = there.number;
+                    self.exit_later(&id, number, 30_000, Exit::Aborted);
+                }
+            }
+            Action::Suspend { .. } | Action::Resume { .. } | Action::Ready => {}
         }
     }
 
@@ -151,8 +212,25 @@ impl Simulation {
     }
 
     /// What must hold at any time.
-    fn check(&self) {
-        for child in &self.state.children {
+    fn check(&mut self) {
+        assert!(self.state.children.are_marked_right(), "the sets say what every child says");
+        for child in self.state.children.iter() {
+            let timed = self.timers.contains_key(child.id());
+            let coming = match &child.life {
+                Life::Starting | Life::Waiting { .. } => timed,
+                Life::Stopping { .. } => timed || child.policy.shutdown == Shutdown::Infinity,
+                Life::Parked { retry_at, .. } => retry_at.is_none() || timed,
+                Life::Down | Life::Running | Life::Quarantined => true,
+            };
+            assert!(coming, "nothing will ever happen to {}, which is {:?}", child.id(), child.life);
+            assert!(
+                child.life == Life::Starting
+                    || child.due
+                    || child.goal != crate::core::state::Goal::Up
+                    || child.waiting.is_empty(),
+                "somebody waits in vain for {}",
+                child.id()
+            );
             if let Some(budget) = child.policy.budget {
                 assert!(child.restarts.len() <= budget.restarts as usize, "{} is over its budget", child.id());
             }
@@ -173,40 +251,61 @@ impl Simulation {
             self.serial += 1;
             self.queue.insert((at, self.serial), Event::Order { ticket, order });
         }
-        let mut shutdown_at = None;
+        for path in ["db", "net", "db", "net"] {
+            let up = self.rng.random();
+            self.later(60_000, Event::Dependency { path: path.into(), up });
+        }
+        let mut deadline = None;
         while let Some(((at, _), event)) = self.queue.pop_first() {
             self.now = self.now.max(at);
-            self.feed(event);
-            if matches!(self.state.phase, Phase::Stopping { .. }) {
-                self.draining = true;
-                shutdown_at.get_or_insert(self.now);
+            if let Event::Shutdown { within: Some(within), .. } = event {
+                deadline = Some(self.now + within);
             }
+            self.feed(event);
+            self.draining |= matches!(self.state.phase, Phase::Stopping { .. });
             if self.exited.is_some() {
                 break;
             }
+            assert!(deadline.is_none_or(|deadline| self.now <= deadline), "the total deadline is kept");
             assert!(self.now < Duration::from_secs(3_600), "it ends");
+        }
+        for (ticket, answers) in &self.answers {
+            assert_eq!(*answers, 1, "order {ticket} is answered exactly once");
         }
         assert!(self.exited.is_some(), "every child accounted for, and the supervisor with them: {:#?}", self.state);
     }
 
+    fn some_policy(&mut self) -> Policy {
+        let n = self.rng.random_range(0..7);
+        policy(&mut self.rng, n, &self.state.flags)
+    }
+
     fn some_order(&mut self) -> Order {
         let id = format!("c{}", self.rng.random_range(0..6));
-        match self.rng.random_range(0..6) {
+        match self.rng.random_range(0..7) {
+            6 => Order::RemoveChild { id },
             0 => Order::TerminateChild { id },
             1 => Order::RestartChild { id },
             2 => Order::DeleteChild { id },
             3 => Order::Cycle { id, force: self.rng.random() },
             4 => Order::Kill { id },
-            _ => Order::StartChild { policy: Box::new(policy(&mut self.rng, 9)), missing: Vec::new() },
+            _ => Order::StartChild { policy: Box::new(self.some_policy()), missing: Vec::new() },
         }
     }
 }
 
-fn policy(rng: &mut StdRng, n: u32) -> Policy {
+fn policy(rng: &mut StdRng, n: u32, flags: &Flags) -> Policy {
     let mut policy = Policy::new(format!("c{n}"), Kind::Worker);
     policy.restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][rng.random_range(0..3)];
+    policy.rank = rng.random_range(-1..2);
+    policy.significant = policy.restart != Restart::Permanent
+        && flags.auto_shutdown != AutoShutdown::Never
+        && flags.strategy != Strategy::Dynamic
+        && rng.random_bool(0.3);
+    policy.needs = if rng.random_bool(0.3) { vec!["db".into(), "net".into()] } else { Vec::new() };
     policy.shutdown = match rng.random_range(0..4) {
         0 => Shutdown::Brutal,
+        1 => Shutdown::Infinity,
         _ => Shutdown::Within(Duration::from_secs(rng.random_range(1..6))),
     };
     policy.criticality = [Criticality::Vital, Criticality::Important][rng.random_range(0..2)];

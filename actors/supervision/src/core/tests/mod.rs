@@ -1,0 +1,8 @@
+//! The core alone: hand-made situations, and a simulation that makes up its own.
+
+mod orders;
+mod rounds;
+mod script;
+mod simulation;
+mod stopping;
+mod waiting;

@@ -1,0 +1,155 @@
+//! What is asked of a supervisor is answered, once, and truly.
+
+use super::script::*;
+use crate::{
+    core::{
+        Action, Event, Life, Order, Outcome, Refusal,
+        policy::{Policy, Shutdown, Strategy},
+    },
+    exit::Exit,
+};
+use std::time::Duration;
+
+#[test]
+fn who_waits_for_a_start_is_told_when_it_is_ordered_down_meanwhile() {
+    let mut script = Script::up(Strategy::OneForOne, vec![worker("a")]);
+    let start = script.start_child(worker("b"));
+    let stop = script.terminate("b");
+    script.exited("b", Exit::shutdown());
+    assert!(matches!(script.answers(start)[..], [Err(_)]), "{:?}", script.answers(start));
+    assert_eq!(script.answers(stop), [Ok(Outcome::Done { incarnation: 1 })]);
+}
+
+#[test]
+fn who_waits_for_a_child_whose_turn_has_not_come_is_told_when_it_is_forgotten() {
+    let mut waits = worker("a");
+    waits.backoff = Some(crate::Backoff::doubling(S(5), S(5)));
+    let mut script = Script::up(Strategy::RestForOne, vec![waits, worker("b")]);
+    script.exited("a", boom()); // it waits out its backoff, and b is on its way down
+    let cycle = script.order(Order::Cycle { id: "a".into(), force: true });
+    assert_eq!(script.life("a"), Life::Down, "its turn comes when b is down");
+    script.terminate("a");
+    script.order(Order::DeleteChild { id: "a".into() });
+    assert_eq!(script.answers(cycle).len(), 1, "{:?}", script.state);
+}
+
+#[test]
+fn a_restart_that_is_overtaken_by_a_stop_is_not_called_done() {
+    let mut script = Script::up(Strategy::OneForOne, vec![worker("a")]);
+    let cycle = script.order(Order::Cycle { id: "a".into(), force: true });
+    let stop = script.terminate("a");
+    script.exited("a", Exit::shutdown());
+    assert_eq!(script.answers(cycle), [Err(Refusal::Stopping)]);
+    assert_eq!(script.answers(stop), [Ok(Outcome::Done { incarnation: 1 })]);
+    assert_eq!((script.life("a"), script.spawned().len()), (Life::Down, 0));
+}
+
+#[test]
+fn removing_stops_and_forgets_in_one_order() {
+    let mut script = Script::up(Strategy::OneForOne, vec![worker("a"), worker("b")]);
+    let remove = script.order(Order::RemoveChild { id: "b".into() });
+    let revive = script.order(Order::RestartChild { id: "b".into() });
+    assert_eq!(script.answers(revive), [Err(Refusal::Stopping)]);
+    script.exited("b", boom());
+    assert_eq!(script.answers(remove), [Ok(Outcome::Done { incarnation: 1 })]);
+    assert!(script.state.child("b").is_none());
+    script.terminate("a");
+    script.exited("a", Exit::shutdown());
+    let down = script.order(Order::RemoveChild { id: "a".into() });
+    assert_eq!(script.answers(down), [Ok(Outcome::Done { incarnation: 1 })]);
+    assert!(script.state.children.is_empty());
+}
+
+#[test]
+fn a_quarantined_child_cannot_be_ordered_down_and_comes_back_only_by_order() {
+    let mut blocked = optional("a");
+    blocked.shutdown = Shutdown::Within(MS(100));
+    let mut script = Script::up(Strategy::OneForOne, vec![blocked, worker("b")]);
+    let cycle = script.order(Order::Cycle { id: "a".into(), force: true });
+    script.pass(S(5));
+    assert_eq!(script.life("a"), Life::Quarantined);
+    assert_eq!(script.answers(cycle), [Err(Refusal::Quarantined)]);
+    let stop = script.terminate("a");
+    assert_eq!(script.answers(stop), [Err(Refusal::Quarantined)]);
+    script.exited("a", Exit::Aborted); // its thread came back after all
+    assert_eq!((script.life("a"), script.spawned().len()), (Life::Down, 0));
+    script.order(Order::RestartChild { id: "a".into() });
+    assert_eq!(script.spawned(), ["a"]);
+}
+
+#[test]
+fn a_vital_child_that_cannot_be_ended_ends_its_supervisor_unless_it_was_to_be_down_anyway() {
+    let ends = |order: Order| {
+        let mut script = Script::up(Strategy::OneForOne, vec![worker("a"), worker("b")]);
+        script.order(order);
+        script.pass(S(10));
+        assert_eq!(script.life("a"), Life::Quarantined);
+        script.state.is_stopping()
+    };
+    assert!(ends(Order::Cycle { id: "a".into(), force: true }));
+    assert!(ends(Order::Kill { id: "a".into() }));
+    assert!(!ends(Order::TerminateChild { id: "a".into() }));
+}
+
+#[test]
+fn a_kill_reaches_a_child_that_is_stopping_for_ever() {
+    let mut patient = worker("a");
+    patient.shutdown = Shutdown::Infinity;
+    let mut script = Script::up(Strategy::OneForOne, vec![patient]);
+    let stop = script.terminate("a");
+    let kill = script.order(Order::Kill { id: "a".into() });
+    assert_eq!(script.answers(kill), [Ok(Outcome::Done { incarnation: 1 })]);
+    assert!(script.actions.contains(&Action::Kill { id: "a".into(), by: "operator".into() }));
+    script.exited("a", Exit::Killed { by: "operator".into() });
+    assert_eq!(script.answers(stop), [Ok(Outcome::Done { incarnation: 1 })]);
+    assert_eq!(script.life("a"), Life::Down, "it was to be down");
+}
+
+#[test]
+fn hanging_restart_loop() {
+    let mut script = Script::up(Strategy::OneForOne, vec![worker("a")]);
+    script.exited("a", boom());
+    let start = script.start_child(worker("a"));
+    assert_eq!(script.answers(start), [Err(Refusal::AlreadyStarted)]);
+    let restart = script.order(Order::RestartChild { id: "a".into() });
+    assert!(matches!(script.answers(restart)[..], [Err(Refusal::Running)]));
+    script.terminate("a");
+    script.exited("a", boom());
+    assert_eq!(script.life("a"), Life::Down);
+}
+
+#[test]
+fn absurd_times_do_not_overflow() {
+    let mut absurd = worker("a");
+    absurd.start_timeout = Duration::MAX;
+    absurd.cooldown = Some(Duration::MAX);
+    absurd.shutdown = Shutdown::Within(Duration::MAX);
+    let mut script = Script::up(Strategy::OneForOne, vec![absurd.clone()]);
+    script.exited("a", boom());
+    let mut other = absurd;
+    other.id = "b".into();
+    script.start_child(other);
+    script.feed(Event::Shutdown { exit: Exit::shutdown(), within: Some(Duration::MAX) });
+    script.pass(S(1));
+}
+
+#[test]
+fn a_task_may_need_an_actor_of_the_same_name_elsewhere() {
+    let mut task: Policy = worker("database");
+    task.needs = vec!["database".into(), "other/database".into()];
+    assert_eq!(crate::core::check(None, &task), Ok(()));
+}
+
+#[test]
+fn a_backoff_that_is_no_number_is_refused() {
+    let mut policy = worker("a");
+    let mut backoff = crate::Backoff::doubling(S(1), S(2));
+    backoff.jitter = f64::NAN;
+    policy.backoff = Some(backoff);
+    assert!(crate::core::check(None, &policy).is_err());
+    policy.backoff = None;
+    backoff.jitter = 0.1;
+    backoff.factor = f64::INFINITY;
+    policy.retry_parked = Some(backoff);
+    assert!(crate::core::check(None, &policy).is_err());
+}
