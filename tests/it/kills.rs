@@ -35,8 +35,11 @@ fn kill(bot: &Bot<'_>, path: &str) {
         bot.wait_state(child, "running");
     }
     // In the events: why it ended, by which rule it came back, what is left of its budget.
-    let events: Vec<Value> =
-        bot.events(path).into_iter().filter(|event| event["seq"].as_u64() > Some(seen) && event["path"] == path).collect();
+    let events: Vec<Value> = bot
+        .events(path)
+        .into_iter()
+        .filter(|event| event["seq"].as_u64() > Some(seen) && event["path"] == path)
+        .collect();
     let restart = events.iter().find(|event| RESTARTS.contains(&event["rule"].as_str().unwrap()));
     let restart = restart.unwrap_or_else(|| panic!("{path}: no restart in {events:?}"));
     assert!(restart["cause"].as_str().unwrap().contains("killed"), "{restart}");
@@ -56,7 +59,10 @@ fn kill(bot: &Bot<'_>, path: &str) {
 #[test]
 fn each_actor_comes_back_after_a_kill() {
     let discord = discord();
-    let home = Home::new(&discord);
+    let mut home = Home::new(&discord);
+    for task in ["presence", "database-health", "identify-prune"] {
+        home = home.set(&format!("tasks.{task}.cooldown_s = 0")); // half a minute otherwise
+    }
     let bot = home.start();
     let paths: Vec<String> = bot.nodes().iter().map(|node| node["path"].as_str().unwrap().to_owned()).collect();
     assert!(paths.len() >= 20, "{paths:?}");

@@ -1,6 +1,6 @@
 //! It answers: by prefix, by mention, by slash; and what a server chose outlives the process.
 
-use crate::harness::{Home, ask, ask_by_slash, assert_answers, discord};
+use crate::harness::{Home, ask, ask_by_slash, assert_answers, discord, reply_to};
 
 #[test]
 fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
@@ -35,10 +35,7 @@ fn a_prefix_that_was_set_survives_a_restart_of_the_process() {
     let bot = home.start();
     assert!(ask(&discord, "carol", "?ping").starts_with("Pong!"));
     let asked = discord.say_in(other, elsewhere, "bob", "!ping").unwrap();
-    let told = discord.wait_until(crate::harness::PATIENCE, |_, messages| {
-        messages.iter().any(|message| message.reply_to == Some(asked.0))
-    });
-    assert!(told, "the other guild's prefix is what it was");
+    assert!(reply_to(&discord, asked).is_some(), "the other guild's prefix is what it was");
     assert_eq!(ask(&discord, "alice", "?prefix reset"), "My prefix here is now `!`.");
     assert_eq!(bot.terminate(), 0);
 

@@ -76,7 +76,7 @@ fn a_busy_metrics_port_is_warned_about_and_the_bot_runs() {
     let bot = home.start();
     let warning = bot.log.wait("a warning that names the key and the address", |record| {
         let text = record.to_string();
-        record["level"] == "warn" && text.contains("telemetry.listen") && text.contains(&address)
+        record["level"] == "warn" && text.contains("[telemetry].listen") && text.contains(&address)
     });
     assert!(warning["message"].is_string());
     assert_answers(&discord);

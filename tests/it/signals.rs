@@ -1,1 +1,203 @@
-//! later
+//! Shutdown always ends, in order, inside its deadline, whenever it is asked for.
+
+use crate::harness::{Bot, Home, PATIENCE, assert_answers, discord, until};
+use rustix::process::Signal;
+use sandbox::{Fault, Sandbox, SandboxEvent, Side};
+use std::time::Instant;
+
+/// The exact reverse of the order of start.
+const DOWN: [&str; 9] =
+    ["task-supervisor", "gateway", "cog-host", "emoji-cache", "database", "rest", "control", "telemetry", ""];
+const POST: &str = "POST /channels/{channel_id}/messages";
+
+/// The end report.
+fn report(bot: &Bot<'_>) -> String {
+    let line = bot.log.wait("the end report", |record| {
+        record["target"] == "shutdown" && record["message"].as_str().is_some_and(|text| text.starts_with("stopped by"))
+    });
+    line["message"].as_str().unwrap().to_owned()
+}
+
+/// Asserts that the report lists every step, in the order of the way down, each with its time.
+#[track_caller]
+fn in_order(report: &str) {
+    let at: Vec<_> = DOWN[..8].iter().map(|step| report.find(&format!("  {step} "))).collect();
+    assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{report}");
+    let steps = report.lines().skip(1).filter(|line| !line.contains("cut off:"));
+    assert!(steps.clone().count() >= 9 && steps.clone().all(|line| line.contains(" ms")), "{report}");
+}
+
+/// A command that runs until its reply gets through: not for a long time.
+fn slow_command(discord: &Sandbox) {
+    discord.fault(Fault::RestDelay { route: POST.into(), millis: 120_000, times: 1 });
+    let before = discord.stats().requests_by_route.get(POST).copied().unwrap_or_default();
+    discord.say("bob", "!ping");
+    let counted = |stats: &sandbox::SandboxStats| stats.requests_by_route.get(POST).is_some_and(|n| *n > before);
+    assert!(discord.wait_until(PATIENCE, |stats, _| counted(stats)), "the reply is not under way");
+}
+
+#[test]
+fn sigterm_sigint_and_an_admin_stop_an_idle_bot_in_order_with_0() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    for how in ["SIGTERM", "SIGINT", "admin"] {
+        let mark = discord.mark();
+        let mut bot = home.start();
+        match how {
+            "SIGTERM" => bot.signal(Signal::TERM),
+            "SIGINT" => bot.signal(Signal::INT),
+            _ => drop(bot.cli(&["shutdown"]).exits(0)),
+        }
+        assert_eq!(bot.ended(), 0, "{how}");
+        let report = report(&bot);
+        assert!(report.starts_with(&format!("stopped by {how}")), "{report}");
+        assert!(!report.contains("CUT OFF"), "{report}");
+        in_order(&report);
+        assert!(!home.socket().exists());
+        // Closed with a code that keeps the session, by the bot.
+        let closed = discord.wait_after(mark, PATIENCE, |event| matches!(event, SandboxEvent::Disconnected { .. }));
+        match closed {
+            Some(SandboxEvent::Disconnected { code, by, .. }) => {
+                assert!(by == Side::Peer && !matches!(code, Some(1000 | 1001)), "{how}: {code:?} by {by:?}");
+            }
+            _ => panic!("{how}: the connection was left open"),
+        }
+    }
+}
+
+#[test]
+fn sigterm_while_the_token_is_checked_ends_it_with_0() {
+    let discord = discord();
+    discord.fault(Fault::RestDelay { route: "*".into(), millis: 120_000, times: 1 });
+    let home = Home::new(&discord);
+    let mut bot = home.run();
+    bot.log.wait("the first phase", |record| record["fields"]["phase"] == "control-socket");
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    assert!(!home.socket().exists());
+    assert!(!home.path("data/impresario.db").exists());
+}
+
+#[test]
+fn sigterm_in_the_middle_of_boot_unwinds_what_has_started() {
+    let discord = discord();
+    discord.fault(Fault::RestDelay { route: "GET /gateway/bot".into(), millis: 120_000, times: 100 });
+    let home = Home::new(&discord);
+    let mut bot = home.run();
+    bot.log.wait("the phase of the cogs", |record| record["target"] == "boot" && record["fields"]["phase"] == "cogs");
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let report = report(&bot);
+    let at = ["cog-host", "emoji-cache", "database", "rest", "control", "telemetry"];
+    let at: Vec<_> = at.iter().map(|step| report.find(&format!("  {step} "))).collect();
+    assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{report}");
+    assert!(!report.contains("gateway"), "{report}");
+    assert_eq!(discord.stats().identifies, 0);
+}
+
+#[test]
+fn sigterm_before_the_gateway_says_hello_ends_it_with_0() {
+    let discord = discord();
+    discord.fault(Fault::HoldHello);
+    let home = Home::new(&discord);
+    let mut bot = home.run();
+    until("boot is over", || home.json(&["status"]).out.contains("\"setup_complete\":true").then_some(()));
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    in_order(&report(&bot));
+    assert_eq!(discord.stats().identifies, 0);
+}
+
+#[test]
+fn sigterm_under_load_finishes_what_has_begun() {
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.drain_ms = 30000").set("shutdown.total_ms = 40000");
+    let mut bot = home.start();
+    // Each reply takes a while, so that some are under way when the signal comes.
+    discord.fault(Fault::RestDelay { route: POST.into(), millis: 100, times: 1_000 });
+    for n in 0..50 {
+        discord.say(&format!("user{}", n % 10), "!ping");
+    }
+    assert!(discord.wait_until(PATIENCE, |stats, _| stats.messages_received_from_bot >= 5));
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let report = report(&bot);
+    in_order(&report);
+    assert!(!report.contains("CUT OFF"), "{report}");
+    // Every message that was sent was sent whole: as many arrived as were asked for.
+    let stats = discord.stats();
+    assert_eq!(stats.messages_received_from_bot, stats.requests_by_route[POST], "{report}");
+    assert_eq!(stats.identifies, 1);
+}
+
+#[test]
+fn a_command_that_does_not_finish_is_cut_off_at_the_deadline_and_named() {
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.drain_ms = 500").set("shutdown.total_ms = 3000");
+    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let mut bot = home.start();
+    slow_command(&discord);
+    let begun = Instant::now();
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    let report = report(&bot);
+    let cut = report.lines().find(|line| line.contains("cut off:")).unwrap_or_else(|| panic!("{report}"));
+    assert!(cut.contains("cog-host"), "{report}");
+    in_order(&report);
+}
+
+#[test]
+fn a_second_signal_shortens_a_shutdown_that_is_held_up() {
+    let discord = discord();
+    let home = held_up(&discord);
+    let mut bot = home.start();
+    slow_command(&discord);
+    bot.signal(Signal::TERM);
+    bot.log.wait_message("shutting down");
+    assert!(bot.is_running());
+    let begun = Instant::now();
+    bot.signal(Signal::INT);
+    assert_eq!(bot.ended(), 0);
+    assert!(begun.elapsed().as_secs() < 30, "a minute was given, and taken back: {:?}", begun.elapsed());
+    in_order(&report(&bot));
+}
+
+#[test]
+fn a_third_signal_ends_it_at_once_with_130() {
+    let discord = discord();
+    let home = held_up(&discord);
+    let mut bot = home.start();
+    slow_command(&discord);
+    bot.signal(Signal::TERM);
+    bot.log.wait_message("shutting down");
+    bot.signal(Signal::INT);
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 130);
+}
+
+/// A minute for the running commands.
+fn held_up(discord: &Sandbox) -> Home {
+    let home = Home::new(discord).set("shutdown.drain_ms = 60000").set("shutdown.total_ms = 70000");
+    home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000")
+}
+
+#[test]
+fn sighup_reloads_all_or_nothing() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    let file = home.path("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}shutdown.total_ms = 9000\ntelemetry.lgo = \"debug\"\n")).unwrap();
+    bot.signal(Signal::HUP);
+    let refused = bot.log.wait_message("the configuration was not reloaded");
+    assert!(refused["message"].as_str().unwrap().contains("telemetry.lgo"), "{refused}");
+    std::fs::write(&file, format!("{text}telemetry.log = \"debug\"\n")).unwrap();
+    bot.signal(Signal::HUP);
+    bot.log.wait_message("the configuration was reloaded");
+    assert_answers(&discord);
+    bot.log.wait("a line of the new level", |record| record["level"] == "debug");
+    bot.cli(&["status"]).exits(0);
+    assert_eq!(bot.terminate(), 0);
+}

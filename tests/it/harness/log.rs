@@ -4,7 +4,7 @@ use super::PATIENCE;
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Instant,
 };
@@ -28,10 +28,13 @@ impl Log {
             let (kept, changed) = &*shared;
             for line in BufReader::new(from).split(b'\n') {
                 let Ok(line) = line else { break };
-                kept.lock().unwrap().lines.push(String::from_utf8_lossy(&line).into_owned());
+                kept.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .lines
+                    .push(String::from_utf8_lossy(&line).into_owned());
                 changed.notify_all();
             }
-            kept.lock().unwrap().ended = true;
+            kept.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
             changed.notify_all();
         });
         log
@@ -39,7 +42,7 @@ impl Log {
 
     /// Every line so far.
     pub fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap().lines.clone()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
     }
 
     /// Every line so far that is a JSON object.
@@ -49,7 +52,7 @@ impl Log {
 
     /// How many lines there are: what comes later comes after this.
     pub fn mark(&self) -> usize {
-        self.0.0.lock().unwrap().lines.len()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines.len()
     }
 
     /// Waits for a record.
@@ -63,7 +66,7 @@ impl Log {
     pub fn wait_after(&self, mark: usize, what: &str, mut fits: impl FnMut(&Value) -> bool) -> Value {
         let (kept, changed) = &*self.0;
         let (begun, mut at) = (Instant::now(), mark);
-        let mut held = kept.lock().unwrap();
+        let mut held = kept.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             while let Some(line) = held.lines.get(at) {
                 at += 1;
@@ -89,13 +92,13 @@ impl Log {
     /// Waits until the process has closed it.
     pub fn wait_end(&self) {
         let (kept, changed) = &*self.0;
-        let held = kept.lock().unwrap();
+        let held = kept.lock().unwrap_or_else(PoisonError::into_inner);
         drop(changed.wait_timeout_while(held, PATIENCE, |kept| !kept.ended).unwrap());
     }
 
     /// The last lines, for messages.
     pub fn tail(&self) -> String {
-        tail(&self.0.0.lock().unwrap().lines)
+        tail(&self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines)
     }
 }
 

@@ -7,10 +7,10 @@ mod log;
 
 pub use answer::Answer;
 pub use bot::Bot;
-pub use home::Home;
+pub use home::{Home, finish, signal, wait};
 pub use log::Log;
 
-use sandbox::{Sandbox, SandboxConfig, SandboxEvent};
+use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent};
 use serde_json::Value;
 use std::{
     thread::sleep,
@@ -45,14 +45,23 @@ pub fn discord() -> Sandbox {
 /// Says `text` and waits for the reply to just that message.
 pub fn ask(discord: &Sandbox, user: &str, text: &str) -> String {
     let asked = discord.say(user, text);
-    let reply = discord.wait_for(
-        PATIENCE,
-        |event| matches!(event, SandboxEvent::BotMessage { reply_to, .. } if *reply_to == Some(asked.0)),
-    );
-    match reply {
-        Some(SandboxEvent::BotMessage { content, .. }) => content,
-        _ => panic!("{text:?} got no reply"),
-    }
+    reply_to(discord, asked).unwrap_or_else(|| panic!("{text:?} got no reply"))
+}
+
+/// Waits for the reply to a message; nothing when the time is over.
+pub fn reply_to(discord: &Sandbox, asked: MessageId) -> Option<String> {
+    let mut reply = None;
+    discord.wait_until(PATIENCE, |_, messages| {
+        reply = messages.iter().find(|message| answers(message) == Some(asked)).map(|found| found.content.clone());
+        reply.is_some()
+    });
+    reply
+}
+
+/// Which message a message of the bot answers: its nonce begins with that message's id.
+pub fn answers(message: &BotMessage) -> Option<MessageId> {
+    let nonce = message.nonce.as_deref()?;
+    nonce.split('-').next()?.parse().ok().map(MessageId)
 }
 
 /// Uses a slash command and waits for the text of its answer.
