@@ -19,10 +19,12 @@ mod typed;
 mod validate;
 mod values;
 
+pub(crate) use validate::SHARDS_MAX;
+
 #[cfg(test)]
 mod tests;
 
-pub use diff::{Change, diff};
+pub use diff::{Change, adopt_live, diff};
 pub use key::Key;
 pub use problem::{Problem, Problems};
 pub use sections::{

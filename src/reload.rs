@@ -12,6 +12,7 @@ use telemetry::logging::LogHandle;
 /// Reads the configuration again, the way it was read first.
 pub struct Reloader {
     sources: Sources,
+    /// What is in force: what the process began with, and what reloads have applied since.
     current: Mutex<Loaded>,
     log: LogHandle,
 }
@@ -42,10 +43,13 @@ impl Reloader {
             if changes.iter().any(|change| change.key == "telemetry.log") {
                 self.log.set(&new.config.telemetry.log).map_err(|error| error.to_string())?;
             }
+            for warning in &new.warnings {
+                tracing::warn!("{warning}");
+            }
             for change in &changes {
                 tracing::info!(key = change.key, needs_restart = change.needs_restart, "configuration changed");
             }
-            *current = new;
+            config::adopt_live(&mut current, &new);
         }
         let waiting = changes.iter().filter(|change| change.needs_restart).count();
         Ok(json!({ "dry_run": dry_run, "changes": changes, "waiting_for_restart": waiting }))

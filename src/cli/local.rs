@@ -24,8 +24,10 @@ pub(super) fn init(sources: &Sources, output: &mut Output) -> Exit {
     for (name, text) in [(&file, DEFAULTS), (&example, ENV_EXAMPLE)] {
         let path = sources.cwd.join(name);
         let wrote = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
+            let whole = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+            whole.inspect_err(|_| {
+                std::fs::remove_file(&path).ok(); // half a file would be taken for a configuration
+            })
         });
         match wrote {
             Ok(()) => written.push(name.display().to_string()),

@@ -47,6 +47,16 @@ pub fn diff(old: &Loaded, new: &Loaded) -> Vec<Change> {
     changes
 }
 
+/// Takes over what a reload applies at once. The rest stays what it is: what is in force until the next start, so that
+/// the next reload still tells that it waits.
+pub fn adopt_live(in_force: &mut Loaded, new: &Loaded) {
+    in_force.config.telemetry.log.clone_from(&new.config.telemetry.log);
+    in_force.config.shutdown = new.config.shutdown.clone();
+    for (key, setting) in new.values.iter().filter(|(key, _)| is_live(key)) {
+        in_force.values.set(key.clone(), setting.clone());
+    }
+}
+
 fn is_live(key: &Key) -> bool {
     LIVE.iter().any(|live| match live.split_once('.') {
         Some((section, name)) => key.section() == section && key.parts().get(1).is_some_and(|part| part == name),

@@ -59,8 +59,9 @@ impl Flag {
 impl Sources {
     /// The process's own environment and working directory, a token required.
     pub fn of_process(explicit: Option<PathBuf>) -> Self {
+        // A value that is no UTF-8 is kept as well as it can be: it is then refused for what it is, not as missing.
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         Self {
             explicit,

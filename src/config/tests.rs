@@ -1,6 +1,9 @@
 use super::*;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
+mod bounds;
+mod reload;
+
 const TOKEN: &str = "sandbox.bot.token";
 
 struct Home(tempfile::TempDir);
@@ -335,24 +338,4 @@ fn the_sentry_keys_can_be_read_from_a_wrong_configuration() {
     let keys = sentry_keys(&home.sources(&[("SENTRY_DSN", "https://k@s/1")]));
     assert_eq!((keys.dsn.expose(), keys.environment.as_str()), ("https://k@s/1", "stage"));
     assert_eq!(sentry_keys(&Home::with("= =").sources(&[])).environment, "production");
-}
-
-#[test]
-fn a_reload_tells_what_changes_and_what_waits_for_a_restart() {
-    let old =
-        Home::with("[discord]\nprefix = \"?\"\n[shutdown]\ntotal_ms = 9000\n[cogs.info]\nx = 1\n").load(&[]).unwrap();
-    let new = Home::with("[rest]\nattempts = 5\n").load(&[("DATABASE_URL", "postgres://a:b@c/d")]).unwrap();
-    let changes: Vec<_> = diff(&old, &new).into_iter().map(|c| (c.key, c.before, c.now, c.needs_restart)).collect();
-    let text = |text: &str| Some(text.to_owned());
-    assert_eq!(
-        changes,
-        [
-            ("discord.prefix".to_owned(), text("\"?\""), text("\"!\""), true),
-            ("database.url".to_owned(), text("\"sqlite://impresario.db\""), text("\"postgres://a:***@c/d\""), true),
-            ("rest.attempts".to_owned(), text("3"), text("5"), true),
-            ("shutdown.total_ms".to_owned(), text("9000"), text("10000"), false),
-            ("cogs.info.x".to_owned(), text("1"), None, true),
-        ]
-    );
-    assert!(diff(&old, &old).is_empty());
 }

@@ -4,7 +4,7 @@ use super::{
     key::Key,
     known::nearest,
     problem::Problem,
-    sections::{Config, Intents},
+    sections::{Config, Intents, Shards},
     values::{Origin, Values},
 };
 use serenity::model::gateway::GatewayIntents;
@@ -13,6 +13,10 @@ use toml::Value;
 
 /// Longest prefix, in characters.
 const PREFIX_MAX: usize = 16;
+/// Longest time, in seconds: ten years. Added to a clock's reading, much longer ones overflow it.
+const TIME_MAX_S: i64 = 10 * 365 * 24 * 60 * 60;
+/// Most shards of one process: each is a connection and a share of the cache. Beyond it the work is spread.
+pub(crate) const SHARDS_MAX: u32 = 512;
 
 struct Check<'v> {
     values: &'v Values,
@@ -41,18 +45,21 @@ pub(super) fn check(config: &Config, values: &Values, problems: &mut Vec<Problem
     free_form(config, &mut check);
 }
 
-/// Every time in milliseconds or seconds is above 0.
+/// Every time in milliseconds or seconds is above 0 and within what a clock can add.
 fn times(values: &Values, check: &mut Check<'_>) {
-    for (key, setting) in values.iter() {
-        let is_time = key.name().ends_with("_ms") || key.name().ends_with("_s");
-        let free =
-            matches!(key.section(), "cogs") || matches!(key.name(), "shutdown_ms" | "cooldown_ms" | "cooldown_s");
-        if let Value::Integer(value) = setting.value
-            && is_time
-            && !free
-            && value < 1
-        {
-            check.refuse(key, "must be at least 1");
+    for (key, setting) in values.iter().filter(|(key, _)| key.section() != "cogs") {
+        let most = match key.name() {
+            name if name.ends_with("_ms") => TIME_MAX_S * 1000,
+            name if name.ends_with("_s") => TIME_MAX_S,
+            _ => continue,
+        };
+        let least = i64::from(!matches!(key.name(), "shutdown_ms" | "cooldown_ms" | "cooldown_s"));
+        match setting.value {
+            Value::Integer(value) if value < least => check.refuse(key, format_args!("must be at least {least}")),
+            Value::Integer(value) if value > most => {
+                check.refuse(key, format_args!("takes at most {most} (ten years)"))
+            }
+            _ => {}
         }
     }
 }
@@ -83,6 +90,16 @@ fn discord(config: &Config, check: &mut Check<'_>) {
             }
         }
     }
+    let here = match discord.shards {
+        Shards::Auto => 1,
+        Shards::Count(count) => count,
+        Shards::Share { first, last, .. } => last - first + 1,
+    };
+    check.must(
+        here <= SHARDS_MAX,
+        "discord.shards",
+        format_args!("takes at most {SHARDS_MAX} in one process: give each its share with {{ total, first, last }}"),
+    );
     let prefix = &discord.prefix;
     let fits = (1..=PREFIX_MAX).contains(&prefix.chars().count()) && !prefix.contains(char::is_whitespace);
     check.must(fits, "discord.prefix", format_args!("takes 1 to {PREFIX_MAX} characters without a blank"));
