@@ -85,8 +85,20 @@ fn command(text: &str) -> Result<Line, String> {
         "reconnect" => Line::Reconnect,
         "help" | "?" => Line::Help,
         "quit" | "exit" => Line::Quit,
-        _ => return Err(format!("{word:?} is no command here; help lists them. To speak: alice: {text}")),
+        _ => {
+            let (word, said) = (clipped(word), clipped(text));
+            return Err(format!("{word:?} is no command here; help lists them. To speak: {OWNER}: {said}"));
+        }
     })
+}
+
+/// Long texts are repeated in part.
+fn clipped(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 fn tell(rest: &str) -> Result<Line, String> {

@@ -1,21 +1,23 @@
 //! Whether what a line caused is over.
 
-use super::show::Show;
+use super::screen::Screen;
 use sandbox::Sandbox;
 use std::{sync::Arc, time::Duration};
-use supervision::{Status, Tree};
+use supervision::{Node, Status, Tree};
 use tokio::time::{Instant, sleep};
 
 /// Nothing shown for this long, nothing under way: settled.
 const QUIET: Duration = Duration::from_millis(300);
 /// Waiting for more than this helps nobody: something hangs, and the next line may be about it.
 const LONGEST: Duration = Duration::from_secs(15);
+/// A restart that is no further away than this is waited for.
+const SOON: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) struct Settled {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) tree: Tree,
-    pub(super) show: Show,
+    pub(super) screen: Screen,
 }
 
 impl Settled {
@@ -24,7 +26,7 @@ impl Settled {
         let begun = Instant::now();
         let mut calm_since = begun;
         while begun.elapsed() < LONGEST {
-            let last = self.show.last();
+            let last = self.screen.last();
             if self.is_busy() {
                 calm_since = Instant::now();
             }
@@ -36,10 +38,24 @@ impl Settled {
     }
 
     fn is_busy(&self) -> bool {
-        let moving = |status| matches!(status, Status::Starting | Status::Waiting | Status::Stopping);
-        self.sandbox.undelivered() > 0
+        let nodes = self.tree.nodes();
+        self.sandbox.undelivered() > 0 && is_served(&nodes)
             || self.sandbox.unanswered() > 0
-            || self.sandbox.connected_shards().is_empty()
-            || self.tree.nodes().iter().any(|node| moving(node.status))
+            || self.sandbox.connected_shards().is_empty() && is_served(&nodes)
+            || nodes.iter().any(is_moving)
+    }
+}
+
+/// Whether somebody is there who connects to Discord.
+fn is_served(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| node.path.as_str().starts_with("gateway/shard-") && node.status == Status::Running)
+}
+
+/// Whether something will come of waiting: a long backoff or cooldown is not sat out.
+fn is_moving(node: &Node) -> bool {
+    match node.status {
+        Status::Starting | Status::Stopping => true,
+        Status::Waiting => node.until.is_none_or(|until| until <= SOON),
+        Status::Running | Status::Suspended | Status::Down | Status::Parked | Status::Quarantined => false,
     }
 }

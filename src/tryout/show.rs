@@ -1,67 +1,35 @@
 //! What happens, as a person reads it: replies, restarts, suspensions.
 
+use super::screen::Screen;
 use sandbox::{Sandbox, SandboxEvent};
-use std::{
-    io::IsTerminal,
-    sync::{Arc, Mutex, PoisonError},
-};
-use supervision::{Entry, Tree, core::Rule};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use std::sync::Arc;
+use supervision::{Entry, core::Rule};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-/// Writes lines, and knows when it last did.
-#[derive(Clone)]
-pub(super) struct Show(Arc<Mutex<Instant>>);
-
-impl Default for Show {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+/// Shows what the bot does on Discord.
+pub(super) async fn follow_discord(screen: Screen, sandbox: Arc<Sandbox>) {
+    let mut events = sandbox.subscribe();
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                if let Some(text) = on_discord(&sandbox, &event) {
+                    screen.line(text).await;
+                }
+            }
+            Err(RecvError::Lagged(lost)) => screen.line(format!("  ({lost} events were not shown)")).await,
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 
-impl Show {
-    /// When a line was last shown.
-    pub(super) fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Shows a line (or several).
-    pub(super) fn line(&self, text: &str) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        super::out(&format!("{}{text}\n", if std::io::stdout().is_terminal() { "\r" } else { "" }));
-        *last = Instant::now();
-    }
-
-    /// Invites the next line.
-    pub(super) fn prompt(&self) {
-        super::out("> ");
-    }
-
-    /// Shows what the bot does on Discord.
-    pub(super) async fn follow_discord(self, sandbox: Arc<Sandbox>) {
-        let mut events = sandbox.subscribe();
-        loop {
-            match events.recv().await {
-                Ok(event) => {
-                    if let Some(text) = on_discord(&sandbox, &event) {
-                        self.line(&text);
-                    }
-                }
-                Err(RecvError::Lagged(lost)) => self.line(&format!("  ({lost} events were not shown)")),
-                Err(RecvError::Closed) => return,
-            }
-        }
-    }
-
-    /// Shows what supervisors decide, the ordinary comings and goings left out.
-    pub(super) async fn follow_tree(self, tree: Tree) {
-        let mut entries = tree.subscribe();
-        loop {
-            match entries.recv().await {
-                Ok(entry) if is_shown(&entry) => self.line(&format!("  [tree] {}", sentence(&entry))),
-                Ok(_) => {}
-                Err(RecvError::Lagged(lost)) => self.line(&format!("  ({lost} decisions were not shown)")),
-                Err(RecvError::Closed) => return,
-            }
+/// Shows what supervisors decide, the ordinary comings and goings left out.
+pub(super) async fn follow_tree(screen: Screen, mut entries: Receiver<Arc<Entry>>) {
+    loop {
+        match entries.recv().await {
+            Ok(entry) if is_shown(&entry) => screen.line(format!("  [tree] {}", sentence(&entry))).await,
+            Ok(_) => {}
+            Err(RecvError::Lagged(lost)) => screen.line(format!("  ({lost} decisions were not shown)")).await,
+            Err(RecvError::Closed) => return,
         }
     }
 }
@@ -101,6 +69,16 @@ pub(super) fn decisions(entries: &[Arc<Entry>]) -> String {
         return "no decisions".to_owned();
     }
     entries.iter().map(|entry| format!("  {:>5}  {}", entry.seq, sentence(entry))).collect::<Vec<_>>().join("\n")
+}
+
+/// An actor's decisions with the rule of each and what was not done instead.
+pub(super) fn explained(entries: &[Arc<Entry>]) -> String {
+    let mut lines = Vec::new();
+    for entry in entries {
+        lines.push(format!("  {:>5}  {}; rule: {}", entry.seq, sentence(entry), entry.decision.rule.name()));
+        lines.extend(entry.decision.rejected.iter().map(|rejected| format!("         not: {rejected}")));
+    }
+    lines.join("\n")
 }
 
 fn sentence(entry: &Entry) -> String {
