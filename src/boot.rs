@@ -1,45 +1,38 @@
 //! Boot: the only file that names every actor. Each phase adds one child to the root, in start order; the way down is the
 //! exact reverse, because the root stops its children in reverse order.
 
+mod child;
+mod cogs;
+mod discord;
+mod names;
+
 use crate::{
     LIBRARY, VERSION, admin,
     admin::SharedTree,
-    config::{Intents, Loaded, Shards, SupervisionRules},
+    config::Loaded,
     exit::{Code, Fatal},
     flags::{Flags, Step},
+    folder::DataFolder,
+    kept::Kept,
     observer::DecisionLog,
-    ports::{GatewayGauges, PresencePort, ProcessFacts, TreePort},
+    ports::GatewayGauges,
     ready::{self, PostReady},
     reload::Reloader,
     status::Status,
     treelog, wire,
 };
-use cog_host::{Access, CogHost, CogSettings, Prefixes, Services};
+use child::Builder;
+use cogs::{CogRoom, cog_room};
 use control::{Channel, ControlSetup, Registry, Socket};
 use database::Db;
-use emoji_cache::Emojis;
-use gateway::{Cache, Gateway, GatewayDeps, Presence, PresenceData, ShardPlan};
-use protocol::{
-    Clock, FanOut, SystemClock,
-    cache::CacheView,
-    id::{GuildId, UserId},
-    method::Method,
-    ports::{Capture, GatewayDirectory},
-};
-use rest::{Preflight, Rest};
-use serenity::model::gateway::GatewayIntents;
+use gateway::{Cache, Gateway, GatewayDeps, Presence, PresenceData};
+use protocol::{Clock, FanOut, SystemClock, cache::CacheView, id::GuildId, method::Method, ports::Capture};
 use std::{
-    collections::BTreeMap,
-    fs::DirBuilder,
-    future::Future,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
-use supervision::{
-    ActorPath, Backoff, ChildSpec, Exit, Flags as Rules, Intensity, OrderError, Planes, Strategy, Tree, core::Refusal,
-};
+use supervision::{Backoff, Flags as Rules, Intensity, Planes, Strategy, Tree};
 use task_supervisor::TaskRegistry;
 use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
 
@@ -49,8 +42,6 @@ const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
 const DATABASE_BUDGET: (u32, Duration) = (5, Duration::from_secs(60));
 /// Restarts of a whole room (cog host, gateway) within ten minutes: the first then gives up, the second is parked.
 const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
-/// How long boot waits for Discord's word on the number of shards, when it may choose.
-const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What boot is given by the process.
 pub struct Context {
@@ -58,6 +49,8 @@ pub struct Context {
     pub loaded: Loaded,
     /// Reads it again.
     pub reloader: Arc<Reloader>,
+    /// What boot makes of the data folder, until it is over.
+    pub folder: Arc<DataFolder>,
     /// Where things run.
     pub planes: Planes,
     /// The log.
@@ -80,14 +73,16 @@ pub struct Context {
     pub methods: Vec<Method>,
 }
 
-/// Boots: returns when every phase is over. READY comes later.
+/// Boots: returns when every phase is over. READY comes later; what waits for it is handed back, to be kept for as long as
+/// the bot lives.
 ///
 /// # Errors
 /// [`Fatal`] with the contract's exit code; what had started is still there and is for the caller to take down.
-pub async fn boot(context: Context) -> Result<(), Fatal> {
+pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let Context {
         loaded,
         reloader,
+        folder,
         planes,
         log,
         exporter,
@@ -108,14 +103,14 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
         tracing::warn!("{warning}");
     }
 
-    let (socket, mut folder) = phases.run("control-socket", async { bind(&loaded.socket, &config.data.dir) }).await?;
+    let socket = phases.run("control-socket", async { bind(&folder, &config.data.dir, &loaded.socket) }).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),
         allow_hosts: config.discord.allow_hosts.clone(),
     };
     access.check().map_err(|problem| Fatal::new(Code::Config, problem))?;
-    let owners = phases.run("token", preflight(&access, &config.discord.owners)).await?;
+    let owners = phases.run("token", discord::preflight(&access, &config.discord.owners)).await?;
 
     // The handles: what outlives every incarnation.
     let db = Db::new(config.database.clone(), &config.data.dir, Arc::clone(&clock))
@@ -203,12 +198,12 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
     phases.run("emoji-cache", builder.add(emoji_child)).await?;
     phases.run("cogs", builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
-    let plan = phases.run("shards", async { Ok(plan(config.discord.shards, &rest).await) }).await?;
+    let plan = phases.run("shards", async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
     let deps = GatewayDeps {
         token,
         gateway_url: config.discord.gateway_url.clone(),
         allow_hosts: config.discord.allow_hosts.clone(),
-        intents: intents(&config.discord.intents)?,
+        intents: discord::intents(&config.discord.intents)?,
         plan,
         sink: Arc::new(FanOut::new(vec![Arc::new(emojis.clone()), host.sink()])),
         ledger: Arc::new(db.clone()),
@@ -228,11 +223,10 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
     let tasks_child = task_supervisor::child(Duration::from_millis(config.tasks.monitor_ms), &registry);
     phases.run("tasks", builder.add(tasks_child)).await?;
 
-    unknown_names(&loaded, &tree, &registry);
+    names::unknown_names(&loaded, &tree, &registry);
     flags.mark(Step::SetupComplete);
     treelog::write(&tree, "boot is over");
-    tokio::spawn(treelog::follow(tree));
-    tokio::spawn(ready::follow(PostReady {
+    let after = PostReady {
         flags,
         status: Arc::clone(&status),
         gateway: made,
@@ -240,8 +234,11 @@ pub async fn boot(context: Context) -> Result<(), Fatal> {
         guild: (config.discord.guild != 0).then(|| GuildId::new(config.discord.guild)),
         database: db.location(),
         prefix: config.discord.prefix.clone(),
-    }));
-    Ok(())
+    };
+    Ok(vec![
+        Kept::run(&planes.data, "tree-log", treelog::follow(tree)),
+        Kept::run(&planes.data, "post-ready", ready::follow(after)),
+    ])
 }
 
 /// Times each phase: a span, a log line, a metric, and a warning when it was slow.
@@ -271,222 +268,10 @@ impl Phases<'_> {
     }
 }
 
-/// Adds children to the root.
-struct Builder<'a> {
-    tree: Tree,
-    rules: &'a BTreeMap<String, SupervisionRules>,
-}
-
-impl Builder<'_> {
-    /// Adds one child and waits until it is up. A child that is not required may fail: its restart rule goes on.
-    async fn add(&self, spec: ChildSpec) -> Result<(), Fatal> {
-        let id = spec.policy().id.clone();
-        let spec = self.ruled(&ActorPath::root().child(&id), spec);
-        let required = spec.policy().required;
-        match self.tree.start_child(&ActorPath::root(), spec).await {
-            Ok(_) => Ok(()),
-            Err(_) if !required => Ok(()),
-            Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => Err(not_started(&id, &exit)),
-            Err(error) => Err(Fatal::new(Code::Internal, error)),
-        }
-    }
-
-    /// The spec with the configuration's say, for it and everything below it.
-    fn ruled(&self, path: &ActorPath, spec: ChildSpec) -> ChildSpec {
-        spec.map_policies(path, &|path, policy| {
-            if let Some(rules) = self.rules.get(path.as_str()) {
-                rules.apply(policy);
-            }
-        })
-    }
-}
-
-/// A required child did not come up: the database is a vital dependency (69), anything else is ours (70).
-fn not_started(id: &str, exit: &Exit) -> Fatal {
-    let code = if id == "database" { Code::Unavailable } else { Code::Internal };
-    Fatal::new(code, format!("{id} cannot start: {}", reason(exit)))
-}
-
-/// The innermost cause, without the words that only say that something failed.
-fn reason(exit: &Exit) -> String {
-    match exit {
-        Exit::StartFailed { cause, child: None } => reason(cause),
-        Exit::StartFailed { cause, child: Some(child) } => format!("{child}: {}", reason(cause)),
-        Exit::Fatal { message } | Exit::Error { message } => message.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// The data folder and the control socket: what must be had before anything starts.
-fn bind(socket: &Path, data: &Path) -> Result<(Socket, DataFolder), Fatal> {
-    let folder = DataFolder::open(data)?;
-    let socket = Socket::bind(socket).map_err(|error| Fatal::new(Code::Unavailable, error))?;
-    Ok((socket, folder))
-}
-
-/// The data folder. When boot fails and the folder was made for it, it goes again, if nothing was put into it.
-struct DataFolder {
-    made: Option<PathBuf>,
-}
-
-impl DataFolder {
-    fn open(path: &Path) -> Result<Self, Fatal> {
-        let unusable = |error: std::io::Error| {
-            Fatal::new(
-                Code::Unavailable,
-                format!(
-                    "the data folder {} cannot be written: {error}; make it writable or set data.dir to another folder",
-                    path.display()
-                ),
-            )
-        };
-        let made = !path.exists();
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
-        let folder = Self { made: made.then(|| path.to_owned()) };
-        // Whether files can be made there: asked of the system, since modes do not bind everybody.
-        let probe = path.join(format!(".probe-{}", std::process::id()));
-        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
-        Ok(folder)
-    }
-
-    /// Boot has put its files there: it stays.
-    fn keep(&mut self) {
-        self.made = None;
-    }
-}
-
-impl Drop for DataFolder {
-    fn drop(&mut self) {
-        if let Some(path) = self.made.take() {
-            std::fs::remove_dir(path).ok(); // something is in it after all: it stays
-        }
-    }
-}
-
-/// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's.
-async fn preflight(access: &rest::Access, configured: &[u64]) -> Result<Vec<UserId>, Fatal> {
-    let configured: Vec<UserId> = configured.iter().filter(|id| **id != 0).map(|id| UserId::new(*id)).collect();
-    match rest::preflight(access).await {
-        Preflight::Refused => Err(Fatal::new(
-            Code::TokenRefused,
-            "Discord refuses the token (401): make a new one on the application's Bot page and set DISCORD_TOKEN to it",
-        )),
-        Preflight::Accepted { application } => {
-            tracing::info!(application.id = application.id.get(), name = application.name, "the token is good");
-            Ok(if configured.is_empty() { application.owners } else { configured })
-        }
-        Preflight::Unknown(reason) => {
-            tracing::warn!(reason, "the token could not be checked; boot goes on");
-            if configured.is_empty() {
-                tracing::warn!("no owners are known: set discord.owners to use owner commands");
-            }
-            Ok(configured)
-        }
-    }
-}
-
-/// Which shards run here.
-async fn plan(configured: Shards, rest: &Rest) -> ShardPlan {
-    match configured {
-        Shards::Count(total) => ShardPlan::all(total),
-        Shards::Share { total, first, last } => ShardPlan { total, first, last },
-        Shards::Auto => match tokio::time::timeout(SHARDS_DEADLINE, GatewayDirectory::gateway_bot(rest)).await {
-            Ok(Ok(bot)) => ShardPlan::all(bot.shards),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "Discord did not say how many shards to run: one, until the next start");
-                ShardPlan::all(1)
-            }
-            Err(_) => {
-                tracing::warn!("Discord did not say in time how many shards to run: one, until the next start");
-                ShardPlan::all(1)
-            }
-        },
-    }
-}
-
-fn intents(configured: &Intents) -> Result<gateway::Intents, Fatal> {
-    let Intents::List(names) = configured else { return Ok(gateway::Intents::Auto) };
-    let mut all = GatewayIntents::empty();
-    for name in names {
-        let known = GatewayIntents::from_name(name);
-        all |=
-            known.ok_or_else(|| Fatal::new(Code::Config, format!("discord.intents: there is no intent {name:?}")))?;
-    }
-    Ok(gateway::Intents::Exactly(all))
-}
-
-/// Rules for names that nobody bears are most likely misspelt: said once, with the nearest name. (No error: a script cog
-/// or a shard that runs elsewhere may bear them.)
-fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistry) {
-    let config = &loaded.config;
-    for path in config.supervision.keys().filter(|path| tree.node(&ActorPath::from(path.as_str())).is_none()) {
-        let near = tree.nearest(&ActorPath::from(path.as_str()));
-        tracing::warn!(path, near, "[supervision.\"{path}\"]: there is no such actor");
-    }
-    let tasks: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
-    let enabled = |rules: &task_supervisor::TaskRules| rules.enabled != Some(false);
-    for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !tasks.contains(name)) {
-        tracing::warn!(task = name, known = tasks.join(", "), "[tasks.{name}]: there is no such task");
-    }
-    let cogs: Vec<&str> = cogs::builtin().iter().map(cog_host::Cog::name).collect();
-    for name in config.cogs.keys().filter(|name| !cogs.contains(&name.as_str())) {
-        tracing::warn!(cog = name, known = cogs.join(", "), "[cogs.{name}]: there is no such cog");
-    }
-}
-
-struct CogRoom<'a> {
-    loaded: &'a Loaded,
-    owners: Vec<UserId>,
-    sandbox: bool,
-    db: &'a Db,
-    rest: &'a Rest,
-    emojis: &'a Emojis,
-    clock: &'a Arc<dyn Clock>,
-    reports: &'a Arc<dyn Capture>,
-    tree: &'a SharedTree,
-    gateway: &'a Arc<OnceLock<Gateway>>,
-    registry: &'a Arc<TaskRegistry>,
-    cache: &'a Arc<Cache>,
-}
-
-fn cog_room(room: CogRoom<'_>) -> Result<CogHost, Fatal> {
-    let config = &room.loaded.config;
-    let operators: Vec<UserId> =
-        config.discord.operators.iter().filter(|id| **id != 0).map(|id| UserId::new(*id)).collect();
-    if !operators.is_empty() {
-        tracing::warn!(operators = operators.len(), "operators pass every permission check in every guild");
-    }
-    let store = Arc::new(room.db.clone());
-    let services = Arc::new(Services {
-        db: room.db.clone(),
-        rest: room.rest.clone(),
-        emoji: room.emojis.clone(),
-        cache: Arc::clone(room.cache) as _,
-        clock: Arc::clone(room.clock),
-        capture: Arc::clone(room.reports),
-        tree: Arc::new(TreePort {
-            tree: Arc::clone(room.tree),
-            audit: Arc::new(room.db.clone()),
-            clock: Arc::clone(room.clock),
-        }),
-        presence: Arc::new(PresencePort { gateway: Arc::clone(room.gateway) }),
-        bot: Arc::new(ProcessFacts { started: room.clock.now(), gateway: Arc::clone(room.gateway) }),
-        prefixes: Prefixes::new(&config.discord.prefix, config.cog_host.prefix_cache, store),
-        background: Arc::clone(room.registry) as _,
-    });
-    let settings = config
-        .cogs
-        .iter()
-        .map(|(name, cog)| {
-            let values = serde_json::to_value(&cog.settings).unwrap_or_default();
-            let values = values.as_object().cloned().unwrap_or_default();
-            (name.clone(), CogSettings { disabled: cog.enabled == Some(false), values })
-        })
-        .collect();
-    let access = Access { owners: room.owners, operators, sandbox: room.sandbox };
-    let outbox = Arc::new(room.rest.clone());
-    CogHost::new(config.cog_host.clone(), services, outbox, access, cogs::builtin(), &settings)
-        .map_err(|error| Fatal::new(Code::Internal, error))
+/// What must be had before anything starts: the data folder, and the control socket, which may stand in it.
+fn bind(folder: &DataFolder, data: &Path, socket: &Path) -> Result<Socket, Fatal> {
+    folder.open(data)?;
+    Socket::bind(socket).map_err(|error| Fatal::new(Code::Unavailable, error))
 }
 
 /// The tree as JSON: what `try` and tests read.

@@ -1,9 +1,10 @@
 //! The supervisor binary as a library: the command line, the configuration, boot and shutdown.
 //!
 //! - [`cli`] what people type; [`config`] what they configure;
-//! - [`process`] one run of the bot, from the configuration to the exit code;
+//! - [`process`] one run of the bot, from the configuration to the exit code; [`life`] what happens in between;
+//! - [`console`], [`folder`], [`kept`] what the process says, makes and runs beside the tree;
 //! - [`boot`] the only file that names every actor; [`shutdown`] the way down;
-//! - [`admin`], [`status`] the kernel's and the process's methods on the control channel;
+//! - [`admin`], [`status`], [`system`] the kernel's and the process's methods on the control channel;
 //! - [`observer`], [`treelog`] decisions and the tree in the log; [`wire`] how both look as JSON;
 //! - [`tryout`] the stand-in for Discord and its prompt.
 
@@ -13,8 +14,12 @@ pub mod admin;
 pub mod boot;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod exit;
 pub mod flags;
+pub mod folder;
+pub mod kept;
+pub mod life;
 pub mod observer;
 pub mod ports;
 pub mod process;
@@ -23,6 +28,7 @@ pub mod reload;
 pub mod shutdown;
 pub mod signals;
 pub mod status;
+pub mod system;
 pub mod treelog;
 pub mod tryout;
 pub mod wire;

@@ -1,0 +1,24 @@
+//! Names in the configuration that nobody bears.
+
+use crate::config::Loaded;
+use supervision::{ActorPath, Tree};
+use task_supervisor::TaskRegistry;
+
+/// Rules for names that nobody bears are most likely misspelt: said once, with the nearest name. (No error: a script cog
+/// or a shard that runs elsewhere may bear them.)
+pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistry) {
+    let config = &loaded.config;
+    for path in config.supervision.keys().filter(|path| tree.node(&ActorPath::from(path.as_str())).is_none()) {
+        let near = tree.nearest(&ActorPath::from(path.as_str()));
+        tracing::warn!(path, near, "[supervision.\"{path}\"]: there is no such actor");
+    }
+    let tasks: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
+    let enabled = |rules: &task_supervisor::TaskRules| rules.enabled != Some(false);
+    for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !tasks.contains(name)) {
+        tracing::warn!(task = name, known = tasks.join(", "), "[tasks.{name}]: there is no such task");
+    }
+    let cogs: Vec<&str> = cogs::builtin().iter().map(cog_host::Cog::name).collect();
+    for name in config.cogs.keys().filter(|name| !cogs.contains(&name.as_str())) {
+        tracing::warn!(cog = name, known = cogs.join(", "), "[cogs.{name}]: there is no such cog");
+    }
+}
