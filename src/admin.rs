@@ -149,7 +149,11 @@ fn subscribe(tree: Tree) -> Method {
         let (send, items) = mpsc::channel(STREAM_MAX);
         tokio::spawn(async move {
             loop {
-                let item = match entries.recv().await {
+                let next = tokio::select! {
+                    next = entries.recv() => next,
+                    () = send.closed() => return, // nobody listens any more, and nothing may ever happen again
+                };
+                let item = match next {
                     Ok(entry) if within.as_ref().is_none_or(|path| entry.path.is_within(path)) => {
                         wire::decision(&entry)
                     }

@@ -14,6 +14,8 @@ use std::{sync::Arc, time::Duration};
 /// First wait after a failed registration; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
+/// How often parked shards are looked for while not all shards are ready.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the steps after READY work on.
 pub struct PostReady {
@@ -33,9 +35,14 @@ pub struct PostReady {
     pub prefix: String,
 }
 
-/// Waits for the first READY of every shard and does what follows from it, once.
+/// Waits for the first READY of every shard that can have one and does what follows from it, once.
 pub async fn follow(post: PostReady) {
-    post.gateway.wait_ready().await;
+    tokio::select! {
+        () = post.gateway.wait_ready() => {}
+        () = rest_is_parked(&post.gateway) => {
+            tracing::warn!("a shard is parked: the bot goes on with the others; `impresario status` says why");
+        }
+    }
     // Commands are counted and timed where they are invoked, from the first one on.
     post.flags.mark(Step::Instrumented);
     let mut wait = RETRY_MIN;
@@ -54,6 +61,28 @@ pub async fn follow(post: PostReady) {
     post.flags.mark(Step::GuildsRegistered);
     post.flags.mark(Step::FirstReady);
     banner(&post);
+}
+
+/// Waits until some shards have been ready and all others are parked: those come back when an operator acts, and
+/// neither slash commands nor tasks wait for that.
+async fn rest_is_parked(gateway: &Gateway) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        let shards = gateway.statuses();
+        if settled(shards.iter().map(|shard| (shard.session_since.is_some(), shard.parked.is_some()))) {
+            return;
+        }
+    }
+}
+
+/// Of shards as (has a session, is parked): some are up, none is still on its way.
+fn settled(mut shards: impl Iterator<Item = (bool, bool)>) -> bool {
+    let mut some = false;
+    shards.all(|(up, parked)| {
+        some |= up;
+        up || parked
+    }) && some
 }
 
 fn banner(post: &PostReady) {
@@ -77,4 +106,18 @@ fn banner(post: &PostReady) {
         post.prefix,
         millis(boot),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parked_shard_is_not_waited_for_but_one_that_is_up_is_needed() {
+        let (up, parked, coming) = ((true, false), (false, true), (false, false));
+        assert!(settled([up, parked].into_iter()));
+        assert!(!settled([up, parked, coming].into_iter()));
+        assert!(!settled([parked, parked].into_iter()), "nobody is connected");
+        assert!(!settled(std::iter::empty()));
+    }
 }

@@ -158,6 +158,20 @@ pub async fn run(
     report
 }
 
+/// The account of a way down that the tree took by itself, once it is over.
+pub fn account(tree: &Tree, reason: &str, capture: &Arc<dyn Capture>) -> EndReport {
+    let entries = tree.decisions(0, usize::MAX);
+    let began = entries.iter().find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
+    let wall = |entry: &Arc<supervision::Entry>| entry.wall;
+    let since = began.or(entries.last()).map_or_else(SystemTime::now, wall);
+    let until = entries.last().map_or(since, wall);
+    let (steps, cut_off) = measure(tree, began.map_or(0, |entry| entry.seq), since);
+    let took_ms = millis(until.duration_since(since).unwrap_or_default());
+    let report = EndReport { reason: reason.to_owned(), took_ms, steps, cut_off, forced: false };
+    tell(&report, capture);
+    report
+}
+
 /// What each child of the root took, and what had to be cut off, from the decisions.
 fn measure(tree: &Tree, after: u64, since: SystemTime) -> (Vec<StepTime>, Vec<String>) {
     let mut open: Vec<(String, SystemTime)> = Vec::new();
@@ -218,6 +232,7 @@ fn step_label(path: &str) -> &'static str {
 pub fn gave_up(exit: &Exit) -> Option<String> {
     match exit {
         Exit::Normal | Exit::Shutdown { info: None } => None,
+        Exit::Shutdown { info: Some(why) } => Some(why.clone()),
         other => Some(other.to_string()),
     }
 }

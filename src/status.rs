@@ -55,14 +55,25 @@ impl Status {
 
     /// What is not as it should be, each as one sentence. Optional actors that are down are named; they degrade nothing.
     pub fn degraded(&self) -> Vec<String> {
-        let mut wrong: Vec<String> = self.nodes().iter().filter_map(complaint).collect();
+        let nodes = self.nodes();
+        let mut wrong: Vec<String> = nodes.iter().filter_map(complaint).collect();
+        // An actor that is not there, or says itself what is wrong, has spoken for its shard.
+        let speaks = |shard| {
+            nodes.iter().any(|node| node.path.as_str() == format!("gateway/shard-{shard}") && complaint(node).is_some())
+        };
         if let Some(gateway) = self.gateway.get() {
-            for status in gateway.statuses().iter().filter(|status| status.state != Phase::Online) {
+            for status in
+                gateway.statuses().iter().filter(|status| status.state != Phase::Online && !speaks(status.shard))
+            {
                 wrong.push(match &status.parked {
                     Some(reason) => format!("shard {}: {reason}", status.shard),
                     None => format!("shard {} is not connected", status.shard),
                 });
             }
+        }
+        let flags = self.flags.read();
+        if flags.setup_complete && !flags.first_ready {
+            wrong.push("the gateway has not been ready yet: slash commands and tasks wait for it".to_owned());
         }
         wrong
     }
