@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "modules of one binary")]
 
 mod architecture;
+mod cancellation;
 mod commands;
 mod emoji;
 mod gateway;

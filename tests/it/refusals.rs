@@ -114,6 +114,28 @@ fn a_second_instance_is_69_and_the_first_goes_on() {
 }
 
 #[test]
+fn what_is_refused_at_boot_leaves_no_data_folder_behind() {
+    let discord = discord();
+    let home = home(&discord);
+    let bot = home.start();
+    let other = home.path("other/data");
+    refused_beside(&home, &other);
+    assert!(!home.path("other").exists());
+    assert_eq!(bot.terminate(), 0);
+
+    discord.fault(Fault::Unauthorized(true));
+    refused(&Home::new(&discord), 77, &["401"]);
+}
+
+/// A second instance with a data folder of its own, which is not there yet, and the first one's socket.
+fn refused_beside(home: &Home, data: &std::path::Path) {
+    let socket = home.socket();
+    let mut command = home.command(&["run", "--socket", socket.to_str().unwrap()]);
+    command.env("IMPRESARIO_DATA__DIR", data);
+    finish(command, "").exits(69).says(&["another instance"]);
+}
+
+#[test]
 fn a_socket_left_by_a_dead_process_is_no_hindrance() {
     let discord = discord();
     let home = home(&discord);
