@@ -23,7 +23,7 @@ use crate::{
 };
 use child::Builder;
 use cogs::{CogRoom, cog_room};
-use control::{Channel, ControlSetup, Registry, Socket};
+use control::{BindError, Channel, ControlSetup, Registry, Socket};
 use database::Db;
 use gateway::{Cache, Gateway, GatewayDeps, Presence, PresenceData};
 use protocol::{Clock, FanOut, SystemClock, cache::CacheView, id::GuildId, method::Method, ports::Capture};
@@ -271,7 +271,13 @@ impl Phases<'_> {
 /// What must be had before anything starts: the data folder, and the control socket, which may stand in it.
 fn bind(folder: &DataFolder, data: &Path, socket: &Path) -> Result<Socket, Fatal> {
     folder.open(data)?;
-    Socket::bind(socket).map_err(|error| Fatal::new(Code::Unavailable, error))
+    Socket::bind(socket).map_err(|error| {
+        let remedy = match &error {
+            BindError::Io { .. } => "; make its folder one that can be written, or set control.socket to another path",
+            _ => "", // it names its own
+        };
+        Fatal::new(Code::Unavailable, format!("{error}{remedy}"))
+    })
 }
 
 /// The tree as JSON: what `try` and tests read.

@@ -8,9 +8,13 @@ use super::{
 use protocol::Secret;
 use std::{
     collections::BTreeMap,
-    io,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
+
+/// Longest configuration file that is read, in bytes.
+const FILE_MAX: u64 = 1 << 20;
 
 /// Everything outside the program that the configuration depends on.
 #[derive(Debug, Clone)]
@@ -104,11 +108,17 @@ impl Sources {
 
     /// The file to read, as it is shown, and its text. A missing implicit file means defaults.
     pub(super) fn file(&self) -> Result<Option<(PathBuf, String)>, Problem> {
-        let read = |path: &Path| std::fs::read_to_string(self.cwd.join(path));
+        let read = |path: &Path| {
+            let mut text = String::new();
+            File::open(self.cwd.join(path))?.take(FILE_MAX + 1).read_to_string(&mut text)?;
+            if text.len() as u64 > FILE_MAX { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+        };
         let unreadable = |path: &Path, error: &io::Error| {
             let origin = Origin::Alone { file: path.to_owned() };
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such file; `impresario init` writes one".to_owned(),
+                io::ErrorKind::FileTooLarge => format!("it has more than {FILE_MAX} bytes: that is no configuration"),
+                io::ErrorKind::IsADirectory => "it is a folder; name the file in it".to_owned(),
                 io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
                 _ => error.to_string(),
             };

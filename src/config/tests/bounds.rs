@@ -17,3 +17,12 @@ fn times_that_overflow_a_clock_and_shards_that_fit_no_process_are_refused() {
     let share = Home::with("[discord]\nshards = { total = 2000, first = 0, last = 511 }\n");
     assert!(share.load(&[]).is_ok());
 }
+
+#[test]
+fn a_file_that_is_no_configuration_is_named_not_read_to_its_end() {
+    let home = Home::new();
+    let explicit = |path: &Path| Sources { explicit: Some(path.to_owned()), ..home.sources(&[]) };
+    let said = |path: &Path| load(&explicit(path)).unwrap_err().to_string();
+    assert!(said(Path::new("/dev/zero")).contains("/dev/zero") && said(Path::new("/dev/zero")).contains("more than"));
+    assert!(said(home.0.path()).contains("folder"));
+}
