@@ -7,6 +7,7 @@
 use crate::{
     actor::{Actor, Ctx},
     addr::Addr,
+    core::policy::WORKER_SHUTDOWN,
     exit::Exit,
     life::{Life, Signal},
     message::{Envelope, Message, UserEnvelope},
@@ -113,15 +114,19 @@ impl<A: Actor> ractor::Actor for Host<A> {
 
     async fn handle(
         &self,
-        _: ActorRef<Self::Msg>,
+        me: ActorRef<Self::Msg>,
         envelope: Envelope<A::Msg>,
         live: &mut Live<A>,
     ) -> Result<(), ActorProcessingErr> {
         match envelope {
-            Envelope::User(envelope) if !live.missing.is_empty() => live.waiting.push_back(envelope), // keeps its permit
+            // It keeps its permit, and its place behind those that wait already.
+            Envelope::User(envelope) if !live.missing.is_empty() || !live.waiting.is_empty() => {
+                live.waiting.push_back(envelope);
+            }
             Envelope::User(envelope) => live.user(envelope).await?,
             Envelope::Admin(admin) => {
                 let Some(actor) = live.actor.as_mut() else { return Ok(()) };
+                let _permit = admin.permit;
                 live.ctx.addr.mailbox().begin("admin");
                 let answered = guarded(actor.admin(admin.call, &live.ctx)).await;
                 live.ctx.addr.mailbox().end();
@@ -139,10 +144,16 @@ impl<A: Actor> ractor::Actor for Host<A> {
                 if let Err(panic) = guarded_sync(|| actor.resumed(&live.ctx)) {
                     return Err(live.die(panic));
                 }
-                while let Some(envelope) = live.waiting.pop_front() {
+                me.cast(Envelope::Waited)?;
+            }
+            // One at a time: a stop or another suspension is heard in between.
+            Envelope::Waited if live.missing.is_empty() => {
+                if let Some(envelope) = live.waiting.pop_front() {
                     live.user(envelope).await?;
+                    me.cast(Envelope::Waited)?;
                 }
             }
+            Envelope::Waited => {} // suspended again meanwhile
             Envelope::Drain(reply) => {
                 let Some(actor) = live.actor.as_mut() else { return Ok(()) };
                 if let Err(panic) = guarded(actor.drain(&live.ctx)).await {
@@ -155,14 +166,23 @@ impl<A: Actor> ractor::Actor for Host<A> {
     }
 
     async fn post_stop(&self, _: ActorRef<Self::Msg>, live: &mut Live<A>) -> Result<(), ActorProcessingErr> {
-        live.ctx.life.note_exit(Exit::shutdown());
+        // Whom the supervisor has asked to stop it also holds to a deadline. One that ends by itself would hang unseen.
+        let by_itself = live.ctx.life.has_exit();
         if let Some(mut actor) = live.actor.take() {
+            let stop = guarded(actor.stop(&live.ctx));
+            let stopped = if by_itself {
+                let late = |_| Err(Exit::Killed { by: "stop deadline".to_owned() });
+                tokio::time::timeout(WORKER_SHUTDOWN, stop).await.unwrap_or_else(late)
+            } else {
+                stop.await
+            };
             // A panic while stopping changes nothing any more but must not pass unseen.
-            if let Err(panic) = guarded(actor.stop(&live.ctx)).await {
+            if let Err(exit) = stopped {
                 live.ctx.life.take_exit();
-                return Err(live.die(panic));
+                return Err(live.die(exit));
             }
         }
+        live.ctx.life.note_exit(Exit::shutdown()); // not before: a stop that hangs ends as a kill
         live.ctx.life.close();
         Ok(())
     }

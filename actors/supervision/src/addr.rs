@@ -115,8 +115,16 @@ impl<M: Message> Addr<M> {
         let permit = match Arc::clone(&permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) if message.overflow() == Overflow::Block => {
-                let unavailable = SendError::Unavailable { retry_after: RETRY_AFTER };
-                permits.acquire_owned().await.map_err(|_closed| unavailable)?
+                let unavailable = || SendError::Unavailable { retry_after: self.retry_after() };
+                let vacated = self.inner.mailbox.vacated.notified();
+                if !self.is_running() {
+                    return Err(unavailable()); // whoever holds the room is not coming back to give it away
+                }
+                tokio::select! {
+                    biased;
+                    permit = permits.acquire_owned() => permit.map_err(|_closed| unavailable())?,
+                    () = vacated => return Err(unavailable()),
+                }
             }
             Err(_) => return Err(self.refuse(message)),
         };
@@ -161,8 +169,12 @@ impl<M: Message> Addr<M> {
         };
         let mailbox = Arc::clone(&self.inner.mailbox);
         let envelope = Envelope::User(UserEnvelope { message: Some(message), mailbox, _permit: permit });
-        // The envelope that comes back with a refusal counts itself as lost when it is dropped.
-        target.cast(envelope).map_err(|_gone| SendError::Unavailable { retry_after: RETRY_AFTER })
+        target.cast(envelope).map_err(|refused| {
+            if let ractor::MessagingErr::SendErr(Envelope::User(mut envelope)) = refused {
+                envelope.take(); // its sender is told: it was never on its way, and is not lost
+            }
+            SendError::Unavailable { retry_after: RETRY_AFTER }
+        })
     }
 
     pub(crate) fn attach(&self, target: ractor::ActorRef<Envelope<M>>, incarnation: u64) {
@@ -171,11 +183,12 @@ impl<M: Message> Addr<M> {
         self.inner.target.store(Some(Arc::new(target)));
     }
 
-    /// Forgets the target unless a newer incarnation has taken over.
-    pub(crate) fn detach(&self, incarnation: u64) {
-        if self.inner.mailbox.incarnation() == incarnation {
+    /// Forgets the target `gone` unless a newer one has taken over, and lets those go who wait for room.
+    pub(crate) fn detach(&self, gone: ractor::ActorId) {
+        if self.inner.target.load().as_ref().is_some_and(|target| target.get_id() == gone) {
             self.inner.target.store(None);
             self.inner.mailbox.reset();
+            self.inner.mailbox.vacated.notify_waiters();
         }
     }
 }

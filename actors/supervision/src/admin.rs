@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{fmt, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What a peer on the control channel may do; each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +151,8 @@ impl AdminCall {
 pub(crate) struct AdminEnvelope {
     pub(crate) call: AdminCall,
     pub(crate) reply: Reply<Result<Value, AdminError>>,
+    /// Its place among the few that may wait.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// How long `tell` waits for an answer unless told otherwise.

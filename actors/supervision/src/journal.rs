@@ -1,6 +1,6 @@
 //! The bounded memory of decisions, and who listens to them.
 
-use crate::{core::Decision, path::ActorPath};
+use crate::{core::Decision, panics::guarded_sync, path::ActorPath};
 use serde::Serialize;
 use std::{
     collections::VecDeque,
@@ -65,7 +65,10 @@ impl Journal {
             kept.1.push_back(Arc::clone(&entry));
             entry
         };
-        self.observer.decided(&entry);
+        // Foreign code on a supervisor's turn: its panic must not end the supervisor, and with it all below.
+        if let Err(panic) = guarded_sync(|| self.observer.decided(&entry)) {
+            tracing::error!(%panic, "the observer of decisions failed");
+        }
         self.listeners.send(entry).ok(); // nobody listens: nothing to do
     }
 

@@ -64,6 +64,11 @@ impl Life {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exit);
     }
 
+    /// Whether the end has been decided on already.
+    pub(crate) fn has_exit(&self) -> bool {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     pub(crate) fn take_exit(&self) -> Option<Exit> {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,6 +1,6 @@
 //! The untyped half of an address: what outlives incarnations and can be read without asking the actor.
 
-use crate::path::ActorPath;
+use crate::{admin::ADMIN_WAITING_MAX, path::ActorPath};
 use arc_swap::ArcSwap;
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 /// Depth, counters and availability of one actor's mailbox. Shared by every incarnation and every address.
 #[derive(Debug)]
@@ -17,6 +17,9 @@ pub struct Mailbox {
     path: ActorPath,
     capacity: usize,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) admin_permits: Arc<Semaphore>,
+    /// Fires when there is nobody any more to make room.
+    pub(crate) vacated: Notify,
     epoch: Instant,
     incarnation: AtomicU64,
     handled: AtomicU64,
@@ -66,6 +69,8 @@ impl Mailbox {
             path,
             capacity,
             permits: Arc::new(Semaphore::new(capacity)),
+            admin_permits: Arc::new(Semaphore::new(ADMIN_WAITING_MAX)),
+            vacated: Notify::new(),
             epoch: Instant::now(),
             incarnation: AtomicU64::new(0),
             handled: AtomicU64::new(0),

@@ -60,6 +60,8 @@ pub(crate) enum Envelope<M> {
     Admin(AdminEnvelope),
     Suspend(Arc<[ActorPath]>),
     Resume,
+    /// The next of the messages that waited while the actor was suspended.
+    Waited,
     Drain(Reply<()>),
 }
 

@@ -4,12 +4,12 @@ use crate::{
     actor::Actor,
     adapter::{Gone, Host, Seed},
     addr::Addr,
-    admin::{AdminEnvelope, AdminSpec},
+    admin::{ADMIN_WAITING_MAX, AdminEnvelope, AdminError, AdminSpec},
     core::policy::{Flags, Policy},
     exit::Exit,
     life::{Life, Notify, Signal},
     mailbox::Mailbox,
-    message::{Envelope, Reply},
+    message::{Envelope, Message, Reply},
     panics::guarded_sync,
     path::ActorPath,
     spec::ChildSpec,
@@ -56,6 +56,8 @@ pub(crate) trait Starter: Send + Sync {
 
 /// What a supervisor can do to a running child.
 pub(crate) trait Lever: Send + Sync {
+    /// Which incarnation it moves.
+    fn incarnation(&self) -> u64;
     /// Asks it to stop, telling a supervisor how long it has in all.
     fn stop(&self, within: Option<Duration>);
     /// Kills it.
@@ -113,11 +115,11 @@ impl<A: Actor> Starter for Worker<A> {
             let (target, join) = spawned.await.map_err(|_cancelled| Exit::Aborted)??;
             let abort = join.abort_handle();
             let watched = Arc::clone(&life);
-            let watched_addr = addr.clone();
+            let (watched_addr, me) = (addr.clone(), target.get_id());
             planes.control.spawn(async move {
                 let ended = join.await;
                 watched.close();
-                watched_addr.detach(watched.incarnation());
+                watched_addr.detach(me);
                 tokio::time::timeout(LINGER, async {
                     has_gone.await.ok(); // dropped unsent is gone too
                     watched.tasks_ended().await;
@@ -125,13 +127,14 @@ impl<A: Actor> Starter for Worker<A> {
                 .await
                 .ok(); // a slow drop must not hold the path for ever
                 let exit = watched.take_exit().unwrap_or(match ended {
-                    Ok(()) => Exit::Normal,
+                    // Nobody here ended it: ractor kills what a supervisor leaves when its task is aborted.
+                    Ok(()) => Exit::Killed { by: "the end of its supervisor".to_owned() },
                     Err(error) if error.is_cancelled() => Exit::Aborted,
                     Err(error) => Exit::Panic { message: error.to_string(), location: None },
                 });
                 watched.notify(Signal::Exited(exit));
             });
-            Ok(Arc::new(WorkerLever { target, life, abort }) as Arc<dyn Lever>)
+            Ok(Arc::new(WorkerLever { target, addr, life, abort }) as Arc<dyn Lever>)
         })
     }
 
@@ -150,11 +153,16 @@ impl<A: Actor> Starter for Worker<A> {
 
 struct WorkerLever<M> {
     target: ractor::ActorRef<Envelope<M>>,
+    addr: Addr<M>,
     life: Arc<Life>,
     abort: AbortHandle,
 }
 
-impl<M: Send + 'static> Lever for WorkerLever<M> {
+impl<M: Message> Lever for WorkerLever<M> {
+    fn incarnation(&self) -> u64 {
+        self.life.incarnation()
+    }
+
     fn stop(&self, _within: Option<Duration>) {
         self.life.ask_stop();
     }
@@ -163,9 +171,11 @@ impl<M: Send + 'static> Lever for WorkerLever<M> {
         self.life.kill(by);
     }
 
+    /// The address lets go of it too: what blocks its thread must not hold those who wait for room in its mailbox.
     fn abort(&self) {
         self.life.note_exit(Exit::Aborted);
         self.abort.abort();
+        self.addr.detach(self.target.get_id());
     }
 
     fn suspend(&self, missing: Arc<[ActorPath]>) {
@@ -180,7 +190,14 @@ impl<M: Send + 'static> Lever for WorkerLever<M> {
         self.target.cast(Envelope::Drain(reply)).ok(); // it has ended: the dropped reply says so
     }
 
-    fn admin(&self, call: AdminEnvelope) {
+    fn admin(&self, mut call: AdminEnvelope) {
+        match Arc::clone(&self.addr.mailbox().admin_permits).try_acquire_owned() {
+            Ok(permit) => call.permit = Some(permit),
+            Err(_) => {
+                let text = format!("{ADMIN_WAITING_MAX} admin messages wait for it already; see what it is handling");
+                return call.reply.send(Err(AdminError::refused(text)));
+            }
+        }
         self.target.cast(Envelope::Admin(call)).ok(); // it has ended: the dropped reply says so
     }
 }

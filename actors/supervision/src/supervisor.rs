@@ -11,10 +11,11 @@ mod timers;
 pub(crate) use starter::SupervisorStarter;
 
 use crate::{
-    core::{self, Event, Order, Outcome, Refusal, State, Ticket},
+    core::{self, Action, Event, Order, Outcome, Refusal, State, Ticket},
     exit::Exit,
     life::{Life, Signal},
     message::Reply,
+    panics::guarded_sync,
     path::ActorPath,
     spec::ChildSpec,
     starter::Lever,
@@ -28,14 +29,35 @@ use timers::Timers;
 /// What a supervisor is told.
 pub(crate) enum Message {
     Begin,
-    Spawned { id: String, incarnation: u64, lever: Arc<dyn Lever> },
-    Child { id: String, incarnation: u64, signal: Signal },
+    Spawned {
+        id: String,
+        incarnation: u64,
+        lever: Arc<dyn Lever>,
+    },
+    Child {
+        id: String,
+        incarnation: u64,
+        signal: Signal,
+    },
     Alarm,
     Publish,
-    Dependency { path: String, up: bool },
-    Order { order: Order, spec: Option<Box<ChildSpec>>, reply: Reply<Result<Outcome, Refusal>> },
-    Shutdown { exit: Exit, within: Option<Duration> },
-    KillAll { by: String },
+    Dependency {
+        path: String,
+        up: bool,
+    },
+    Order {
+        order: Order,
+        spec: Option<Box<ChildSpec>>,
+        if_incarnation: Option<u64>,
+        reply: Reply<Result<Outcome, Refusal>>,
+    },
+    Shutdown {
+        exit: Exit,
+        within: Option<Duration>,
+    },
+    KillAll {
+        by: String,
+    },
     Drain(Reply<()>),
 }
 
@@ -71,6 +93,8 @@ pub(crate) struct Desk {
     tickets: Ticket,
     /// How it ends when it is killed: its children are killed first.
     killed: Option<String>,
+    /// Whether the tree has been told that its children are gone.
+    retired: bool,
 }
 
 impl Desk {
@@ -82,15 +106,47 @@ impl Desk {
             let path = if decision.id.is_empty() { self.path.clone() } else { self.path.child(&decision.id) };
             self.world.journal.write(path, decision);
         }
+        let mut told = Vec::new();
         for action in step.actions {
-            self.act(action);
+            match action {
+                // Whoever is told something looks at the tree next, and must see it there.
+                Action::Answer { .. } | Action::Ready | Action::Exit { .. } => told.push(action),
+                action => self.act(action),
+            }
         }
         self.timers.arm(&self.life, &self.me, self.world.now());
-        self.announce();
-        self.publish();
+        for at in self.state.children.take_changed() {
+            self.publisher.note(self.state.children[at].id());
+            self.announce(at);
+        }
+        if told.is_empty() {
+            self.publish();
+        } else {
+            self.publish_now();
+        }
+        for action in told {
+            self.act(action);
+        }
     }
 
-    fn order(&mut self, order: Order, spec: Option<ChildSpec>, reply: Reply<Result<Outcome, Refusal>>) {
+    fn order(
+        &mut self,
+        order: Order,
+        spec: Option<ChildSpec>,
+        if_incarnation: Option<u64>,
+        reply: Reply<Result<Outcome, Refusal>>,
+    ) {
+        let actual = self.state.child(order.id()).map(|child| child.incarnation);
+        if let (Some(wanted), Some(actual)) = (if_incarnation, actual)
+            && wanted != actual
+        {
+            return reply.send(Err(Refusal::Stale { wanted, actual }));
+        }
+        if let Order::StartChild { policy, .. } = &order
+            && let Err(reason) = starter::needs_others(&self.path.child(&policy.id), policy)
+        {
+            return reply.send(Err(Refusal::BadSpec { reason }));
+        }
         self.tickets += 1;
         let order = match (order, spec) {
             (Order::StartChild { policy, .. }, Some(spec)) => {
@@ -108,7 +164,11 @@ impl Desk {
 
     /// Remembers how to make a child and what it understands.
     fn adopt(&mut self, id: &str, spec: ChildSpec) {
-        self.world.put_messages(self.path.child(id), spec.starter.admin_messages());
+        let messages = guarded_sync(|| spec.starter.admin_messages()).unwrap_or_else(|panic| {
+            tracing::error!(path = %self.path.child(id), %panic, "it could not say which admin messages it understands");
+            Vec::new()
+        });
+        self.world.put_messages(self.path.child(id), messages);
         self.specs.insert(id.to_owned(), spec);
     }
 
@@ -119,17 +179,37 @@ impl Desk {
         needs.iter().filter(|need| !self.world.is_up(need)).cloned().collect()
     }
 
-    /// Tells the tree which children can be relied on.
-    fn announce(&self) {
+    /// Tells the tree whether the child at `at` can be relied on.
+    fn announce(&self, at: usize) {
+        let child = &self.state.children[at];
+        let able = || {
+            let spec = self.specs.get(child.id());
+            spec.and_then(|spec| spec.starter.mailbox()).is_none_or(|mailbox| mailbox.unavailable().is_none())
+        };
+        let up = child.life == core::Life::Running && able();
+        self.world.set_up(&self.path.child(child.id()), up);
+    }
+
+    /// Leaves the tree as it will be found by the next life of this supervisor: nothing below it is there, and what may
+    /// still be alive is written down.
+    fn retire(&mut self) {
+        if std::mem::replace(&mut self.retired, true) {
+            return;
+        }
+        self.world.leave(self.path.clone(), self.state.legacy());
         for child in self.state.children.iter() {
             let path = self.path.child(child.id());
-            let running = child.life == core::Life::Running;
-            let able = || {
-                let spec = self.specs.get(child.id());
-                spec.and_then(|spec| spec.starter.mailbox()).is_none_or(|mailbox| mailbox.unavailable().is_none())
-            };
-            self.world.set_up(&path, running && able());
+            self.world.drop_messages(&path);
+            self.world.drop_lever(&path);
+            self.world.set_up(&path, false);
         }
+    }
+}
+
+impl Drop for Desk {
+    /// The task of the supervisor was aborted, or it failed: it could not retire in order.
+    fn drop(&mut self) {
+        self.retire();
     }
 }
 
@@ -147,7 +227,10 @@ impl ractor::Actor for Supervisor {
         }
         // The office opens before the first look at what is up: a change in between is then told as a message.
         let publisher = Publisher::open(&path, &world, Handle(me.clone()), flags);
-        let state = State::new(flags, policies, |need| world.is_up(need), seed);
+        let mut state = State::new(flags, policies, |need| world.is_up(need), seed);
+        if let Some(legacy) = world.inherit(&path) {
+            state.inherit(legacy);
+        }
         let mut desk = Desk {
             hands: hands::Hands::default(),
             timers: Timers::default(),
@@ -155,6 +238,7 @@ impl ractor::Actor for Supervisor {
             answers: HashMap::new(),
             tickets: 0,
             killed: None,
+            retired: false,
             path,
             world,
             life,
@@ -174,17 +258,15 @@ impl ractor::Actor for Supervisor {
         match message {
             Message::Begin => desk.decide(Event::Begin),
             Message::Spawned { id, incarnation, lever } => desk.grasp(id, incarnation, lever),
-            Message::Child { id, incarnation, signal: Signal::Started } => {
-                desk.timers.cancel(&id);
-                desk.decide(Event::Started { id, incarnation });
-            }
+            Message::Child { id, incarnation, signal: Signal::Started } => desk.started(id, incarnation),
             Message::Child { id, incarnation, signal: Signal::Exited(exit) } => {
                 desk.let_go(&id, incarnation);
                 desk.decide(Event::Exited { id, incarnation, exit });
             }
-            Message::Child { signal: Signal::Available(_), .. } => {
-                desk.announce();
-                desk.publish();
+            Message::Child { id, signal: Signal::Available(_), .. } => {
+                if let Some(at) = desk.state.find(&id) {
+                    desk.announce(at); // readers of the tree see it in its mailbox
+                }
             }
             Message::Alarm => {
                 for (id, incarnation, timer) in desk.timers.due(desk.world.now()) {
@@ -194,11 +276,18 @@ impl ractor::Actor for Supervisor {
             }
             Message::Publish => desk.publish_now(),
             Message::Dependency { path, up } => desk.decide(Event::Dependency { path, up }),
-            Message::Order { order, spec, reply } => desk.order(order, spec.map(|spec| *spec), reply),
+            Message::Order { order, spec, if_incarnation, reply } => {
+                desk.order(order, spec.map(|spec| *spec), if_incarnation, reply);
+            }
             Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
             Message::KillAll { by } => desk.kill_all(by),
             Message::Drain(reply) => desk.drain(reply),
         }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, desk: &mut Desk) -> Result<(), ActorProcessingErr> {
+        desk.retire();
         Ok(())
     }
 

@@ -160,7 +160,7 @@ impl Tree {
     /// Returns the paths that did not answer in time.
     pub async fn drain(&self, paths: &[ActorPath], within: Duration) -> Vec<ActorPath> {
         let drains = paths.iter().map(|path| async move {
-            let lever = self.world.lever(path)?;
+            let lever = if path.is_root() { Arc::clone(&self.root) } else { self.world.lever(path)? };
             let (reply, answer) = Reply::channel();
             lever.drain(reply);
             match tokio::time::timeout(within, answer).await {
@@ -195,7 +195,7 @@ impl Tree {
             Verb::Start => Order::RestartChild { id },
             Verb::Kill => Order::Kill { id },
         };
-        self.ask(path, order, None).await
+        self.ask(path, order, None, if_incarnation).await
     }
 
     fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<Node, OrderError> {
@@ -220,7 +220,7 @@ impl Tree {
     pub async fn start_child(&self, supervisor: &ActorPath, spec: ChildSpec) -> Result<Outcome, OrderError> {
         let path = supervisor.child(&spec.policy.id);
         let order = Order::StartChild { policy: Box::new(spec.policy.clone()), missing: Vec::new() };
-        self.ask(&path, order, Some(Box::new(spec))).await
+        self.ask(&path, order, Some(Box::new(spec)), None).await
     }
 
     /// Stops the child at `path` and forgets it.
@@ -228,22 +228,26 @@ impl Tree {
     /// # Errors
     /// See [`OrderError`].
     pub async fn remove_child(&self, path: &ActorPath) -> Result<(), OrderError> {
-        let id = path.id().to_owned();
-        self.ask(path, Order::TerminateChild { id: id.clone() }, None).await?;
-        match self.ask(path, Order::DeleteChild { id }, None).await {
-            // A temporary child is forgotten when it is down.
-            Ok(_) | Err(OrderError::Refused { refusal: Refusal::NotFound, .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let order = Order::RemoveChild { id: path.id().to_owned() };
+        self.ask(path, order, None, None).await.map(|_done| ())
     }
 
-    async fn ask(&self, path: &ActorPath, order: Order, spec: Option<Box<ChildSpec>>) -> Result<Outcome, OrderError> {
+    async fn ask(
+        &self,
+        path: &ActorPath,
+        order: Order,
+        spec: Option<Box<ChildSpec>>,
+        if_incarnation: Option<u64>,
+    ) -> Result<Outcome, OrderError> {
         let gone = || OrderError::NoSupervisor { path: path.to_string() };
         let office = path.parent().and_then(|parent| self.world.office(&parent)).ok_or_else(gone)?;
         let (reply, answer) = Reply::channel();
-        office.handle.send(Message::Order { order, spec, reply });
+        office.handle.send(Message::Order { order, spec, if_incarnation, reply });
         let answered = answer.await.map_err(|_dropped| gone())?;
-        answered.map_err(|refusal| OrderError::Refused { path: path.to_string(), refusal })
+        answered.map_err(|refusal| match (path.to_string(), refusal) {
+            (path, Refusal::Stale { wanted, actual }) => OrderError::StaleIncarnation { path, wanted, actual },
+            (path, refusal) => OrderError::Refused { path, refusal },
+        })
     }
 
     /// Sends an admin message through the mailbox of the actor at `path` and waits for its answer.
@@ -275,7 +279,11 @@ impl Tree {
         };
         let lever = self.world.lever(path).ok_or_else(down)?;
         let (reply, answer) = Reply::channel();
-        lever.admin(AdminEnvelope { call, reply });
+        if let Some(wanted) = if_incarnation.filter(|wanted| *wanted != lever.incarnation()) {
+            let (path, actual) = (path.to_string(), lever.incarnation());
+            return Err(AdminError::StaleIncarnation { path, wanted, actual });
+        }
+        lever.admin(AdminEnvelope { call, reply, permit: None });
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_dropped)) => Err(down()),
@@ -302,7 +310,7 @@ impl Tree {
         let Some(office) = self.world.office(supervisor) else { return };
         let view = office.view.load();
         for row in view.rows.iter() {
-            let node = row.node(supervisor, self.world.now());
+            let node = row.node(&view, self.world.now());
             let path = node.flags.is_some().then(|| node.path.clone());
             nodes.push(node);
             if let Some(path) = path {
@@ -318,7 +326,7 @@ impl Tree {
         };
         let office = self.world.office(&parent)?;
         let view = office.view.load();
-        view.rows.iter().find(|row| row.child.id() == path.id()).map(|row| row.node(&parent, self.world.now()))
+        view.rows.iter().find(|row| row.child.id() == path.id()).map(|row| row.node(&view, self.world.now()))
     }
 
     /// The existing path that `path` may have been meant to be.

@@ -2,16 +2,16 @@
 
 use crate::{
     core::{
-        Budget, Life, State, Time,
-        policy::{Criticality, Flags, Kind},
-        state::{Child, Phase, Stage},
+        Budget, Life, Time,
+        policy::{Criticality, Flags, Intensity, Kind},
+        state::{Child, Phase, Stage, within},
     },
     exit::Exit,
     mailbox::{Mailbox, MailboxReading},
     path::ActorPath,
 };
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// An actor's state in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -102,29 +102,24 @@ pub(crate) struct Published {
     pub(crate) path: ActorPath,
     pub(crate) flags: Flags,
     pub(crate) phase: Phase,
-    pub(crate) used: Budget,
+    /// Restarts counted against the supervisor's own intensity.
+    pub(crate) restarts: VecDeque<Time>,
     pub(crate) rows: Arc<[Arc<Row>]>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) child: Child,
     pub(crate) flags: Option<Flags>,
-    pub(crate) mailbox: Option<RowMailbox>,
-    pub(crate) budget: Budget,
-}
-
-/// A mailbox compares as itself: the same one or another one.
-#[derive(Debug, Clone)]
-pub(crate) struct RowMailbox(pub(crate) Arc<Mailbox>);
-
-impl PartialEq for RowMailbox {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
+    pub(crate) mailbox: Option<Arc<Mailbox>>,
 }
 
 impl Published {
+    /// The supervisor's own budget. The window slides while nothing happens: it is counted when it is read.
+    fn budget(&self, now: Time) -> Budget {
+        budget(&self.restarts, self.flags.intensity, now)
+    }
+
     /// The root's own node: nobody supervises it, so it publishes itself.
     pub(crate) fn root_node(&self, now: Time) -> Node {
         let (status, reason) = match &self.phase {
@@ -142,7 +137,7 @@ impl Published {
             incarnation: 1,
             for_: now,
             until: None,
-            budget: Some(self.used),
+            budget: Some(self.budget(now)),
             restarts_total: 0,
             criticality: Criticality::Vital,
             last_exit: None,
@@ -152,24 +147,18 @@ impl Published {
     }
 }
 
-impl Row {
-    pub(crate) fn of(state: &State, at: usize, now: Time, flags: Option<Flags>, mailbox: Option<Arc<Mailbox>>) -> Self {
-        let child = state.children[at].clone();
-        Self { child, flags, mailbox: mailbox.map(RowMailbox), budget: state.budget(at, now) }
-    }
+fn budget(restarts: &VecDeque<Time>, intensity: Intensity, now: Time) -> Budget {
+    Budget { used: within(restarts, intensity, now), allowed: intensity.restarts, window: intensity.window }
+}
 
-    pub(crate) fn node(&self, parent: &ActorPath, now: Time) -> Node {
+impl Row {
+    pub(crate) fn node(&self, view: &Published, now: Time) -> Node {
         let child = &self.child;
-        let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.0.read());
+        let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.read());
         let (status, reason, until) = status(child, mailbox.as_ref(), now);
-        // The window slides while nothing happens: what is used now may be less than when this was published.
-        let mut budget = self.budget;
-        if child.policy.budget.is_some() {
-            let young = child.restarts.iter().filter(|at| now.saturating_sub(**at) <= budget.window).count();
-            budget.used = u32::try_from(young).unwrap_or(u32::MAX);
-        }
+        let own = child.policy.budget.map(|own| budget(&child.restarts, own, now));
         Node {
-            path: parent.child(child.id()),
+            path: view.path.child(child.id()),
             kind: child.policy.kind,
             flags: self.flags,
             status,
@@ -177,7 +166,7 @@ impl Row {
             incarnation: child.incarnation,
             for_: now.saturating_sub(child.since),
             until,
-            budget: Some(budget),
+            budget: Some(own.unwrap_or_else(|| view.budget(now))),
             restarts_total: child.restarts_total,
             criticality: child.policy.criticality,
             last_exit: child.last_exit.clone(),

@@ -2,8 +2,9 @@
 
 use crate::{
     admin::AdminSpec,
-    core::Time,
+    core::{Time, state::Legacy},
     journal::{Journal, Observer},
+    life::Signal,
     path::ActorPath,
     planes::Planes,
     starter::Lever,
@@ -24,6 +25,7 @@ pub(crate) struct World {
     messages: DashMap<ActorPath, Arc<[AdminSpec]>>,
     up: DashSet<String>,
     needed: DashSet<String>,
+    legacies: DashMap<ActorPath, Legacy>,
 }
 
 /// A supervisor's entry.
@@ -44,6 +46,7 @@ impl World {
             messages: DashMap::new(),
             up: DashSet::new(),
             needed: DashSet::new(),
+            legacies: DashMap::new(),
         }
     }
 
@@ -86,6 +89,34 @@ impl World {
 
     pub(crate) fn messages(&self, path: &ActorPath) -> Option<Arc<[AdminSpec]>> {
         self.messages.get(path).map(|specs| Arc::clone(&specs))
+    }
+
+    /// Keeps what the next life of the supervisor at `path` has to know.
+    pub(crate) fn leave(&self, path: ActorPath, legacy: Legacy) {
+        self.legacies.insert(path, legacy);
+    }
+
+    /// Hands it over. The new supervisor's office is open by then: see [`World::ended_late`].
+    pub(crate) fn inherit(&self, path: &ActorPath) -> Option<Legacy> {
+        self.legacies.remove(path).map(|(_, legacy)| legacy)
+    }
+
+    /// The supervisor at `path` is forgotten, and what stood below it with it.
+    pub(crate) fn drop_legacies(&self, path: &ActorPath) {
+        self.legacies.retain(|of, _| !of.is_within(path));
+    }
+
+    /// An incarnation ended after its supervisor did: its path is free for the next life of that supervisor.
+    pub(crate) fn ended_late(&self, supervisor: &ActorPath, message: supervisor::Message) {
+        if let Some(mut legacy) = self.legacies.get_mut(supervisor) {
+            if let supervisor::Message::Child { id, incarnation, signal: Signal::Exited(_) } = &message {
+                legacy.ended(id, *incarnation);
+            }
+            return;
+        }
+        if let Some(office) = self.office(supervisor) {
+            office.handle.send(message);
+        }
     }
 
     /// Notes that somebody needs `path`, so that its comings and goings are told.

@@ -98,8 +98,6 @@ pub struct Children {
     touched: Vec<Place>,
     /// Changed since [`Children::take_changed`].
     changed: BTreeSet<Place>,
-    /// Whether children came or went since then.
-    reshaped: bool,
 }
 
 impl Children {
@@ -131,7 +129,6 @@ impl Children {
         let at = self.slots.partition_point(|slot| slot.place < place);
         self.slots.insert(at, Box::new(Slot { place, child, marks: 0, touched: true }));
         self.touched.push(place);
-        self.reshaped = true;
     }
 
     /// Takes the one at `at` out.
@@ -142,7 +139,6 @@ impl Children {
             set.remove(&slot.place);
         }
         self.changed.remove(&slot.place);
-        self.reshaped = true;
         slot.child
     }
 
@@ -170,12 +166,11 @@ impl Children {
         self.marked[mark as usize].iter().filter_map(|place| self.position(place)).collect()
     }
 
-    /// The positions of those that changed since this was last asked, and whether any came or went.
-    pub(crate) fn take_changed(&mut self) -> (Vec<usize>, bool) {
+    /// The positions of those that changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> Vec<usize> {
         self.refresh();
         let changed = std::mem::take(&mut self.changed);
-        let positions = changed.iter().filter_map(|place| self.position(place)).collect();
-        (positions, std::mem::take(&mut self.reshaped))
+        changed.iter().filter_map(|place| self.position(place)).collect()
     }
 
     fn position(&self, place: &Place) -> Option<usize> {

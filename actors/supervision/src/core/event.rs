@@ -207,6 +207,14 @@ pub enum Refusal {
         /// Why.
         exit: Exit,
     },
+    /// Another incarnation than the one that was meant is there.
+    #[error("it is incarnation {actual}, not {wanted}")]
+    Stale {
+        /// The incarnation that was meant.
+        wanted: u64,
+        /// The incarnation that is there.
+        actual: u64,
+    },
     /// The rules of the child contradict each other.
     #[error("its specification does not hold: {reason}")]
     BadSpec {

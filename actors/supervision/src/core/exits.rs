@@ -56,7 +56,12 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
         Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
         Life::Quarantined => {
             child.last_exit = Some(exit);
-            let text = "its thread came back and it ended: its path is free, and only an operator starts it again";
+            child.due = child.goal == Goal::Up; // left behind by an earlier life of this supervisor
+            let text = if child.due {
+                "what an earlier life of its supervisor left behind has ended: it starts"
+            } else {
+                "its thread came back and it ended: its path is free, and only an operator starts it again"
+            };
             step.note(&state.children[at], now, Rule::Down, text);
         }
         Life::Down | Life::Waiting { .. } | Life::Parked { .. } => child.life = was,

@@ -30,8 +30,8 @@ pub(super) fn begin(state: &mut State, now: Time, step: &mut Step) {
         }
     }
     if let Some(id) = lost {
-        let message = "its last incarnation could not be ended; only a restart of the process helps".to_owned();
-        let exit = Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Fatal { message }) };
+        let message = "its last incarnation has not ended yet".to_owned();
+        let exit = Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Error { message }) };
         step.note_self(now, Rule::RequiredFailed, exit.to_string());
         stopping::shutdown(state, exit, None, now, step);
     }

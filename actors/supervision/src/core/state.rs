@@ -114,10 +114,10 @@ impl State {
 
     /// What the next life of this supervisor has to know about the children of this one.
     pub(crate) fn legacy(&self) -> Legacy {
-        let quarantined = |child: &&Child| child.life == Life::Quarantined;
+        let there = |child: &&Child| child.life == Life::Quarantined || child.is_alive();
         let mut incarnations = self.forgotten.clone();
         incarnations.extend(self.children.iter().map(|child| (child.id().to_owned(), child.incarnation)));
-        let left = self.children.iter().filter(quarantined).map(|child| child.id().to_owned());
+        let left = self.children.iter().filter(there).map(|child| child.id().to_owned());
         Legacy { incarnations, floor: self.floor, left_behind: left.collect() }
     }
 
@@ -129,8 +129,7 @@ impl State {
             let child = &mut self.children[at];
             child.incarnation = legacy.incarnations.get(child.id()).copied().unwrap_or(legacy.floor);
             if legacy.left_behind.contains(child.id()) {
-                child.life = Life::Quarantined;
-                child.goal = Goal::Down;
+                child.life = Life::Quarantined; // with the goal to be up, once that incarnation has ended
             }
         }
         for (id, incarnation) in legacy.incarnations {
@@ -179,6 +178,15 @@ pub(crate) struct Legacy {
     incarnations: BTreeMap<String, u64>,
     floor: u64,
     left_behind: BTreeSet<String>,
+}
+
+impl Legacy {
+    /// An incarnation that was left behind has ended.
+    pub(crate) fn ended(&mut self, id: &str, incarnation: u64) {
+        if self.incarnations.get(id) == Some(&incarnation) {
+            self.left_behind.remove(id);
+        }
+    }
 }
 
 pub(crate) fn within(restarts: &VecDeque<Time>, intensity: Intensity, now: Time) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::{Desk, Message};
 use crate::{
-    core::Action,
+    core::{Action, Event, Life},
     exit::Exit,
     life::{Notify, Signal},
     message::Reply,
@@ -10,6 +10,7 @@ use crate::{
     starter::{Lever, StartRequest},
 };
 use futures_util::future::join_all;
+use ractor::MessagingErr;
 use std::{collections::HashMap, sync::Arc};
 
 #[derive(Default)]
@@ -22,6 +23,8 @@ struct Grip {
     incarnation: u64,
     lever: Option<Arc<dyn Lever>>,
     pending: Vec<Pull>,
+    /// It came up before its lever came.
+    started: bool,
 }
 
 type Pull = Box<dyn FnOnce(&dyn Lever) + Send>;
@@ -40,7 +43,7 @@ impl Desk {
             }
             Action::Resume { id } => self.pull(&id, |lever| lever.resume()),
             Action::SetTimer { id, incarnation, timer, after } => {
-                self.timers.set(id, incarnation, timer, self.world.now() + after);
+                self.timers.set(id, incarnation, timer, self.world.now().saturating_add(after));
             }
             Action::Forget { id } => {
                 let path = self.path.child(&id);
@@ -48,6 +51,8 @@ impl Desk {
                 self.specs.remove(&id);
                 self.hands.levers.remove(&id);
                 self.world.drop_messages(&path);
+                self.world.drop_lever(&path);
+                self.world.drop_legacies(&path);
                 self.world.set_up(&path, false);
             }
             Action::Answer { ticket, answer } => {
@@ -74,8 +79,13 @@ impl Desk {
         let me = self.me.clone();
         let notify: Notify = {
             let (me, id) = (me.clone(), id.clone());
+            let (world, supervisor) = (Arc::downgrade(&self.world), self.path.clone());
             Arc::new(move |signal| {
-                me.cast(Message::Child { id: id.clone(), incarnation, signal }).ok(); // the supervisor is gone
+                let told = me.cast(Message::Child { id: id.clone(), incarnation, signal });
+                // The supervisor is gone; its next life waits for the end of what it left behind.
+                if let (Err(MessagingErr::SendErr(message)), Some(world)) = (told, world.upgrade()) {
+                    world.ended_late(&supervisor, message);
+                }
             })
         };
         if let Some(said) = elsewhere {
@@ -90,7 +100,7 @@ impl Desk {
             missing: paths(missing),
             world: Arc::clone(&self.world),
         };
-        self.hands.levers.insert(id.clone(), Grip { incarnation, lever: None, pending: Vec::new() });
+        self.hands.levers.insert(id.clone(), Grip { incarnation, lever: None, pending: Vec::new(), started: false });
         self.world.planes.control.spawn(async move {
             match starter.start(request).await {
                 Ok(lever) => {
@@ -108,7 +118,28 @@ impl Desk {
             pull(lever.as_ref());
         }
         grip.lever = Some(Arc::clone(&lever));
+        let started = grip.started;
         self.world.put_lever(self.path.child(&id), lever);
+        if started {
+            self.started(id, incarnation);
+        }
+    }
+
+    /// A child came up. It counts once it can also be told things: its lever may come a moment later.
+    pub(super) fn started(&mut self, id: String, incarnation: u64) {
+        match self.hands.levers.get_mut(&id) {
+            Some(grip) if grip.incarnation == incarnation && grip.lever.is_none() => {
+                grip.started = true;
+                return;
+            }
+            _ => {}
+        }
+        // The timer of its start ends with the start. One that was set since, for a stop, does not.
+        let there = self.state.child(&id);
+        if there.is_some_and(|child| child.incarnation == incarnation && child.life == Life::Starting) {
+            self.timers.cancel(&id);
+        }
+        self.decide(Event::Started { id, incarnation });
     }
 
     /// The incarnation is gone, and its lever with it.
@@ -136,7 +167,7 @@ impl Desk {
             self.pull(&id, move |lever| lever.kill(&by));
         }
         self.killed = Some(by);
-        self.decide(crate::core::Event::Shutdown { exit: Exit::shutdown(), within: Some(std::time::Duration::ZERO) });
+        self.decide(Event::Shutdown { exit: Exit::shutdown(), within: Some(std::time::Duration::ZERO) });
     }
 
     /// Passes a drain on to every child and answers when all have drained or gone.

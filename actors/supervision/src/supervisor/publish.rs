@@ -2,15 +2,19 @@
 
 use super::{Desk, Handle, Message};
 use crate::{
+    core::Time,
     core::policy::Flags,
     core::state::Phase,
-    core::{Budget, Time},
     path::ActorPath,
     view::{Published, Row},
     world::{Office, World},
 };
 use arc_swap::ArcSwap;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A view with at most this many rows is published after every message.
 const SMALL: usize = 64;
@@ -21,16 +25,23 @@ pub(super) struct Publisher {
     view: Arc<ArcSwap<Published>>,
     last: Time,
     waiting: bool,
+    /// Children whose rows are out of date.
+    stale: HashSet<String>,
 }
 
 impl Publisher {
     /// Opens the supervisor's office in the tree, with an empty view.
     pub(super) fn open(path: &ActorPath, world: &World, handle: Handle, flags: Flags) -> Self {
-        let used = Budget { used: 0, allowed: flags.intensity.restarts, window: flags.intensity.window };
-        let empty = Published { path: path.clone(), flags, phase: Phase::Idle, used, rows: Arc::from([]) };
+        let (path, restarts) = (path.clone(), VecDeque::new());
+        let empty = Published { path: path.clone(), flags, phase: Phase::Idle, restarts, rows: Arc::from([]) };
         let view = Arc::new(ArcSwap::from_pointee(empty));
-        world.open_office(path.clone(), Office { handle, view: Arc::clone(&view) });
-        Self { view, last: Time::ZERO, waiting: false }
+        world.open_office(path, Office { handle, view: Arc::clone(&view) });
+        Self { view, last: Time::ZERO, waiting: false, stale: HashSet::new() }
+    }
+
+    /// The row of the child called `id` is out of date.
+    pub(super) fn note(&mut self, id: &str) {
+        self.stale.insert(id.to_owned());
     }
 }
 
@@ -51,38 +62,32 @@ impl Desk {
         }
     }
 
+    /// Rows of children that did not change are taken over. Children never change places, so the old rows are met in
+    /// the order of the new ones.
     pub(super) fn publish_now(&mut self) {
-        let now = self.world.now();
-        self.publisher.last = now;
+        self.publisher.last = self.world.now();
         self.publisher.waiting = false;
+        let stale = std::mem::take(&mut self.publisher.stale);
         let before = self.publisher.view.load();
-        let old: HashMap<&str, &Arc<Row>> = before.rows.iter().map(|row| (row.child.id(), row)).collect();
-        let rows: Vec<Arc<Row>> = (0..self.state.children.len())
-            .map(|at| {
-                let id = self.state.children[at].id();
-                let spec = self.specs.get(id);
-                let (flags, mailbox) = spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
-                let row = Row::of(&self.state, at, now, flags, mailbox);
-                match old.get(id) {
-                    Some(same) if ***same == row => Arc::clone(same),
-                    _ => Arc::new(row),
-                }
-            })
-            .collect();
-        let intensity = self.state.flags.intensity;
-        let young = self.state.restarts.iter().filter(|at| now.saturating_sub(**at) <= intensity.window).count();
+        let mut old = before.rows.iter();
+        let rows = self.state.children.iter().map(|child| {
+            let mut unchanged = || old.find(|row| row.child.id() == child.id());
+            if !stale.contains(child.id())
+                && let Some(row) = unchanged()
+            {
+                return Arc::clone(row);
+            }
+            let spec = self.specs.get(child.id());
+            let (flags, mailbox) = spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
+            Arc::new(Row { child: child.clone(), flags, mailbox })
+        });
         let published = Published {
             path: self.path.clone(),
             flags: self.state.flags,
             phase: self.state.phase.clone(),
-            used: Budget {
-                used: u32::try_from(young).unwrap_or(u32::MAX),
-                allowed: intensity.restarts,
-                window: intensity.window,
-            },
-            rows: rows.into(),
+            restarts: self.state.restarts.clone(),
+            rows: rows.collect(),
         };
-        drop(old);
         drop(before);
         self.publisher.view.store(Arc::new(published));
     }

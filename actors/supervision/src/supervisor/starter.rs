@@ -43,7 +43,7 @@ impl Starter for SupervisorStarter {
     fn start(&self, request: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>> {
         let (flags, children) = (self.flags, self.children.clone());
         Box::pin(async move {
-            check(&flags, &children).map_err(|message| Exit::Fatal { message })?;
+            check(&request.path, &flags, &children).map_err(|message| Exit::Fatal { message })?;
             let control = request.world.planes.control.clone();
             let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify));
             let (path, world) = (request.path.clone(), Arc::clone(&request.world));
@@ -52,7 +52,10 @@ impl Starter for SupervisorStarter {
                 Some(parent) => ractor::Actor::spawn_linked(None, Supervisor, opening, parent).await,
                 None => ractor::Actor::spawn(None, Supervisor, opening).await,
             };
-            let (me, join) = spawned.map_err(|error| Exit::Error { message: error.to_string() })?;
+            let (me, join) = spawned.map_err(|error| {
+                request.world.close_office(&request.path); // it was opened before its supervisor refused the link
+                Exit::Error { message: error.to_string() }
+            })?;
             let abort = join.abort_handle();
             let handle = Handle(me);
             let (watched, world, path) = (Arc::clone(&life), request.world, request.path);
@@ -90,16 +93,23 @@ impl Starter for SupervisorStarter {
 }
 
 /// Two children of one name, or rules that do not hold together, are refused before anything starts.
-fn check(flags: &Flags, children: &[ChildSpec]) -> Result<(), String> {
+fn check(path: &ActorPath, flags: &Flags, children: &[ChildSpec]) -> Result<(), String> {
     let mut names = HashSet::new();
     for child in children {
         let id = child.policy.id.as_str();
         if !names.insert(id) {
             return Err(format!("two children are called {id:?}"));
         }
-        crate::core::check(Some(flags), &child.policy).map_err(|reason| format!("{id}: {reason}"))?;
+        let holds = crate::core::check(Some(flags), &child.policy);
+        holds.and_then(|()| needs_others(&path.child(id), &child.policy)).map_err(|said| format!("{id}: {said}"))?;
     }
     Ok(())
+}
+
+/// Whether the child that stands at `path` could ever have what it needs.
+pub(super) fn needs_others(path: &ActorPath, policy: &Policy) -> Result<(), String> {
+    let itself = policy.needs.iter().any(|need| ActorPath::from(need.as_str()) == *path);
+    if itself { Err("it needs itself".to_owned()) } else { Ok(()) }
 }
 
 struct SupervisorLever {
@@ -109,6 +119,10 @@ struct SupervisorLever {
 }
 
 impl Lever for SupervisorLever {
+    fn incarnation(&self) -> u64 {
+        self.life.incarnation()
+    }
+
     fn stop(&self, within: Option<Duration>) {
         self.handle.send(Message::Shutdown { exit: Exit::shutdown(), within });
     }

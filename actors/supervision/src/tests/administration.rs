@@ -83,10 +83,10 @@ async fn a_killed_supervisor_takes_its_children_along_and_comes_back_with_them()
     log.take();
     tree.order(&"inner".into(), Verb::Kill, None, false).await.expect("killed");
     until_incarnation(&tree, "inner", 2).await;
-    until_incarnation(&tree, "inner/y", 1).await;
+    until_incarnation(&tree, "inner/y", 2).await;
     let mut seen = log.take();
     seen[..2].sort();
-    assert_eq!(seen, ["~x#1", "~y#1", "+x#1", "+y#1"]);
+    assert_eq!(seen, ["~x#1", "~y#1", "+x#2", "+y#2"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,12 @@
 
 mod address;
 mod administration;
+mod left_behind;
 mod order;
 mod probe;
+mod races;
 mod restart;
+mod scale;
 mod shutdown;
 mod suspension;
+mod traps;

@@ -55,6 +55,8 @@ pub(super) struct Plan {
     pub(super) start_takes: Duration,
     /// `stop` takes this long.
     pub(super) stop_takes: Duration,
+    /// `start` takes a permit from here first.
+    pub(super) gate: Option<Arc<tokio::sync::Semaphore>>,
     /// Dropping the state takes this long (it blocks).
     pub(super) drop_takes: Duration,
 }
@@ -77,7 +79,12 @@ impl Actor for Probe {
 
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
         self.name = format!("{}#{}", ctx.path().id(), ctx.incarnation());
-        tokio::time::sleep(self.plan.start_takes).await;
+        if let Some(gate) = &self.plan.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if !self.plan.start_takes.is_zero() {
+            tokio::time::sleep(self.plan.start_takes).await;
+        }
         if self.plan.fail_start.contains(&ctx.incarnation()) {
             return Err(Failure::restart("told to fail"));
         }
