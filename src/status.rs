@@ -53,7 +53,7 @@ impl Status {
         self.tree.get().map(supervision::Tree::nodes).unwrap_or_default()
     }
 
-    /// What is not as it should be, each as one sentence. Optional actors that are down are named; they degrade nothing.
+    /// What is not as it should be, each as one sentence. An optional actor that is down degrades nothing; `tree` shows it.
     pub fn degraded(&self) -> Vec<String> {
         let nodes = self.nodes();
         let mut wrong: Vec<String> = nodes.iter().filter_map(complaint).collect();

@@ -90,7 +90,7 @@ pub(super) async fn events(socket: &Path, args: &EventsArgs, output: &mut Output
             Ok(Some(StreamItem::Item(event))) => show(&event, output),
             Ok(Some(StreamItem::Lost(lost))) => show(&json!({"lost": lost}), output),
             Ok(None) => {
-                output.remark("the instance has gone");
+                output.remark("the stream has ended: the instance has gone, or its control channel was restarted");
                 return Exit::Done;
             }
             Err(error) => return remote::failed(&error, output),
