@@ -1,6 +1,7 @@
 //! Each command of the command line, its exit code and its JSON.
 
-use crate::harness::{Home, assert_answers, discord, until};
+use crate::harness::{Home, Log, assert_answers, discord, signal, until, wait};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 
@@ -125,6 +126,37 @@ fn what_orders_changes_something() {
     let mut bot = bot;
     bot.cli(&["shutdown"]).exits(0);
     assert_eq!(bot.ended(), 0);
+}
+
+#[test]
+fn what_goes_on_follows_until_ctrl_c() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    let socket = home.socket();
+    let follow = |args: &[&str]| {
+        let mut child =
+            home.command(&[&["--socket", socket.to_str().unwrap(), "--json"], args].concat()).spawn().unwrap();
+        (Log::follow(child.stdout.take().unwrap()), child)
+    };
+    let (events, mut events_process) = follow(&["events", "--follow", "-n", "1"]);
+    let (trees, mut trees_process) = follow(&["tree", "--watch"]);
+    events.wait("the past", |event| event["seq"].is_u64());
+    trees.wait("a tree", |tree| tree["nodes"].is_array());
+    bot.cli(&["kill", "emoji-cache"]).exits(0);
+    events.wait("the restart", |event| event["path"] == "emoji-cache" && event["incarnation"] == 2);
+    trees.wait("the new incarnation", |tree| {
+        let mut nodes = tree["nodes"].as_array().unwrap().iter();
+        nodes.any(|node| node["path"] == "emoji-cache" && node["incarnation"] == 2)
+    });
+    for process in [&mut events_process, &mut trees_process] {
+        signal(process, Signal::INT);
+        assert_eq!(wait(process), Some(0));
+    }
+    // Each decision is shown once, though the past and the stream overlap.
+    let numbers: Vec<_> = events.records().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert_eq!(bot.terminate(), 0);
 }
 
 #[test]

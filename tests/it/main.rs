@@ -1,8 +1,7 @@
 //! Black box: the real process against the stand-in for Discord, over real sockets. A module for each promise.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-#![allow(clippy::panic, reason = "tests fail by panicking")]
-#![allow(unreachable_pub, reason = "modules of one binary")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test is a thread of its own: what it waits for is another process")]
 
 mod architecture;
 mod cancellation;

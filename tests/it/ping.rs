@@ -21,6 +21,21 @@ fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
 }
 
 #[test]
+fn nobody_can_crash_a_cog_outside_of_try() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    discord.say("alice", "!crash info command");
+    discord.say("alice", "!crash info");
+    assert_answers(&discord);
+    assert!(discord.commands(None).iter().all(|command| command["name"] != "crash"));
+    assert!(bot.nodes().iter().all(|node| node["restarts"]["total"] == 0));
+    let log = bot.log.clone();
+    assert_eq!(bot.terminate(), 0);
+    assert!(!log.lines().iter().any(|line| line.contains("panic")), "{}", log.tail());
+}
+
+#[test]
 fn a_prefix_that_was_set_survives_a_restart_of_the_process() {
     let discord = discord();
     let other = discord.add_guild("Elsewhere").unwrap();
