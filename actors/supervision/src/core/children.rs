@@ -89,6 +89,7 @@ struct Slot {
 /// The children, in start order.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Child>", into = "Vec<Child>")]
+#[expect(clippy::vec_box, reason = "inserting among thousands moves pointers, not children")]
 pub struct Children {
     slots: Vec<Box<Slot>>,
     places: HashMap<String, Place>,

@@ -2,8 +2,7 @@
 
 use super::probe::*;
 use crate::{
-    ActorPath, ChildSpec, Criticality, Exit, Flags, NoObserver, Planes, SendError, Shutdown, Status, Strategy, Tree,
-    Verb,
+    ChildSpec, Criticality, Exit, Flags, NoObserver, Planes, SendError, Shutdown, Status, Strategy, Tree, Verb,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -121,5 +120,4 @@ async fn a_namesake_elsewhere_may_be_needed_and_oneself_may_not() {
     let itself = probe("y", &log, Plan::default()).1.needs(["y"]);
     let exit = Tree::start(Planes::single(), root, vec![itself], Arc::new(NoObserver)).await.err();
     assert!(matches!(exit, Some(Exit::Fatal { .. })), "{exit:?}");
-    let _: ActorPath = "y".into();
 }
