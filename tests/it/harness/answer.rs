@@ -4,28 +4,28 @@ use serde_json::Value;
 
 /// Exit code and output of a finished process.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The command line, for messages.
-    pub asked: String,
+    pub(crate) asked: String,
     /// Exit code; -1 when a signal ended it.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl Answer {
     /// Asserts the exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\n--- out\n{}\n--- err\n{}", self.asked, self.out, self.err);
         self
     }
 
     /// Asserts that standard error holds every one of `parts`.
     #[track_caller]
-    pub fn says(self, parts: &[&str]) -> Self {
+    pub(crate) fn says(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(self.err.contains(part), "{}: {part:?} is not in\n{}", self.asked, self.err);
         }
@@ -34,7 +34,7 @@ impl Answer {
 
     /// Asserts that standard output holds every one of `parts`.
     #[track_caller]
-    pub fn shows(self, parts: &[&str]) -> Self {
+    pub(crate) fn shows(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(self.out.contains(part), "{}: {part:?} is not in\n{}", self.asked, self.out);
         }
@@ -43,13 +43,13 @@ impl Answer {
 
     /// Standard output as one JSON value.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{}: {error} in\n{}", self.asked, self.out))
     }
 
     /// Standard output as one JSON value a line.
     #[track_caller]
-    pub fn json_lines(&self) -> Vec<Value> {
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

@@ -10,16 +10,16 @@ use serde_json::Value;
 use std::process::{Child, Command};
 
 /// The process of `run`; killed when dropped.
-pub struct Bot<'h> {
+pub(crate) struct Bot<'h> {
     home: &'h Home,
     child: Child,
     /// Its standard error.
-    pub log: Log,
+    pub(crate) log: Log,
 }
 
 impl<'h> Bot<'h> {
     /// Spawns `command` and follows its log.
-    pub fn spawn(home: &'h Home, mut command: Command) -> Self {
+    pub(crate) fn spawn(home: &'h Home, mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         Log::follow(child.stdout.take().unwrap()); // read, so that it never blocks
         let log = Log::follow(child.stderr.take().unwrap());
@@ -27,7 +27,7 @@ impl<'h> Bot<'h> {
     }
 
     /// Waits until the first READY is over and `status` says that it is ready.
-    pub fn wait_ready(&self) {
+    pub(crate) fn wait_ready(&self) {
         self.log.wait("that it is ready", |record| {
             record["message"].as_str().is_some_and(|text| text.starts_with("Impresario ") && text.contains(" is ready"))
         });
@@ -35,54 +35,54 @@ impl<'h> Bot<'h> {
     }
 
     /// Waits until `status` says that it is ready.
-    pub fn wait_well(&self) {
+    pub(crate) fn wait_well(&self) {
         until("status is ready", || (self.cli(&["status"]).code == 0).then_some(()));
     }
 
     /// Runs a command line against it.
-    pub fn cli(&self, args: &[&str]) -> Answer {
+    pub(crate) fn cli(&self, args: &[&str]) -> Answer {
         self.home.cli(args)
     }
 
     /// Runs a command line against it that must succeed; its answer as JSON.
     #[track_caller]
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         self.home.json(args).exits(0).json()
     }
 
     /// The tree's nodes.
-    pub fn nodes(&self) -> Vec<Value> {
+    pub(crate) fn nodes(&self) -> Vec<Value> {
         self.json(&["tree"])["nodes"].as_array().cloned().unwrap_or_default()
     }
 
     /// One node of the tree.
-    pub fn node(&self, path: &str) -> Option<Value> {
+    pub(crate) fn node(&self, path: &str) -> Option<Value> {
         self.nodes().into_iter().find(|node| node["path"] == path)
     }
 
     /// Waits until an actor is in a state.
-    pub fn wait_state(&self, path: &str, state: &str) -> Value {
+    pub(crate) fn wait_state(&self, path: &str, state: &str) -> Value {
         until(&format!("{path} is {state}"), || self.node(path).filter(|node| node["state"] == state))
     }
 
     /// The last decisions about an actor and what stands below it.
-    pub fn events(&self, path: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, path: &str) -> Vec<Value> {
         self.home.json(&["events", "--path", path, "-n", "1000"]).exits(0).json_lines()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, which: Signal) {
+    pub(crate) fn signal(&self, which: Signal) {
         signal(&self.child, which);
     }
 
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end and gives the exit code.
     #[track_caller]
-    pub fn ended(&mut self) -> i32 {
+    pub(crate) fn ended(&mut self) -> i32 {
         let code = wait(&mut self.child);
         self.log.wait_end();
         code.unwrap_or_else(|| panic!("it did not end:\n{}", self.log.tail()))
@@ -90,7 +90,7 @@ impl<'h> Bot<'h> {
 
     /// SIGTERM, and its end.
     #[track_caller]
-    pub fn terminate(mut self) -> i32 {
+    pub(crate) fn terminate(mut self) -> i32 {
         self.signal(Signal::TERM);
         self.ended()
     }

@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The home folder, what stands in its `config.toml`, and the environment.
-pub struct Home {
+pub(crate) struct Home {
     dir: TempDir,
     config: Vec<String>,
     env: BTreeMap<String, String>,
@@ -23,7 +23,7 @@ pub struct Home {
 
 impl Home {
     /// A home whose bot knows `discord`, and nothing listens on a port that is not asked for.
-    pub fn new(discord: &Sandbox) -> Self {
+    pub(crate) fn new(discord: &Sandbox) -> Self {
         let mut home = Self { dir: tempfile::tempdir().unwrap(), config: Vec::new(), env: BTreeMap::new() };
         home.env.insert("DISCORD_TOKEN".into(), discord.token());
         let data = home.path("data");
@@ -35,7 +35,7 @@ impl Home {
     }
 
     /// The same with a line more (`key.dotted = value`) in the configuration; a later one replaces an earlier one.
-    pub fn set(mut self, line: &str) -> Self {
+    pub(crate) fn set(mut self, line: &str) -> Self {
         let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
         self.config.retain(|old| key(old) != key(line));
         self.config.push(line.to_owned());
@@ -44,13 +44,13 @@ impl Home {
     }
 
     /// The same with this variable in the environment.
-    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
     /// The same without this variable.
-    pub fn without_env(mut self, name: &str) -> Self {
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.env.remove(name);
         self
     }
@@ -60,17 +60,17 @@ impl Home {
     }
 
     /// A place in the home.
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The control socket.
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("control.sock")
     }
 
     /// Every file and folder below the home with its bytes: what is there before and after.
-    pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         let mut folders = vec![self.dir.path().to_owned()];
         while let Some(folder) = folders.pop() {
@@ -87,7 +87,7 @@ impl Home {
     }
 
     /// The binary with `args`, without anything of this process's environment.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(args).current_dir(self.dir.path()).env_clear().envs(&self.env);
         command.env("HOME", self.dir.path()).env("RUST_BACKTRACE", "0");
@@ -96,43 +96,43 @@ impl Home {
     }
 
     /// Runs a command line against this home's control socket.
-    pub fn cli(&self, args: &[&str]) -> Answer {
+    pub(crate) fn cli(&self, args: &[&str]) -> Answer {
         let socket = self.socket();
         let socket = socket.to_str().unwrap();
         finish(self.command(&[&["--socket", socket], args].concat()), "")
     }
 
     /// The same, answered in JSON.
-    pub fn json(&self, args: &[&str]) -> Answer {
+    pub(crate) fn json(&self, args: &[&str]) -> Answer {
         self.cli(&[&["--json"], args].concat())
     }
 
     /// Runs a command line without a socket of its own, feeding `input`.
-    pub fn plain(&self, args: &[&str], input: &str) -> Answer {
+    pub(crate) fn plain(&self, args: &[&str], input: &str) -> Answer {
         finish(self.command(args), input)
     }
 
     /// `run`, from spawn on.
-    pub fn run(&self) -> Bot<'_> {
+    pub(crate) fn run(&self) -> Bot<'_> {
         let socket = self.socket();
         Bot::spawn(self, self.command(&["run", "--socket", socket.to_str().unwrap()]))
     }
 
     /// `run`, once it is ready.
-    pub fn start(&self) -> Bot<'_> {
+    pub(crate) fn start(&self) -> Bot<'_> {
         let bot = self.run();
         bot.wait_ready();
         bot
     }
 
     /// `run` that is expected to end by itself.
-    pub fn run_to_end(&self) -> Answer {
+    pub(crate) fn run_to_end(&self) -> Answer {
         self.cli(&["run"])
     }
 }
 
 /// Runs a command to its end; one that does not end in time is killed.
-pub fn finish(mut command: Command, input: &str) -> Answer {
+pub(crate) fn finish(mut command: Command, input: &str) -> Answer {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
@@ -156,7 +156,7 @@ pub fn finish(mut command: Command, input: &str) -> Answer {
 }
 
 /// Waits for the end of a child; its exit code, or nothing when the time is over.
-pub fn wait(child: &mut Child) -> Option<i32> {
+pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().unwrap() {
@@ -168,6 +168,6 @@ pub fn wait(child: &mut Child) -> Option<i32> {
 }
 
 /// Sends a signal to a child that has not been waited for.
-pub fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }

@@ -17,11 +17,11 @@ struct Kept {
 
 /// Lines so far. Clones share them.
 #[derive(Clone, Default)]
-pub struct Log(Arc<(Mutex<Kept>, Condvar)>);
+pub(crate) struct Log(Arc<(Mutex<Kept>, Condvar)>);
 
 impl Log {
     /// Reads `from` to its end on a thread of its own.
-    pub fn follow(from: impl Read + Send + 'static) -> Self {
+    pub(crate) fn follow(from: impl Read + Send + 'static) -> Self {
         let log = Self::default();
         let Self(shared) = log.clone();
         thread::spawn(move || {
@@ -41,29 +41,29 @@ impl Log {
     }
 
     /// Every line so far.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
     }
 
     /// Every line so far that is a JSON object.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         self.lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// How many lines there are: what comes later comes after this.
-    pub fn mark(&self) -> usize {
+    pub(crate) fn mark(&self) -> usize {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines.len()
     }
 
     /// Waits for a record.
     #[track_caller]
-    pub fn wait(&self, what: &str, fits: impl FnMut(&Value) -> bool) -> Value {
+    pub(crate) fn wait(&self, what: &str, fits: impl FnMut(&Value) -> bool) -> Value {
         self.wait_after(0, what, fits)
     }
 
     /// Waits for a record after a mark.
     #[track_caller]
-    pub fn wait_after(&self, mark: usize, what: &str, mut fits: impl FnMut(&Value) -> bool) -> Value {
+    pub(crate) fn wait_after(&self, mark: usize, what: &str, mut fits: impl FnMut(&Value) -> bool) -> Value {
         let (kept, changed) = &*self.0;
         let (begun, mut at) = (Instant::now(), mark);
         let mut held = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,25 +85,25 @@ impl Log {
 
     /// Waits for a message that holds `part`.
     #[track_caller]
-    pub fn wait_message(&self, part: &str) -> Value {
+    pub(crate) fn wait_message(&self, part: &str) -> Value {
         self.wait(part, |record| message(record).contains(part))
     }
 
     /// Waits until the process has closed it.
-    pub fn wait_end(&self) {
+    pub(crate) fn wait_end(&self) {
         let (kept, changed) = &*self.0;
         let held = kept.lock().unwrap_or_else(PoisonError::into_inner);
         drop(changed.wait_timeout_while(held, PATIENCE, |kept| !kept.ended).unwrap());
     }
 
     /// The last lines, for messages.
-    pub fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         tail(&self.0.0.lock().unwrap_or_else(PoisonError::into_inner).lines)
     }
 }
 
 /// A record's message.
-pub fn message(record: &Value) -> &str {
+pub(crate) fn message(record: &Value) -> &str {
     record["message"].as_str().unwrap_or_default()
 }
 

@@ -5,10 +5,10 @@ mod bot;
 mod home;
 mod log;
 
-pub use answer::Answer;
-pub use bot::Bot;
-pub use home::{Home, finish, signal, wait};
-pub use log::Log;
+pub(crate) use answer::Answer;
+pub(crate) use bot::Bot;
+pub(crate) use home::{Home, finish, signal, wait};
+pub(crate) use log::Log;
 
 use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent};
 use serde_json::Value;
@@ -18,15 +18,15 @@ use std::{
 };
 
 /// Longest wait for anything. A loaded machine may need it; a sound one needs a hundredth.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The built binary.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_impresario");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_impresario");
 
 /// Looks until there is something to see; panics when the time is over.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(seen) = look() {
@@ -38,18 +38,18 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A stand-in for Discord.
-pub fn discord() -> Sandbox {
+pub(crate) fn discord() -> Sandbox {
     Sandbox::start(SandboxConfig::default()).unwrap()
 }
 
 /// Says `text` and waits for the reply to just that message.
-pub fn ask(discord: &Sandbox, user: &str, text: &str) -> String {
+pub(crate) fn ask(discord: &Sandbox, user: &str, text: &str) -> String {
     let asked = discord.say(user, text);
     reply_to(discord, asked).unwrap_or_else(|| panic!("{text:?} got no reply"))
 }
 
 /// Waits for the reply to a message; nothing when the time is over.
-pub fn reply_to(discord: &Sandbox, asked: MessageId) -> Option<String> {
+pub(crate) fn reply_to(discord: &Sandbox, asked: MessageId) -> Option<String> {
     let mut reply = None;
     discord.wait_until(PATIENCE, |_, messages| {
         reply = messages.iter().find(|message| answers(message) == Some(asked)).map(|found| found.content.clone());
@@ -59,13 +59,13 @@ pub fn reply_to(discord: &Sandbox, asked: MessageId) -> Option<String> {
 }
 
 /// Which message a message of the bot answers: its nonce begins with that message's id.
-pub fn answers(message: &BotMessage) -> Option<MessageId> {
+pub(crate) fn answers(message: &BotMessage) -> Option<MessageId> {
     let nonce = message.nonce.as_deref()?;
     nonce.split('-').next()?.parse().ok().map(MessageId)
 }
 
 /// Uses a slash command and waits for the text of its answer.
-pub fn ask_by_slash(discord: &Sandbox, user: &str, command: &str, options: &[(String, Value)]) -> String {
+pub(crate) fn ask_by_slash(discord: &Sandbox, user: &str, command: &str, options: &[(String, Value)]) -> String {
     let asked = discord.slash(user, command, options).unwrap();
     let answered = |event: &SandboxEvent| match event {
         SandboxEvent::InteractionReply { interaction, content, .. } => *interaction == asked && !content.is_empty(),
@@ -78,7 +78,7 @@ pub fn ask_by_slash(discord: &Sandbox, user: &str, command: &str, options: &[(St
 }
 
 /// Asserts that the bot answers.
-pub fn assert_answers(discord: &Sandbox) {
+pub(crate) fn assert_answers(discord: &Sandbox) {
     let answer = ask(discord, "bob", "!ping");
     assert!(answer.starts_with("Pong!"), "{answer}");
 }
