@@ -33,3 +33,26 @@ pub fn option(name: &str) -> Option<usize> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    /// `cargo test` runs a bench target that says `test = true`, without `--bench` and so on the small scale.
+    #[test]
+    fn every_benchmark_runs() -> Result<(), super::Failure> {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let manifest: toml::Table = fs::read_to_string(home.join("Cargo.toml"))?.parse()?;
+        let targets = manifest["bench"].as_array().ok_or("no bench targets")?;
+        let run: BTreeSet<String> = targets
+            .iter()
+            .filter(|target| target.get("test").and_then(toml::Value::as_bool) == Some(true))
+            .filter_map(|target| target.get("path")?.as_str().map(str::to_owned))
+            .collect();
+        let programs = fs::read_dir(home.join("programs"))?.collect::<Result<Vec<_>, _>>()?;
+        let programs: BTreeSet<String> =
+            programs.iter().map(|program| format!("programs/{}", program.file_name().to_string_lossy())).collect();
+        assert_eq!(run, programs);
+        Ok(())
+    }
+}
