@@ -88,7 +88,7 @@ pub fn plan(tree: &Tree, limits: Limits) -> Value {
         "total_ms": millis(limits.total),
         "drain": { "paths": DRAINED, "within_ms": millis(limits.drain) },
         "order": order,
-        "within": "each step may take an equal share of what is left; unused time is passed on",
+        "within": "each step may take half of what is left; unused time is passed on",
     })
 }
 

@@ -67,13 +67,14 @@ pub(super) fn kill(state: &mut State, at: usize, by: &str, now: Time, step: &mut
     step.timer(child, Timer::Killed, grace);
 }
 
-/// What one more stop may take of the supervisor's total: an equal share of what is left, so that unused time is passed
-/// on. Children that stop at the same time share nothing.
+/// What one more stop may take of the supervisor's total: half of what is left, or an equal share where that is more. An
+/// equal share alone, taken again at each level of a tree, leaves a grandchild a hundredth of the total, although most
+/// of its elders need next to nothing. Unused time is passed on; children that stop at the same time share nothing.
 fn share(state: &mut State, now: Time) -> Option<Duration> {
     let Phase::Stopping { by: Some(by), .. } = &state.phase else { return None };
     let left = by.saturating_sub(now);
     let steps = if together(state, now) { 1 } else { state.children.count(Mark::Unasked).max(1) };
-    Some(left / u32::try_from(steps).unwrap_or(u32::MAX))
+    Some((left / u32::try_from(steps).unwrap_or(u32::MAX)).max(left / 2))
 }
 
 /// What a kill or an abort may take.
