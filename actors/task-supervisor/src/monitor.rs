@@ -11,6 +11,9 @@ use supervision::{
     core::Refusal,
 };
 
+/// A look at every task is never taken sooner after the last one than this.
+const LOOK_LEAST: Duration = Duration::from_millis(100);
+
 /// A task that could not be brought up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotBrought {
@@ -35,6 +38,7 @@ impl Message for MonitorMsg {
 }
 
 pub(crate) fn child(every: Duration, registry: &Arc<TaskRegistry>) -> ChildSpec {
+    let every = every.max(LOOK_LEAST);
     let addr = registry.monitor.clone();
     let registry = Arc::clone(registry);
     // The highest rank: it starts before every task and stops after them.
@@ -88,7 +92,7 @@ async fn look(registry: &TaskRegistry) {
     tasks.sort_by_key(|task| std::cmp::Reverse(task::rank(&task.spec)));
     for task in tasks {
         let there = registry.tree.get().and_then(|tree| tree.node(&TaskRegistry::path(&task.spec.name)));
-        if there.is_some() {
+        if there.is_some() || task.is_over() {
             continue;
         }
         if let Err(refused) = bring(registry, &task).await {
@@ -102,9 +106,13 @@ async fn bring(registry: &TaskRegistry, task: &Registered) -> Result<(), NotBrou
     let Some(tree) = registry.tree.get() else {
         return Err(NotBrought { name, reason: "there is no tree to run in".to_owned() });
     };
+    let _moving = registry.moving.lock().await;
+    if !registry.holds(task) {
+        return Err(NotBrought { name, reason: "it was unregistered meanwhile".to_owned() });
+    }
     let spec = task::child(task, registry.ready.clone());
     match tree.start_child(&ActorPath::from(crate::PATH), spec).await {
-        Ok(_) | Err(OrderError::Refused { refusal: Refusal::AlreadyStarted | Refusal::AlreadyPresent, .. }) => Ok(()),
+        Ok(_) | Err(OrderError::Refused { refusal: Refusal::AlreadyStarted, .. }) => Ok(()),
         Err(error) => Err(NotBrought { name, reason: error.to_string() }),
     }
 }

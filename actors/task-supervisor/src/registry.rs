@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 /// How long registering waits for the task to come up.
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
+/// No time of a task may be longer: sums and multiples of it must not overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Tasks that may be registered at once.
 pub(crate) const TASKS_MAX: usize = 1_000;
 
@@ -25,6 +27,8 @@ pub struct TaskRegistry {
     pub(crate) monitor: Addr<MonitorMsg>,
     pub(crate) tree: OnceLock<Tree>,
     pub(crate) ready: watch::Receiver<bool>,
+    /// Held while a task is brought up or taken down, so that neither overtakes the other.
+    pub(crate) moving: tokio::sync::Mutex<()>,
 }
 
 /// One registered task.
@@ -32,6 +36,13 @@ pub struct TaskRegistry {
 pub(crate) struct Registered {
     pub(crate) spec: Arc<TaskSpec>,
     pub(crate) stats: Arc<Stats>,
+}
+
+impl Registered {
+    /// Whether it was to run once, and has.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.spec.schedule, Schedule::Once(_)) && self.stats.is_complete()
+    }
 }
 
 impl TaskRegistry {
@@ -43,6 +54,7 @@ impl TaskRegistry {
             monitor: Addr::new(format!("{}/monitor", crate::PATH), 64),
             tree: OnceLock::new(),
             ready,
+            moving: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -74,6 +86,14 @@ impl TaskRegistry {
         if spec.timeout.is_zero() {
             return Err(invalid("its runs have no time at all"));
         }
+        if spec.restart_window.is_zero() {
+            return Err(invalid("the window of its restart limit is zero"));
+        }
+        let (Schedule::Every(wait) | Schedule::Once(wait)) = spec.schedule;
+        let times = [wait, spec.jitter, spec.timeout, spec.restart_window, spec.cooldown];
+        if times.iter().any(|time| *time > LONGEST) {
+            return Err(invalid("one of its times is longer than ten years"));
+        }
         if spec.name.is_empty() || spec.name == "monitor" || spec.name.contains(['/', '#', ' ']) {
             return Err(invalid(
                 "that is no name for a task: it must not be empty, \"monitor\" or hold / # or a space",
@@ -92,8 +112,16 @@ impl TaskRegistry {
         Ok(Some(task))
     }
 
-    fn remove(&self, name: &str) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    /// Whether this very task is registered, not another one of its name.
+    pub(crate) fn holds(&self, task: &Registered) -> bool {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(&task.spec.name).is_some_and(|there| Arc::ptr_eq(&there.stats, &task.stats))
+    }
+
+    fn remove(&self, task: &Registered) {
+        if self.holds(task) {
+            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(&task.spec.name);
+        }
     }
 
     /// The declaration with the configuration's say; none when it is switched off.
@@ -122,11 +150,12 @@ impl Tasks for TaskRegistry {
             if !self.monitor.is_running() {
                 return Ok(());
             }
-            let started = self.monitor.call(REGISTER_DEADLINE, |reply| MonitorMsg::Bring { task, reply }).await;
+            let bring = |reply| MonitorMsg::Bring { task: task.clone(), reply };
+            let started = self.monitor.call(REGISTER_DEADLINE, bring).await;
             match started {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(refused)) => {
-                    self.remove(&refused.name);
+                    self.remove(&task);
                     Err(RegisterError::Invalid { name: refused.name, reason: refused.reason })
                 }
                 // The monitor went down meanwhile: its next incarnation brings up what is noted.
@@ -137,12 +166,12 @@ impl Tasks for TaskRegistry {
 
     fn unregister_cog<'a>(&'a self, cog: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let names: Vec<String> =
-                self.all().into_iter().filter(|task| task.spec.cog == cog).map(|task| task.spec.name.clone()).collect();
-            for name in names {
-                self.remove(&name);
+            let _moving = self.moving.lock().await;
+            for task in self.all().into_iter().filter(|task| task.spec.cog == cog) {
+                let name = &task.spec.name;
+                self.remove(&task);
                 if let Some(tree) = self.tree.get()
-                    && let Err(error) = tree.remove_child(&Self::path(&name)).await
+                    && let Err(error) = tree.remove_child(&Self::path(name)).await
                 {
                     tracing::debug!(task = name, %error, "the task was not running when its cog was unloaded");
                 }

@@ -63,6 +63,10 @@ pub(crate) struct Stats {
 struct Inner {
     figures: TaskFigures,
     next: Option<tokio::time::Instant>,
+    /// When the last run began, in whichever incarnation: a restart does not move the schedule.
+    last_began: Option<tokio::time::Instant>,
+    /// A run came to its end without failing.
+    complete: bool,
 }
 
 impl Stats {
@@ -75,13 +79,15 @@ impl Stats {
             inner.figures.running = true;
             inner.figures.runs += 1;
             inner.next = None;
+            inner.last_began = Some(tokio::time::Instant::now());
             inner.figures.runs
         })
     }
 
     pub(crate) fn end(&self, took: Duration, outcome: &Result<RunOutcome, String>) {
-        self.with(|Inner { figures, .. }| {
+        self.with(|Inner { figures, complete, .. }| {
             figures.running = false;
+            *complete |= outcome.is_ok();
             figures.last_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
             figures.last = Some(match outcome {
                 Ok(RunOutcome::Done { operations }) => {
@@ -101,15 +107,21 @@ impl Stats {
         });
     }
 
-    /// The incarnation that may have been running is gone.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn last_began(&self) -> Option<tokio::time::Instant> {
+        self.with(|inner| inner.last_began)
+    }
+
+    /// A new incarnation: nothing is planned yet, and nothing is done.
+    pub(crate) fn reopen(&self) {
         self.with(|inner| {
-            if std::mem::take(&mut inner.figures.running) {
-                inner.figures.errors += 1;
-                inner.figures.last = Some(LastRun::Failed { error: "its actor ended during the run".to_owned() });
-            }
             inner.next = None;
+            inner.complete = false;
         });
+    }
+
+    /// Whether a run has come to its end without failing.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.with(|inner| inner.complete)
     }
 
     pub(crate) fn plan(&self, next: Option<tokio::time::Instant>) {

@@ -6,7 +6,7 @@ use crate::{
     stats::Stats,
 };
 use metering::tasks as meter;
-use protocol::task::{Category, Run, RunOutcome, TaskSpec};
+use protocol::task::{Category, Run, RunOutcome, Schedule, TaskSpec};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
@@ -23,14 +23,14 @@ pub(crate) enum TaskMsg {
     /// The time of plan `n` has come.
     Due(u64),
     /// A run is over.
-    Finished { took: Duration, outcome: Result<RunOutcome, String> },
+    Finished(Result<RunOutcome, String>),
 }
 
 impl Message for TaskMsg {
     fn name(&self) -> &'static str {
         match self {
             Self::Due(_) => "due",
-            Self::Finished { .. } => "finished",
+            Self::Finished(_) => "finished",
         }
     }
 }
@@ -65,8 +65,8 @@ pub(crate) fn child(task: &Registered, ready: watch::Receiver<bool>) -> ChildSpe
         stats: Arc::clone(&stats),
         ready: ready.clone(),
         up: Instant::now(),
-        last_began: None,
         plan: 0,
+        draining: false,
         run: None,
     })
     .restart(Restart::Transient)
@@ -84,28 +84,73 @@ struct TaskActor {
     stats: Arc<Stats>,
     ready: watch::Receiver<bool>,
     up: Instant,
-    last_began: Option<Duration>,
     plan: u64,
+    /// No run begins any more.
+    draining: bool,
     /// The run under way: its token, and a channel that closes when it is over.
     run: Option<(CancellationToken, watch::Receiver<()>)>,
+}
+
+/// Keeps the figures of one run, however it ends: also when it panics, or is dropped with its actor.
+struct Account {
+    spec: Arc<TaskSpec>,
+    stats: Arc<Stats>,
+    began: Instant,
+    open: bool,
+}
+
+impl Account {
+    fn close(&mut self, outcome: &Result<RunOutcome, String>) {
+        self.open = false;
+        let took = self.began.elapsed();
+        self.stats.end(took, outcome);
+        let label = match outcome {
+            Ok(RunOutcome::Done { .. }) => meter::TaskOutcome::Done,
+            Ok(RunOutcome::Skipped { .. }) => meter::TaskOutcome::Skipped,
+            Err(_) => meter::TaskOutcome::Failed,
+        };
+        meter::run(self.spec.name.as_str(), category(self.spec.category), label, took.as_secs_f64());
+        if let Ok(RunOutcome::Done { operations }) = outcome {
+            tracing::debug!(
+                task = self.spec.name,
+                operation = "run",
+                duration_seconds = took.as_secs_f64(),
+                operations_completed = operations,
+                "the task ran"
+            );
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.open {
+            let how = if std::thread::panicking() { "the run panicked" } else { "its actor ended during the run" };
+            self.close(&Err(how.to_owned()));
+        }
+    }
 }
 
 impl TaskActor {
     /// Plans the next run, if there is one and nobody has paused the task.
     fn plan(&mut self, ctx: &Ctx<Self>) {
-        let now = self.up.elapsed();
         let jitter = self.spec.jitter.mul_f64(rand::random::<f64>());
-        let past = Past { up: Duration::ZERO, last_began: self.last_began };
-        let due = next_due(self.spec.schedule, self.spec.run_at_start, past, now, jitter);
+        // Monotonic times since the first moment that matters: the last run may have begun in an earlier incarnation.
+        let (last, over) = (self.stats.last_began(), matches!(self.spec.schedule, Schedule::Once(_)));
+        // What runs once and has failed is due again; what is complete is not.
+        let last = last.filter(|_| !over || self.stats.is_complete());
+        let epoch = last.map_or(self.up, |last| last.min(self.up));
+        let past = Past { up: self.up - epoch, last_began: last.map(|last| last - epoch) };
+        let due = next_due(self.spec.schedule, self.spec.run_at_start, past, epoch.elapsed(), jitter);
         self.plan += 1;
-        let Some(due) = due.filter(|_| !self.stats.is_paused()) else {
+        let Some(due) = due.filter(|_| !self.stats.is_paused() && !self.draining) else {
             self.stats.plan(None);
             return;
         };
-        self.stats.plan(Some(self.up + due));
+        let at = epoch + due;
+        self.stats.plan(Some(at));
         let (plan, me, mut ready) = (self.plan, ctx.me(), self.ready.clone());
         let wait_until_ready = self.spec.wait_until_ready;
-        let at = self.up + due;
         ctx.spawn(async move {
             tokio::time::sleep_until(at).await;
             if wait_until_ready && ready.wait_for(|ready| *ready).await.is_err() {
@@ -117,56 +162,44 @@ impl TaskActor {
 
     fn begin(&mut self, ctx: &Ctx<Self>) {
         let number = self.stats.begin();
-        self.last_began = Some(self.up.elapsed());
         let cancel = ctx.stopping().child_token();
         let (over, is_over) = watch::channel(());
         self.run = Some((cancel.clone(), is_over));
         let (spec, me) = (Arc::clone(&self.spec), ctx.me());
+        let stats = Arc::clone(&self.stats);
+        let mut account = Account { spec: Arc::clone(&spec), stats, began: Instant::now(), open: true };
         ctx.spawn(async move {
-            let began = Instant::now();
+            let _ends = cancel.clone().drop_guard(); // what the run began elsewhere is told to end with it
             let work = (spec.run)(Run { number, cancel });
             let outcome = match tokio::time::timeout(spec.timeout, work).await {
                 Ok(outcome) => outcome.map_err(|error| error.0),
                 Err(_) => Err(format!("the run took longer than {} ms and was cut off", spec.timeout.as_millis())),
             };
+            account.close(&outcome);
             drop(over);
-            me.send(TaskMsg::Finished { took: began.elapsed(), outcome }).await.ok(); // the actor is gone
+            me.send(TaskMsg::Finished(outcome)).await.ok(); // the actor is gone
         });
     }
 
-    fn finished(
-        &mut self,
-        took: Duration,
-        outcome: Result<RunOutcome, String>,
-        ctx: &Ctx<Self>,
-    ) -> Result<(), Failure> {
+    fn finished(&mut self, outcome: Result<RunOutcome, String>, ctx: &Ctx<Self>) -> Result<(), Failure> {
         self.run = None;
-        self.stats.end(took, &outcome);
-        let label = match &outcome {
-            Ok(RunOutcome::Done { .. }) => meter::TaskOutcome::Done,
-            Ok(RunOutcome::Skipped { .. }) => meter::TaskOutcome::Skipped,
-            Err(_) => meter::TaskOutcome::Failed,
-        };
-        meter::run(self.spec.name.as_str(), category(self.spec.category), label, took.as_secs_f64());
         match outcome {
-            Ok(RunOutcome::Done { operations }) => {
-                tracing::debug!(
-                    task = self.spec.name,
-                    operation = "run",
-                    duration_seconds = took.as_secs_f64(),
-                    operations_completed = operations,
-                    "the task ran"
-                );
-            }
+            Ok(RunOutcome::Done { .. }) => {}
             Ok(RunOutcome::Skipped { reason }) => tracing::debug!(task = self.spec.name, reason, "nothing to do"),
             // The restart rule counts it, waits out the cooldown and, past the limit, parks the task.
             Err(error) => return Err(Failure::restart(error)),
         }
-        self.plan(ctx);
-        if self.stats.read().next_in_ms.is_none() && !self.stats.is_paused() {
-            ctx.finish(); // a task that runs once has done so
-        }
+        self.go_on(ctx);
         Ok(())
+    }
+
+    /// Plans the next run; a task that runs once and has done so is finished.
+    fn go_on(&mut self, ctx: &Ctx<Self>) {
+        self.plan(ctx);
+        let once = matches!(self.spec.schedule, Schedule::Once(_));
+        if once && self.stats.is_complete() && !self.stats.is_paused() && self.run.is_none() {
+            ctx.finish();
+        }
     }
 }
 
@@ -175,7 +208,7 @@ impl Actor for TaskActor {
 
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
         self.up = Instant::now();
-        self.stats.reset();
+        self.stats.reopen(); // what has run once is only started again by an operator, who wants it run
         self.plan(ctx);
         Ok(())
     }
@@ -184,13 +217,14 @@ impl Actor for TaskActor {
         match message {
             TaskMsg::Due(plan) if plan == self.plan && self.run.is_none() => self.begin(ctx),
             TaskMsg::Due(_) => {} // an older plan, or an operator's run is under way
-            TaskMsg::Finished { took, outcome } => return self.finished(took, outcome, ctx),
+            TaskMsg::Finished(outcome) => return self.finished(outcome, ctx),
         }
         Ok(())
     }
 
     /// No new run; the one under way may end by itself.
     async fn drain(&mut self, _: &Ctx<Self>) {
+        self.draining = true;
         self.plan += 1;
         self.stats.plan(None);
     }
@@ -226,6 +260,7 @@ impl Actor for TaskActor {
             "run" if ctx.me().mailbox().read().suspended => {
                 return Err(AdminError::refused("it is suspended: what it needs is missing"));
             }
+            "run" if self.draining => return Err(AdminError::refused("it is drained: the bot is shutting down")),
             "run" => self.begin(ctx),
             "pause" => {
                 self.stats.set_paused(true);
@@ -234,7 +269,9 @@ impl Actor for TaskActor {
             }
             "resume" => {
                 self.stats.set_paused(false);
-                self.plan(ctx);
+                if self.run.is_none() {
+                    self.go_on(ctx); // else the end of the run plans the next one
+                }
             }
             "status" => {}
             _ => return Err(call.unknown(&Self::admin_messages())),
