@@ -1,8 +1,12 @@
 //! A running tree: what boot, the control channel and tests hold.
 
+mod orders;
+
+pub use orders::{OrderError, Verb};
+
 use crate::{
     admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},
-    core::{Order, Outcome, Refusal, policy::Flags},
+    core::policy::Flags,
     exit::Exit,
     journal::{Entry, Observer},
     life::{Notify, Signal},
@@ -11,8 +15,8 @@ use crate::{
     planes::Planes,
     spec::ChildSpec,
     starter::{Lever, StartRequest, Starter},
-    supervisor::{Message, SupervisorStarter},
-    view::{Node, Status},
+    supervisor::SupervisorStarter,
+    view::Node,
     world::World,
 };
 use futures_util::future::join_all;
@@ -33,62 +37,6 @@ enum RootPhase {
     Starting,
     Up,
     Ended(Exit),
-}
-
-/// Why an order to the tree was not carried out. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OrderError {
-    /// There is no such actor.
-    #[error("there is no actor {path:?}{}", suggestion.as_deref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
-    UnknownPath {
-        /// The path.
-        path: String,
-        /// The nearest existing path.
-        suggestion: Option<String>,
-    },
-    /// The root can be shut down, not restarted, stopped or killed.
-    #[error("the root has no supervisor that could do this; use shutdown")]
-    Root,
-    /// The addressed incarnation has gone.
-    #[error("{path} is incarnation {actual}, not {wanted}")]
-    StaleIncarnation {
-        /// The path.
-        path: String,
-        /// The incarnation that was meant.
-        wanted: u64,
-        /// The incarnation that is there.
-        actual: u64,
-    },
-    /// Its supervisor refused.
-    #[error("{path}: {refusal}")]
-    Refused {
-        /// The path.
-        path: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Its supervisor is not there (any more).
-    #[error("{path}: its supervisor is not running")]
-    NoSupervisor {
-        /// The path.
-        path: String,
-    },
-}
-
-/// What an operator may do to an actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Stop and start again, within budget and cooldown unless forced.
-    Restart {
-        /// Whether budget and cooldown are overridden.
-        force: bool,
-    },
-    /// Stop and stay down.
-    Stop,
-    /// Start what is down or parked.
-    Start,
-    /// Kill the incarnation; its restart rule answers.
-    Kill,
 }
 
 impl Tree {
@@ -169,85 +117,6 @@ impl Tree {
             }
         });
         join_all(drains).await.into_iter().flatten().collect()
-    }
-
-    /// Carries out `verb` on the actor at `path`. With `dry_run` it only checks that it could be asked.
-    ///
-    /// # Errors
-    /// See [`OrderError`].
-    pub async fn order(
-        &self,
-        path: &ActorPath,
-        verb: Verb,
-        if_incarnation: Option<u64>,
-        dry_run: bool,
-    ) -> Result<Outcome, OrderError> {
-        let node = self.check(path, if_incarnation)?;
-        if dry_run {
-            return Ok(Outcome::Done { incarnation: node.incarnation });
-        }
-        let id = path.id().to_owned();
-        let order = match verb {
-            // Starting what is down needs no budget, and nothing to force.
-            Verb::Restart { .. } if matches!(node.status, Status::Down | Status::Parked) => Order::RestartChild { id },
-            Verb::Restart { force } => Order::Cycle { id, force },
-            Verb::Stop => Order::TerminateChild { id },
-            Verb::Start => Order::RestartChild { id },
-            Verb::Kill => Order::Kill { id },
-        };
-        self.ask(path, order, None, if_incarnation).await
-    }
-
-    fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<Node, OrderError> {
-        if path.is_root() {
-            return Err(OrderError::Root);
-        }
-        let node = self
-            .node(path)
-            .ok_or_else(|| OrderError::UnknownPath { path: path.to_string(), suggestion: self.nearest(path) })?;
-        match if_incarnation {
-            Some(wanted) if wanted != node.incarnation => {
-                Err(OrderError::StaleIncarnation { path: path.to_string(), wanted, actual: node.incarnation })
-            }
-            _ => Ok(node),
-        }
-    }
-
-    /// Adds a child to the supervisor at `supervisor` and waits until it is up.
-    ///
-    /// # Errors
-    /// See [`OrderError`]; a child that did not start is forgotten.
-    pub async fn start_child(&self, supervisor: &ActorPath, spec: ChildSpec) -> Result<Outcome, OrderError> {
-        let path = supervisor.child(&spec.policy.id);
-        let order = Order::StartChild { policy: Box::new(spec.policy.clone()), missing: Vec::new() };
-        self.ask(&path, order, Some(Box::new(spec)), None).await
-    }
-
-    /// Stops the child at `path` and forgets it.
-    ///
-    /// # Errors
-    /// See [`OrderError`].
-    pub async fn remove_child(&self, path: &ActorPath) -> Result<(), OrderError> {
-        let order = Order::RemoveChild { id: path.id().to_owned() };
-        self.ask(path, order, None, None).await.map(|_done| ())
-    }
-
-    async fn ask(
-        &self,
-        path: &ActorPath,
-        order: Order,
-        spec: Option<Box<ChildSpec>>,
-        if_incarnation: Option<u64>,
-    ) -> Result<Outcome, OrderError> {
-        let gone = || OrderError::NoSupervisor { path: path.to_string() };
-        let office = path.parent().and_then(|parent| self.world.office(&parent)).ok_or_else(gone)?;
-        let (reply, answer) = Reply::channel();
-        office.handle.send(Message::Order { order, spec, if_incarnation, reply });
-        let answered = answer.await.map_err(|_dropped| gone())?;
-        answered.map_err(|refusal| match (path.to_string(), refusal) {
-            (path, Refusal::Stale { wanted, actual }) => OrderError::StaleIncarnation { path, wanted, actual },
-            (path, refusal) => OrderError::Refused { path, refusal },
-        })
     }
 
     /// Sends an admin message through the mailbox of the actor at `path` and waits for its answer.

@@ -3,9 +3,9 @@
 use super::{
     Action, Outcome, Refusal, Step, Time, backoff,
     explain::Rule,
-    order,
-    policy::{AutoShutdown, Backoff, Restart, Strategy},
-    state::{Asked, Child, Goal, Life, Phase, State},
+    giving_up, order,
+    policy::{Backoff, Restart, Strategy},
+    state::{Asked, Child, Goal, Life, State},
     stopping,
 };
 use crate::exit::Exit;
@@ -156,22 +156,7 @@ fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
         order::forget(state, at, step);
     }
     if significant && !state.is_stopping() {
-        auto_shutdown(state, now, step);
-    }
-}
-
-fn auto_shutdown(state: &mut State, now: Time, step: &mut Step) {
-    // One that is being restarted has not ended.
-    let there = |child: &Child| child.is_alive() || child.due || matches!(child.life, Life::Waiting { .. });
-    let left = state.children.iter().any(|child| child.policy.significant && there(child));
-    let due = match state.flags.auto_shutdown {
-        AutoShutdown::Never => false,
-        AutoShutdown::AnySignificant => true,
-        AutoShutdown::AllSignificant => !left,
-    };
-    if due {
-        step.note_self(now, Rule::AutoShutdown, "a significant child ended: the supervisor ends with it".to_owned());
-        stopping::shutdown(state, Exit::shutdown(), None, now, step);
+        giving_up::auto_shutdown(state, now, step);
     }
 }
 
@@ -184,7 +169,7 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
     if exit.is_fatal() {
         let text = "says that a restart cannot help";
         step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(exit.clone());
-        return give_up_on(state, at, &exit.to_string(), false, now, step);
+        return giving_up::give_up_on(state, at, &exit.to_string(), false, now, step);
     }
     let half_open = state.children[at].half_open;
     if half_open || !state.charge(at, now) {
@@ -196,14 +181,14 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
                 budget.allowed,
                 seconds(budget.window)
             );
-            return escalate(state, text, Some(exit), now, step);
+            return giving_up::escalate(state, text, Some(exit), now, step);
         }
         let reason = if half_open {
             format!("its try while parked failed: {exit}")
         } else {
             format!("budget spent, {} restarts in {}: {exit}", budget.allowed, seconds(budget.window))
         };
-        return give_up_on(state, at, &reason, true, now, step);
+        return giving_up::give_up_on(state, at, &reason, true, now, step);
     }
     restart(state, at, exit, now, step);
 }
@@ -282,52 +267,6 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
         let text = format!("{failed} failed and the strategy is {}", state.flags.strategy.name());
         step.note(&state.children[sibling], now, Rule::Strategy, &text);
     }
-}
-
-/// The child is beyond help: the tree goes on without it, or not at all.
-fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time, step: &mut Step) {
-    let id = state.children[at].id().to_owned();
-    if state.children[at].is_vital() {
-        return escalate(state, format!("{id} is vital and lost: {reason}"), None, now, step);
-    }
-    let budget = state.budget(at, now);
-    let mut seed = state.seed;
-    let child = &mut state.children[at];
-    child.in_round = false;
-    child.goal = Goal::Up;
-    child.due = false;
-    child.half_open = false;
-    child.half_open_tries += 1;
-    let wait = child.policy.retry_parked.filter(|_| retry).map(|rule| {
-        let wait = backoff::delay(&rule, child.half_open_tries, &mut seed);
-        (wait, now + wait)
-    });
-    child.life = Life::Parked { reason: reason.to_owned(), retry_at: wait.map(|(_, at)| at) };
-    child.since = now;
-    step.refuse(&mut child.waiting, &Refusal::NotRunning);
-    state.seed = seed;
-    let next = match wait {
-        Some((wait, _)) => format!("one try in {}", seconds(wait)),
-        None => "until an operator starts it".to_owned(),
-    };
-    let child = &state.children[at];
-    let decision = step.note(child, now, Rule::Parked, &format!("parked, {next}: {reason}"));
-    decision.budget = Some(budget);
-    decision.rejected.push("restart: not before".to_owned() + if wait.is_some() { " the try" } else { " then" });
-    decision.rejected.push("give up: the tree can do without it".to_owned());
-    if let Some((wait, _)) = wait {
-        step.timer(child, super::Timer::HalfOpen, wait);
-    }
-}
-
-/// The supervisor gives up: its children are stopped in reverse order and it exits `shutdown`, as in OTP.
-pub(super) fn escalate(state: &mut State, text: String, cause: Option<Exit>, now: Time, step: &mut Step) {
-    step.note_self(now, Rule::Escalate, format!("gives up: {text}")).cause = cause;
-    let exit = match &state.phase {
-        Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },
-        _ => Exit::shutdown_because(text),
-    };
-    stopping::shutdown(state, exit, None, now, step);
 }
 
 /// A duration as people read it: `350 ms`, `4.2 s`, `10 min`.

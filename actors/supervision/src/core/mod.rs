@@ -5,7 +5,8 @@
 //!
 //! - [`event`] what can happen and what can be done;
 //! - [`state`] what a supervisor remembers, of each child and of all;
-//! - [`exits`] a child came up or ended: restart rules, budgets, escalation;
+//! - [`exits`] a child came up or ended: restart rules, budgets, strategies;
+//! - [`giving_up`] parking, escalation, the end with significant children;
 //! - [`order`] who may start or stop next;
 //! - [`stopping`] the ladder from a polite request to quarantine;
 //! - [`admin`] what an operator or a caller may ask for;
@@ -18,6 +19,7 @@ mod children;
 pub mod event;
 mod exits;
 pub mod explain;
+mod giving_up;
 mod order;
 pub mod policy;
 pub mod state;

@@ -6,6 +6,7 @@ use super::{
     event::{Refusal, Timer},
     exits,
     explain::Rule,
+    giving_up,
     policy::{Shutdown, Strategy},
     state::{Asked, FOREVER, Goal, Life, Phase, Stage, State},
 };
@@ -143,7 +144,7 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     if boot {
         shutdown(state, Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Aborted) }, None, now, step);
     } else if vital {
-        exits::escalate(state, format!("{id} is vital and lost: it could not be ended"), None, now, step);
+        giving_up::escalate(state, format!("{id} is vital and lost: it could not be ended"), None, now, step);
     }
 }
 
