@@ -20,7 +20,7 @@ pub use args::{
     TreeArgs,
 };
 pub use output::Output;
-pub use render::draw_tree;
+pub use render::{draw_status, draw_tree};
 
 use crate::config::{Sources, TokenRule, locate_socket};
 use std::process::ExitCode;

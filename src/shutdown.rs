@@ -20,6 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 const DRAINED: [&str; 3] = ["task-supervisor", "gateway", "cog-host"];
 /// What a second signal leaves of the time.
 const HURRY: Duration = Duration::from_secs(1);
+const ASKED_AGAIN: &str = "asked again: one second is left";
 /// After the total the tree is left as it is: the process ends.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -122,10 +123,17 @@ pub async fn run(
     };
     let late = tokio::select! {
         late = tree.drain(&drained, limits.drain.min(limits.total)) => late,
-        () = hurry => { stops += 1; Vec::new() }
+        () = hurry => {
+            stops += 1;
+            tracing::warn!(target: "shutdown", "{ASKED_AGAIN}");
+            Vec::new()
+        }
     };
-    steps.push(StepTime { path: "drain".into(), took_ms: millis(begun.elapsed()), cut_off: !late.is_empty() });
     let mut cut_off: Vec<String> = late.iter().map(|path| format!("{path} (drain)")).collect();
+    if stops > 0 {
+        cut_off.push("drain (asked again)".to_owned());
+    }
+    steps.push(StepTime { path: "drain".into(), took_ms: millis(begun.elapsed()), cut_off: !cut_off.is_empty() });
 
     let left = limits.total.saturating_sub(begun.elapsed());
     tree.shutdown(Some(if stops > 0 { left.min(HURRY) } else { left }));
@@ -140,7 +148,7 @@ pub async fn run(
             wish = wishes.recv() => match wish {
                 Some(Wish::Stop(_)) if stops == 0 => {
                     stops += 1;
-                    tracing::warn!(target: "shutdown", "asked again: one second is left");
+                    tracing::warn!(target: "shutdown", "{ASKED_AGAIN}");
                     tree.shutdown(Some(HURRY));
                     deadline = deadline.min(Instant::now() + HURRY + GRACE);
                 }

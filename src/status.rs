@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use supervision::{Criticality, Node, Status as State};
+use supervision::{Criticality, Exit, Node, Status as State};
 use telemetry::{Health, Verdict};
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
@@ -55,8 +55,13 @@ impl Status {
 
     /// What is not as it should be, each as one sentence. An optional actor that is down degrades nothing; `tree` shows it.
     pub fn degraded(&self) -> Vec<String> {
+        self.wrong().into_iter().map(|wrong| wrong.sentence).collect()
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
         let nodes = self.nodes();
-        let mut wrong: Vec<String> = nodes.iter().filter_map(complaint).collect();
+        let mut wrong: Vec<Wrong> = nodes.iter().filter_map(complaint).collect();
+        let mut blocks = |sentence| wrong.push(Wrong { sentence, blocks: true });
         // An actor that is not there, or says itself what is wrong, has spoken for its shard.
         let speaks = |shard| {
             nodes.iter().any(|node| node.path.as_str() == format!("gateway/shard-{shard}") && complaint(node).is_some())
@@ -65,7 +70,7 @@ impl Status {
             for status in
                 gateway.statuses().iter().filter(|status| status.state != Phase::Online && !speaks(status.shard))
             {
-                wrong.push(match &status.parked {
+                blocks(match &status.parked {
                     Some(reason) => format!("shard {}: {reason}", status.shard),
                     None => format!("shard {} is not connected", status.shard),
                 });
@@ -73,15 +78,20 @@ impl Status {
         }
         let flags = self.flags.read();
         if flags.setup_complete && !flags.first_ready {
-            wrong.push("the gateway has not been ready yet: slash commands and tasks wait for it".to_owned());
+            blocks("the gateway has not been ready yet: slash commands and tasks wait for it".to_owned());
         }
         wrong
     }
 
-    /// Ready: boot is over, the gateway is connected, nothing that matters is missing, and nobody shuts down.
+    /// Ready: boot is over, the gateway is connected, nothing that matters is missing, and nobody shuts down. What an
+    /// operator stopped on purpose degrades, but leaves the rest ready: traffic should not be taken from a bot because
+    /// one of its cogs was switched off.
     pub fn is_ready(&self) -> bool {
         let flags = self.flags.read();
-        flags.setup_complete && flags.first_ready && !flags.shutting_down && self.degraded().is_empty()
+        flags.setup_complete
+            && flags.first_ready
+            && !flags.shutting_down
+            && !self.wrong().iter().any(|wrong| wrong.blocks)
     }
 
     /// `status.get`
@@ -119,17 +129,32 @@ impl Status {
     }
 }
 
-/// What is wrong with an actor, if that matters for readiness.
-fn complaint(node: &Node) -> Option<String> {
+/// One thing that is not as it should be.
+struct Wrong {
+    sentence: String,
+    /// Whether the bot is not ready because of it.
+    blocks: bool,
+}
+
+/// What is wrong with an actor, if that matters.
+fn complaint(node: &Node) -> Option<Wrong> {
     if node.criticality == Criticality::Optional {
         return None;
     }
-    match (node.status, &node.reason) {
-        (State::Running, None) => None,
-        (State::Running, Some(reason)) => Some(format!("{}: {reason}", node.path)),
-        (state, Some(reason)) => Some(format!("{} is {}: {reason}", node.path, state.name())),
-        (state, None) => Some(format!("{} is {}", node.path, state.name())),
-    }
+    let on_purpose = is_stopped_on_purpose(node);
+    let sentence = match (node.status, &node.reason) {
+        (State::Running, None) => return None,
+        (State::Running, Some(reason)) => format!("{}: {reason}", node.path),
+        (state, Some(reason)) => format!("{} is {}: {reason}", node.path, state.name()),
+        (_, None) if on_purpose => format!("{0} is stopped by order; `start {0}` brings it back", node.path),
+        (state, None) => format!("{} is {}", node.path, state.name()),
+    };
+    Some(Wrong { sentence, blocks: !on_purpose })
+}
+
+/// One actor of a room that somebody stopped. A whole room stands for what all of the bot rests on.
+fn is_stopped_on_purpose(node: &Node) -> bool {
+    node.status == State::Down && node.path.depth() > 1 && matches!(node.last_exit, Some(Exit::Shutdown { .. }))
 }
 
 impl Health for Status {

@@ -177,7 +177,7 @@ async fn obey(sandbox: &Arc<Sandbox>, running: &Running, line: Line) -> Option<S
             })
         }
         Line::Tree => Some(crate::cli::draw_tree(&crate::boot::snapshot(tree)).trim_end().to_owned()),
-        Line::Status => Some(serde_json::to_string_pretty(&running.status.json()).unwrap_or_default()),
+        Line::Status => Some(crate::cli::draw_status(&running.status.json())),
         Line::Events => Some(show::decisions(&tree.decisions(0, 20))),
         Line::Explain { path } => Some(explain(tree, &ActorPath::from(path))),
         Line::Cut => {

@@ -37,7 +37,7 @@ pub(super) async fn run(socket: &Path, sources: Sources, output: &mut Output) ->
     if output.json {
         output.value(&answer);
     } else {
-        let text = render::answer(&answer, output);
+        let text = render::ping(&answer, output);
         output.text(&text);
     }
     let failed = ["token", "rest", "gateway"].iter().any(|step| answer[step]["ok"] == false);

@@ -39,9 +39,14 @@ pub(super) async fn run(command: &Command, socket: &Path, output: &mut Output) -
         output.text(&text);
     }
     match command {
-        Command::Status { .. } if answer["ready"] != true => Exit::Failed,
+        Command::Status { .. } if !is_well(&answer) => Exit::Failed,
         _ => Exit::Done,
     }
+}
+
+/// Ready, and nothing degraded: what a script may take for "all is well".
+fn is_well(status: &Value) -> bool {
+    status["ready"] == true && status["degraded"].as_array().is_none_or(Vec::is_empty)
 }
 
 /// One call on a connection of its own.

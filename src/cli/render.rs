@@ -19,6 +19,34 @@ pub fn draw_tree(tree: &Value) -> String {
     tree::draw(tree, style::Style::plain())
 }
 
+/// Draws what `status.get` answers, without colours.
+pub fn draw_status(status: &Value) -> String {
+    status::draw(status, style::Style::plain())
+}
+
+/// What `ping` found out: token, REST and gateway, each with its time or why there is none.
+pub(super) fn ping(answer: &Value, _: &Output) -> String {
+    let mut rows = Vec::new();
+    for part in ["token", "rest", "gateway"] {
+        let (found, ms) = (&answer[part], |key: &str| answer[part][key].as_u64());
+        let text = match (found["ok"].as_bool(), found["reason"].as_str()) {
+            (Some(true), _) => match ms("ms").or(ms("connect_ms")) {
+                Some(ms) => format!("{ms} ms"),
+                None => "accepted".to_owned(),
+            },
+            (Some(false), reason) => format!("failed: {}", style::clean(reason.unwrap_or("no reason given"))),
+            (None, Some(reason)) => style::clean(reason),
+            (None, None) if part == "gateway" && answer["running"] == true => match answer["gateway_ms"].as_f64() {
+                Some(ms) => format!("{ms:.1} ms (the running bot's last heartbeat)"),
+                None => "no heartbeat was answered yet".to_owned(),
+            },
+            (None, None) => "not measured: the token is not known here".to_owned(),
+        };
+        rows.push(vec![part.to_owned(), text]);
+    }
+    table::aligned(&rows)
+}
+
 pub(super) fn tree(answer: &Value, output: &Output) -> String {
     tree::draw(answer, style::Style::of(output))
 }

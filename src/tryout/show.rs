@@ -58,6 +58,7 @@ fn said(who: &str, content: &str) -> String {
 fn is_shown(entry: &Entry) -> bool {
     match entry.decision.rule {
         Rule::Up => entry.decision.incarnation > 1,
+        Rule::Operator => entry.decision.incarnation > 0, // a room that adds its children at boot
         Rule::Start | Rule::Down | Rule::Stop | Rule::Shutdown => false,
         _ => true,
     }

@@ -42,6 +42,14 @@ fn metrics_and_probes_follow_what_happens() {
         assert!(!metrics.contains(&id.to_string()), "an id is a label");
     }
 
+    // A cog that was switched off on purpose takes no traffic from the others.
+    bot.cli(&["stop", "cog-host/info"]).exits(0);
+    let status = bot.cli(&["status"]).exits(1);
+    assert!(status.out.contains("cog-host/info is stopped by order"), "{}", status.out);
+    assert_eq!(get(&address, "/readyz").0, 200);
+    bot.cli(&["start", "cog-host/info"]).exits(0);
+    bot.cli(&["status"]).exits(0);
+
     bot.cli(&["stop", "database"]).exits(0);
     let ready = || get(&address, "/readyz");
     until("/readyz fails", || (ready().0 == 503).then_some(()));

@@ -161,7 +161,10 @@ fn a_second_signal_shortens_a_shutdown_that_is_held_up() {
     bot.signal(Signal::INT);
     assert_eq!(bot.ended(), 0);
     assert!(begun.elapsed().as_secs() < 30, "a minute was given, and taken back: {:?}", begun.elapsed());
-    in_order(&report(&bot));
+    bot.log.wait_message("asked again: one second is left");
+    let report = report(&bot);
+    assert!(report.contains("drain (asked again)"), "{report}");
+    in_order(&report);
 }
 
 #[test]

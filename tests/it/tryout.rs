@@ -52,7 +52,7 @@ fn a_panic_costs_one_invocation_and_a_crash_one_cog() {
         "cog-host/settings#1",
         "cog-host/settings#2 came up",
         "My prefix here is `!`",
-        "\"ready\": true",
+        ": ready, up",
     ]);
     assert_eq!(played.out.matches("Pong!").count(), 2, "{}", played.out);
     // Nobody else was restarted.

@@ -9,9 +9,16 @@ use serde_json::Value;
 
 /// What `status.get` answers.
 pub(in crate::cli) fn status(answer: &Value, output: &Output) -> String {
-    let style = Style::of(output);
-    let head = if answer["ready"] == true {
+    draw(answer, Style::of(output))
+}
+
+/// The same, in a style.
+pub(super) fn draw(answer: &Value, style: Style) -> String {
+    let wrong = answer["degraded"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let head = if answer["ready"] == true && wrong.is_empty() {
         style.paint(Mood::Good, "ready")
+    } else if answer["ready"] == true {
+        style.paint(Mood::Busy, "ready, degraded")
     } else if answer["flags"]["shutting_down"] == true {
         style.paint(Mood::Busy, "shutting down")
     } else if answer["flags"]["setup_complete"] == false {
@@ -23,7 +30,7 @@ pub(in crate::cli) fn status(answer: &Value, output: &Output) -> String {
     let up = answer["uptime_ms"].as_u64().map_or(String::new(), |up| format!(", up {}", duration(up)));
     let pid = answer["pid"].as_u64().map_or(String::new(), |pid| format!(", pid {pid}"));
     let mut lines = vec![format!("impresario {version}: {head}{up}{pid}")];
-    for wrong in answer["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for wrong in wrong.iter().filter_map(Value::as_str) {
         lines.push(format!("  {} {}", style.paint(Mood::Bad, "!"), clean(wrong)));
     }
     let mut rows = Vec::new();
