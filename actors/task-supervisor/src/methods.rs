@@ -1,12 +1,15 @@
 //! The control channel's view of tasks.
 
-use crate::registry::TaskRegistry;
+use crate::{
+    registry::TaskRegistry,
+    stats::{LastRun, TaskFigures},
+};
 use protocol::method::{Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use supervision::{ADMIN_DEADLINE, Role};
+use supervision::{ADMIN_DEADLINE, Node, Role, Status};
 
 /// Which task.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,10 +61,15 @@ fn unknown(registry: &TaskRegistry, name: &str) -> MethodError {
 }
 
 fn row(registry: &TaskRegistry, name: &str) -> Value {
-    let Some((spec, figures)) = registry.figures().into_iter().find(|(spec, _)| spec.name == name) else {
+    let Some((spec, mut figures)) = registry.figures().into_iter().find(|(spec, _)| spec.name == name) else {
         return Value::Null;
     };
     let node = registry.tree.get().and_then(|tree| tree.node(&TaskRegistry::path(name)));
+    let state = node.as_ref().map_or(Status::Waiting, |node| node.status);
+    if state != Status::Running {
+        figures.next_in_ms = None; // a time that nobody will keep
+    }
+    let reason = reason(node.as_ref(), &figures);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     json!({
         "name": spec.name,
@@ -74,12 +82,28 @@ fn row(registry: &TaskRegistry, name: &str) -> Value {
         },
         "needs": spec.needs,
         "path": TaskRegistry::path(name),
-        "state": node.as_ref().map_or("waiting", |node| node.status.name()),
-        "reason": node.as_ref().and_then(|node| node.reason.clone()),
+        "state": state.name(),
+        "reason": reason,
         "incarnation": node.as_ref().map_or(0, |node| node.incarnation),
         "restarts": node.as_ref().and_then(|node| node.budget).map(|budget| {
             json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
         }),
         "figures": figures,
     })
+}
+
+/// Why it is not at work, in words; none while it is, or while its next run only waits for its time.
+fn reason(node: Option<&Node>, figures: &TaskFigures) -> Option<String> {
+    let Some(node) = node else { return Some("waits until the task supervisor brings it up".to_owned()) };
+    if node.status == Status::Suspended {
+        return Some(format!("waits for what it needs: {}", node.missing.join(", ")));
+    }
+    let own = match &figures.last {
+        _ if figures.running || node.status != Status::Running => None,
+        _ if figures.paused => Some("paused: no run is planned until it is resumed".to_owned()),
+        _ if figures.waits.is_some() => figures.waits.clone(),
+        Some(LastRun::Skipped { reason }) => Some(format!("had nothing to do the last time: {reason}")),
+        _ => None,
+    };
+    own.or_else(|| node.reason.clone())
 }

@@ -49,8 +49,10 @@ pub struct TaskFigures {
     pub running: bool,
     /// Whether an operator has paused it.
     pub paused: bool,
-    /// Milliseconds until the next run; none when none is planned.
+    /// Milliseconds until the next run; none when none is planned, or when it is due and waits for something.
     pub next_in_ms: Option<u64>,
+    /// What a run that is due waits for, in words.
+    pub waits: Option<String>,
 }
 
 /// One task's counters.
@@ -78,6 +80,7 @@ impl Stats {
         self.with(|inner| {
             inner.figures.running = true;
             inner.figures.runs += 1;
+            inner.figures.waits = None;
             inner.next = None;
             inner.last_began = Some(tokio::time::Instant::now());
             inner.figures.runs
@@ -115,6 +118,7 @@ impl Stats {
     pub(crate) fn reopen(&self) {
         self.with(|inner| {
             inner.next = None;
+            inner.figures.waits = None;
             inner.complete = false;
         });
     }
@@ -125,7 +129,18 @@ impl Stats {
     }
 
     pub(crate) fn plan(&self, next: Option<tokio::time::Instant>) {
-        self.with(|inner| inner.next = next);
+        self.with(|inner| {
+            inner.next = next;
+            inner.figures.waits = None;
+        });
+    }
+
+    /// The next run is due, and waits.
+    pub(crate) fn wait(&self, what: &str) {
+        self.with(|inner| {
+            inner.next = None;
+            inner.figures.waits = Some(what.to_owned());
+        });
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {

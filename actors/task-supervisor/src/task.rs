@@ -11,17 +11,21 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
     Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message,
-    Restart, Role, Shutdown,
+    RETRY_AFTER, Restart, Role, Shutdown,
 };
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long a task is given to end its run when it is stopped.
 const STOP: Duration = Duration::from_secs(5);
+/// What a task says of itself while its run is due and the bot is not ready.
+const NOT_READY: &str = "waits until the gateway is ready";
 
 pub(crate) enum TaskMsg {
     /// The time of plan `n` has come.
     Due(u64),
+    /// The time of plan `n` has come, but the bot is not ready.
+    NotReady(u64),
     /// A run is over.
     Finished(Result<RunOutcome, String>),
 }
@@ -30,6 +34,7 @@ impl Message for TaskMsg {
     fn name(&self) -> &'static str {
         match self {
             Self::Due(_) => "due",
+            Self::NotReady(_) => "not_ready",
             Self::Finished(_) => "finished",
         }
     }
@@ -142,9 +147,8 @@ impl TaskActor {
         let epoch = last.map_or(self.up, |last| last.min(self.up));
         let past = Past { up: self.up - epoch, last_began: last.map(|last| last - epoch) };
         let due = next_due(self.spec.schedule, self.spec.run_at_start, past, epoch.elapsed(), jitter);
-        self.plan += 1;
+        self.forget_plan(ctx);
         let Some(due) = due.filter(|_| !self.stats.is_paused() && !self.draining) else {
-            self.stats.plan(None);
             return;
         };
         let at = epoch + due;
@@ -153,14 +157,25 @@ impl TaskActor {
         let wait_until_ready = self.spec.wait_until_ready;
         ctx.spawn(async move {
             tokio::time::sleep_until(at).await;
-            if wait_until_ready && ready.wait_for(|ready| *ready).await.is_err() {
-                return; // the process is ending
+            if wait_until_ready && !*ready.borrow_and_update() {
+                me.send(TaskMsg::NotReady(plan)).await.ok(); // as below
+                if ready.wait_for(|ready| *ready).await.is_err() {
+                    return; // the process is ending
+                }
             }
             me.send(TaskMsg::Due(plan)).await.ok(); // the actor is gone, and this task with it
         });
     }
 
+    /// Nothing is planned any more, and nothing waited for.
+    fn forget_plan(&mut self, ctx: &Ctx<Self>) {
+        self.plan += 1;
+        self.stats.plan(None);
+        ctx.available();
+    }
+
     fn begin(&mut self, ctx: &Ctx<Self>) {
+        ctx.available();
         let number = self.stats.begin();
         let cancel = ctx.stopping().child_token();
         let (over, is_over) = watch::channel(());
@@ -216,17 +231,20 @@ impl Actor for TaskActor {
     async fn handle(&mut self, message: TaskMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
         match message {
             TaskMsg::Due(plan) if plan == self.plan && self.run.is_none() => self.begin(ctx),
-            TaskMsg::Due(_) => {} // an older plan, or an operator's run is under way
+            TaskMsg::NotReady(plan) if plan == self.plan && self.run.is_none() => {
+                self.stats.wait(NOT_READY);
+                ctx.unavailable(NOT_READY, RETRY_AFTER);
+            }
+            TaskMsg::Due(_) | TaskMsg::NotReady(_) => {} // an older plan, or an operator's run is under way
             TaskMsg::Finished(outcome) => return self.finished(outcome, ctx),
         }
         Ok(())
     }
 
     /// No new run; the one under way may end by itself.
-    async fn drain(&mut self, _: &Ctx<Self>) {
+    async fn drain(&mut self, ctx: &Ctx<Self>) {
         self.draining = true;
-        self.plan += 1;
-        self.stats.plan(None);
+        self.forget_plan(ctx);
     }
 
     /// Waits for the run under way, which has been told to end; its deadline cuts it off.
@@ -264,8 +282,7 @@ impl Actor for TaskActor {
             "run" => self.begin(ctx),
             "pause" => {
                 self.stats.set_paused(true);
-                self.plan += 1;
-                self.stats.plan(None);
+                self.forget_plan(ctx);
             }
             "resume" => {
                 self.stats.set_paused(false);

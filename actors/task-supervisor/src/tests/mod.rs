@@ -14,6 +14,7 @@ use supervision::{Actor, Addr, ChildSpec, Ctx, Failure, Flags, NoObserver, Plane
 use tokio::sync::watch;
 
 mod defects;
+mod words;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
