@@ -35,7 +35,13 @@ pub trait Actor: Sized + Send + 'static {
         async {}
     }
 
-    /// Releases what must be released in order (sockets, files). Not run after a failure, a panic or a kill.
+    /// Releases what must be released in order (sockets, files). Run whenever the state is whole: when the actor is asked
+    /// to stop, when it finished, and when it failed, whether its handler returned the [`Failure`] or it was told by
+    /// [`Ctx::fail`] (OTP's `terminate/2` follows an error return as well). Not run after a failed start, a panic in a
+    /// handler, or a kill.
+    ///
+    /// Bounded by its supervisor's rule, or by 5 s when the actor ends by itself. A failure stays the exit's cause
+    /// whatever becomes of the stop.
     fn stop(&mut self, ctx: &Ctx<Self>) -> impl Future<Output = ()> + Send {
         let _ = ctx;
         async {}
@@ -128,7 +134,8 @@ impl<A: Actor> Ctx<A> {
         self.life.end(Exit::Normal);
     }
 
-    /// Ends the actor with `failure` from outside a handler, e.g. from a task it owns.
+    /// Ends the actor with `failure` from where none can be returned, e.g. from a task it owns or an admin message.
+    /// As after a failure that a handler returned, [`Actor::stop`] runs.
     pub fn fail(&self, failure: Failure) {
         self.life.end(failure.into_exit());
     }

@@ -73,7 +73,11 @@ impl<A: Actor> Live<A> {
         drop(envelope);
         match handled {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(failure)) => Err(self.die(failure.into_exit())),
+            // Not an error for ractor, which would skip `stop`: the state is whole, and what it holds is released.
+            Ok(Err(failure)) => {
+                self.ctx.life.end(failure.into_exit());
+                Ok(())
+            }
             Err(panic) => Err(self.die(panic)),
         }
     }
@@ -176,9 +180,14 @@ impl<A: Actor> ractor::Actor for Host<A> {
             } else {
                 stop.await
             };
-            // A panic while stopping changes nothing any more but must not pass unseen.
+            // A panic while stopping changes nothing any more but must not pass unseen. After a failure it is not the
+            // cause: a fatal one stays fatal.
             if let Err(exit) = stopped {
-                live.ctx.life.take_exit();
+                if live.ctx.life.has_failed() {
+                    tracing::warn!(path = %live.ctx.path(), %exit, "it failed, and its stop did not end well either");
+                } else {
+                    live.ctx.life.take_exit();
+                }
                 return Err(live.die(exit));
             }
         }

@@ -1,5 +1,7 @@
 //! Admin messages: what an operator may tell an actor, each with a name, a role and a JSON schema.
 
+mod parameters;
+
 use crate::message::Reply;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -52,6 +54,16 @@ impl AdminSpec {
     pub fn with<P: JsonSchema>(name: &'static str, role: Role, about: &'static str) -> Self {
         Self { name, role, about, params: schema_for!(P) }
     }
+
+    /// The argument as the actor is to get it: `{}` is no argument for a message that takes none.
+    ///
+    /// # Errors
+    /// [`AdminError::BadArgument`] for a parameter that the schema does not know, or for what is no object where one is
+    /// wanted. What the parameters hold is for the actor's reader to judge.
+    pub(crate) fn admit(&self, argument: Value) -> Result<Value, AdminError> {
+        parameters::admit(self.name, self.params.as_value(), argument)
+            .map_err(|reason| AdminError::BadArgument { reason })
+    }
 }
 
 /// Why an admin message was not carried out.
@@ -59,7 +71,7 @@ impl AdminSpec {
 #[serde(tag = "error", rename_all = "snake_case")]
 pub enum AdminError {
     /// The actor knows no such message.
-    #[error("it understands no message {name:?}; it understands: {}", known.join(", "))]
+    #[error("it understands no message {name:?}{}", understands(known))]
     UnknownMessage {
         /// The name that was sent.
         name: String,
@@ -69,7 +81,7 @@ pub enum AdminError {
     /// The argument does not fit the schema.
     #[error("the argument does not fit: {reason}")]
     BadArgument {
-        /// What does not fit, from the JSON reader.
+        /// What does not fit: a parameter that there is not, or what the JSON reader says.
         reason: String,
     },
     /// The actor understood and declined, or could not.
@@ -112,6 +124,13 @@ pub enum AdminError {
     },
 }
 
+fn understands(known: &[String]) -> String {
+    match known {
+        [] => ": it understands none at all".to_owned(),
+        known => format!("; it understands: {}", known.join(", ")),
+    }
+}
+
 impl AdminError {
     /// Declines with a sentence.
     pub fn refused(reason: impl fmt::Display) -> Self {
@@ -124,7 +143,7 @@ impl AdminError {
 pub struct AdminCall {
     /// The message's name.
     pub name: String,
-    /// Its argument; `Null` when none was given.
+    /// Its argument, which holds no parameter that the message's schema does not; `Null` when none was given.
     pub params: Value,
 }
 

@@ -69,6 +69,11 @@ impl Life {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Whether what it ends with is a failure.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Exit::is_abnormal)
+    }
+
     pub(crate) fn take_exit(&self) -> Option<Exit> {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -11,7 +11,7 @@ mod timers;
 pub(crate) use starter::SupervisorStarter;
 
 use crate::{
-    core::{self, Action, Event, Order, Outcome, Refusal, State, Ticket},
+    core::{self, Action, Event, Order, Outcome, Refusal, Rule, State, Ticket},
     exit::Exit,
     life::{Life, Signal},
     message::Reply,
@@ -102,9 +102,13 @@ impl Desk {
     fn decide(&mut self, event: Event) {
         let now = self.world.now();
         let step = core::decide(&mut self.state, event, now);
-        for decision in step.decisions {
-            let path = if decision.id.is_empty() { self.path.clone() } else { self.path.child(&decision.id) };
-            self.world.journal.write(path, decision);
+        for mut decision in step.decisions {
+            if !decision.id.is_empty() {
+                self.world.journal.write(self.path.child(&decision.id), decision);
+            } else if decision.rule != Rule::Up || self.path.is_root() {
+                decision.incarnation = self.life.incarnation();
+                self.world.journal.write(self.path.clone(), decision);
+            } // that a supervisor is up its parent tells, as of any child: once
         }
         let mut told = Vec::new();
         for action in step.actions {

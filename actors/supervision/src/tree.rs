@@ -119,7 +119,8 @@ impl Tree {
         join_all(drains).await.into_iter().flatten().collect()
     }
 
-    /// Sends an admin message through the mailbox of the actor at `path` and waits for its answer.
+    /// Sends an admin message through the mailbox of the actor at `path` and waits for its answer. A parameter that the
+    /// message's schema does not know is refused before the actor is asked.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -138,10 +139,10 @@ impl Tree {
             return Err(AdminError::StaleIncarnation { path, wanted, actual });
         }
         let specs = self.world.messages(path).unwrap_or_default();
-        let call = AdminCall { name: name.to_owned(), params };
-        if !specs.iter().any(|spec| spec.name == name) {
-            return Err(call.unknown(&specs));
-        }
+        let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
+            return Err(AdminCall { name: name.to_owned(), params }.unknown(&specs));
+        };
+        let call = AdminCall { name: name.to_owned(), params: spec.admit(params)? };
         let down = || AdminError::NotRunning {
             path: path.to_string(),
             state: self.node(path).map_or("gone", |node| node.status.name()).to_owned(),

@@ -110,7 +110,7 @@ pub struct Decision {
     pub at: Time,
     /// The child; empty for the supervisor itself.
     pub id: String,
-    /// Its incarnation then.
+    /// Its incarnation then; 0 for a supervisor itself, which does not know its own (the journal fills it in).
     pub incarnation: u64,
     /// What happened: the last exit, where there is one.
     pub cause: Option<Exit>,

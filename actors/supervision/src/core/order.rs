@@ -134,7 +134,7 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
             if first {
                 state.phase = Phase::Running;
                 step.actions.push(Action::Ready);
-                step.note_self(now, Rule::Up, "is up".to_owned());
+                step.note_self(now, Rule::Up, "came up".to_owned());
             }
         }
     }

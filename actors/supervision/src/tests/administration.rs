@@ -13,7 +13,10 @@ async fn tell_reaches_an_actor_through_its_mailbox_and_refusals_name_the_remedy(
     let told = tree.tell(&"alpha".into(), "echo", json!({"x": 1}), SECOND, None).await;
     assert_eq!(told, Ok(json!({"x": 1})));
     let unknown = tree.tell(&"alpha".into(), "ecko", json!(null), SECOND, None).await;
-    assert_eq!(unknown.unwrap_err().to_string(), "it understands no message \"ecko\"; it understands: echo");
+    assert_eq!(
+        unknown.unwrap_err().to_string(),
+        "it understands no message \"ecko\"; it understands: echo, bare, wanted"
+    );
     let nobody = tree.tell(&"alhpa".into(), "echo", json!(null), SECOND, None).await;
     assert_eq!(nobody.unwrap_err().to_string(), "there is no actor \"alhpa\"; did you mean \"alpha\"?");
     let stale = tree.tell(&"alpha".into(), "echo", json!(null), SECOND, Some(7)).await;
@@ -107,4 +110,40 @@ async fn children_come_and_go_at_run_time_with_otps_refusals() {
     assert!(tree.node(&"pool/x".into()).is_none(), "its spec is forgotten");
     let misplaced = tree.start_child(&pool, probe("elsewhere/x", &log, Plan::default()).1).await.unwrap_err();
     assert!(misplaced.to_string().contains("its address says elsewhere/x"), "{misplaced}");
+}
+
+/// Messages, arguments and what is answered: the parameters that reach the actor, or one sentence.
+#[tokio::test(start_paused = true)]
+async fn unknown_parameters_are_refused_by_name_whatever_the_actor_makes_of_them() {
+    let log = Log::default();
+    let (_a, spec) = probe("a", &log, Plan::default());
+    let tree = up(vec![spec]).await;
+    let tell = async |message: &str, params| {
+        let told = tree.tell(&"a".into(), message, params, SECOND, None).await;
+        told.map_err(|error| error.to_string())
+    };
+    assert_eq!(tell("bare", json!(null)).await, Ok(json!(null)));
+    assert_eq!(tell("bare", json!({})).await, Ok(json!(null)), "no parameters, in other words");
+    for (message, params, said) in [
+        ("bare", json!({"a": 1}), "\"bare\" has no parameter \"a\"; it takes none"),
+        ("bare", json!([1]), "\"bare\" takes no parameters; an array was given"),
+        ("bare", json!(7), "\"bare\" takes no parameters; a number was given"),
+        ("wanted", json!({"guild": 1, "gild": 2}), "\"wanted\" has no parameter \"gild\"; it takes: guild, limit"),
+        ("wanted", json!("guild"), "\"wanted\" takes an object with: guild, limit; a string was given"),
+        ("wanted", json!(null), "missing field `guild`"),
+        ("wanted", json!({}), "missing field `guild`"),
+    ] {
+        let told = tell(message, params.clone()).await;
+        assert_eq!(told, Err(format!("the argument does not fit: {said}")), "{message} {params}");
+    }
+    assert_eq!(tell("wanted", json!({"guild": 1})).await, Ok(json!([1, null])));
+    assert_eq!(tell("echo", json!({"any": "thing"})).await, Ok(json!({"any": "thing"})), "its schema accepts anything");
+    assert_eq!(tell("echo", json!({})).await, Ok(json!({})));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_understands_no_messages_says_so() {
+    let tree = up(vec![ChildSpec::supervisor("pool", Flags::new(Strategy::OneForOne), Vec::new())]).await;
+    let told = tree.tell(&"pool".into(), "sing", json!(null), SECOND, None).await;
+    assert_eq!(told.unwrap_err().to_string(), "it understands no message \"sing\": it understands none at all");
 }

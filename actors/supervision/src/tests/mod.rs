@@ -2,6 +2,7 @@
 
 mod address;
 mod administration;
+mod journal;
 mod left_behind;
 mod order;
 mod probe;
@@ -9,5 +10,7 @@ mod races;
 mod restart;
 mod scale;
 mod shutdown;
+mod significant;
+mod stop;
 mod suspension;
 mod traps;

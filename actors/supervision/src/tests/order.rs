@@ -46,7 +46,7 @@ async fn one_for_all_stops_the_others_in_reverse_order_before_anything_starts_ag
     a.send(Say::Fail).await.expect("delivered");
     until_incarnation(&tree, "c", 2).await;
     let seen: Vec<_> = log.take().into_iter().filter(|line| !line.starts_with('~')).collect();
-    assert_eq!(seen, ["-c#1", "-b#1", "+a#2", "+b#2", "+c#2"]);
+    assert_eq!(seen, ["-a#1", "-c#1", "-b#1", "+a#2", "+b#2", "+c#2"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@ use crate::{
     Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Exit, Failure, Flags, Message,
     NoObserver, Planes, Reply, Role, Status, Strategy, Tree,
 };
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex},
@@ -31,6 +33,8 @@ pub(super) enum Say {
     Fail,
     Fatal,
     Finish,
+    /// Fails by [`Ctx::fail`], from inside a handler that returns `Ok`.
+    FailByCtx,
     Sleep(Duration),
     Block(Duration),
     PanicInTask,
@@ -44,6 +48,14 @@ impl Message for Say {
     fn name(&self) -> &'static str {
         "say"
     }
+}
+
+/// What the admin message `wanted` takes. Unknown keys would pass its reader: the kernel is to refuse them.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Wanted {
+    guild: u64,
+    #[serde(default)]
+    limit: Option<u64>,
 }
 
 /// How a probe behaves in each incarnation.
@@ -98,6 +110,7 @@ impl Actor for Probe {
             Say::Fail => return Err(Failure::restart("told to fail")),
             Say::Fatal => return Err(Failure::fatal("told to be fatal")),
             Say::Finish => ctx.finish(),
+            Say::FailByCtx => ctx.fail(Failure::restart("told to fail")),
             Say::Sleep(time) => tokio::time::sleep(time).await,
             Say::Block(time) => block(time),
             Say::PanicInTask => ctx.spawn(async { panic!("told to panic in a task") }),
@@ -123,10 +136,18 @@ impl Actor for Probe {
     }
 
     fn admin_messages() -> Vec<AdminSpec> {
-        vec![AdminSpec::new("echo", Role::Observe, "Answers what it was sent.")]
+        vec![
+            AdminSpec::with::<Value>("echo", Role::Observe, "Answers what it was sent."),
+            AdminSpec::new("bare", Role::Observe, "Answers what it was sent; takes nothing."),
+            AdminSpec::with::<Wanted>("wanted", Role::Observe, "Answers the guild and the limit it was sent."),
+        ]
     }
 
     async fn admin(&mut self, call: AdminCall, _: &Ctx<Self>) -> Result<Value, AdminError> {
+        if call.name == "wanted" {
+            let Wanted { guild, limit } = call.params()?;
+            return Ok(serde_json::json!([guild, limit]));
+        }
         Ok(call.params)
     }
 }

@@ -33,7 +33,7 @@ async fn the_old_state_is_dropped_before_the_new_incarnation_begins() {
     let tree = up(vec![spec]).await;
     a.send(Say::Fail).await.expect("delivered");
     until_incarnation(&tree, "a", 2).await;
-    assert_eq!(log.take(), ["+a#1", "~a#1", "+a#2"]);
+    assert_eq!(log.take(), ["+a#1", "-a#1", "~a#1", "+a#2"]);
 }
 
 #[tokio::test(start_paused = true)]
