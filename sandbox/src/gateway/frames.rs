@@ -25,6 +25,7 @@ pub(crate) mod close {
     pub(crate) const ALREADY_AUTHENTICATED: u16 = 4005;
     pub(crate) const RATE_LIMITED: u16 = 4008;
     pub(crate) const INVALID_SHARD: u16 = 4010;
+    pub(crate) const INVALID_VERSION: u16 = 4012;
     pub(crate) const INVALID_INTENTS: u16 = 4013;
     pub(crate) const DISALLOWED_INTENTS: u16 = 4014;
 
@@ -42,7 +43,7 @@ pub(crate) mod close {
             4009 => "Session timed out",
             INVALID_SHARD => "Invalid shard.",
             4011 => "Sharding required.",
-            4012 => "Invalid API version.",
+            INVALID_VERSION => "Invalid API version.",
             INVALID_INTENTS => "Invalid intent(s).",
             DISALLOWED_INTENTS => "Disallowed intent(s).",
             _ => "",
@@ -149,13 +150,14 @@ impl State {
             }
             return;
         }
-        self.begin_session(connection, shard, shards, wanted);
+        let compressed = data["compress"].as_bool().unwrap_or(false);
+        self.begin_session(connection, shard, shards, wanted, compressed);
         if data["presence"].is_object() && !self.presence(connection, &data["presence"]) {
             self.close(connection, close::DECODE_ERROR);
         }
     }
 
-    fn begin_session(&mut self, connection: u64, shard: u32, shards: u32, wanted: u64) {
+    fn begin_session(&mut self, connection: u64, shard: u32, shards: u32, wanted: u64, compressed: bool) {
         let id = format!("{:032x}", self.world.random.random::<u128>());
         let mut session = Session::new(id.clone(), shard, shards, wanted, self.config.replay_events);
         let world = &self.world;
@@ -170,6 +172,7 @@ impl State {
             "user_settings": {}, "geo_ordered_rtc_regions": [], "auth": {}, "_trace": ["[\"sandbox\",{}]"],
         });
         session.awaiting = awaiting;
+        session.compressed = compressed;
         self.world.outbox.blind_listeners |= wanted & intents::MESSAGE_CONTENT == 0;
         let frame = session.push("READY", &ready.to_string());
         self.journal.stats.dispatches += 1;

@@ -92,12 +92,14 @@ impl Hub {
         self.send(connection, Outgoing::Text(frame.into()));
     }
 
-    /// What is to be written next; greets with further guilds when there is nothing else.
-    pub(crate) fn take(&mut self, connection: u64, world: &World, journal: &mut Journal) -> VecDeque<Outgoing> {
-        let Some(line) = self.lines.get_mut(&connection) else { return VecDeque::new() };
+    /// What is to be written next, and whether the session wants large payloads compressed; greets with
+    /// further guilds when there is nothing else.
+    pub(crate) fn take(&mut self, connection: u64, world: &World, journal: &mut Journal) -> (VecDeque<Outgoing>, bool) {
+        let Some(line) = self.lines.get_mut(&connection) else { return (VecDeque::new(), false) };
+        let mut session = line.session.as_ref().and_then(|id| self.sessions.get_mut(id));
+        let compressed = session.as_ref().is_some_and(|session| session.compressed);
         if line.outbox.is_empty() && !line.ended {
-            let session = line.session.as_ref().and_then(|id| self.sessions.get_mut(id));
-            if let Some(session) = session {
+            if let Some(session) = &mut session {
                 while line.outbox.len() < GREETED_AT_ONCE {
                     let Some(guild) = session.awaiting.pop_front() else { break };
                     if let Some(frame) = guild_create(session, world, guild) {
@@ -107,7 +109,7 @@ impl Hub {
                 }
             }
         }
-        std::mem::take(&mut line.outbox)
+        (std::mem::take(&mut line.outbox), compressed)
     }
 
     /// Gives an event to every session that covers its guild and asked for its kind.

@@ -1,5 +1,6 @@
 //! The gateway: sessions that outlive connections, and the sockets they are carried on.
 
+pub(crate) mod compress;
 pub(crate) mod frames;
 pub(crate) mod hub;
 pub(crate) mod intents;
@@ -7,4 +8,3 @@ pub(crate) mod members;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod starts;
-pub(crate) mod zlib;

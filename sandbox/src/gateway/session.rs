@@ -13,6 +13,8 @@ pub(crate) struct Session {
     pub shard: u32,
     pub shards: u32,
     pub intents: u64,
+    /// IDENTIFY asked for the compression of large payloads.
+    pub compressed: bool,
     /// Last sequence number given out.
     pub seq: u64,
     /// Events for replay, oldest first; sequence numbers grow but may have gaps.
@@ -44,6 +46,7 @@ impl Session {
             shard,
             shards,
             intents,
+            compressed: false,
             seq: 0,
             events: VecDeque::new(),
             forgotten: 0,

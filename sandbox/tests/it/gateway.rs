@@ -1,8 +1,7 @@
 //! Sessions: beginning, losing, resuming, ending.
 
-use flate2::{Decompress, FlushDecompress};
 use sandbox::{SandboxEvent, Side};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::{ALL, Heard, Line, SOON, get, start, start_with};
 
@@ -230,35 +229,6 @@ async fn heartbeats_presence_and_member_requests_are_answered_and_noted() {
     line.say(json!({ "op": 8, "d": { "guild_id": sandbox.guild_id(), "user_ids": [alice, 1], "limit": 0 } })).await;
     let chunk = line.event("GUILD_MEMBERS_CHUNK").await;
     assert_eq!((chunk["members"][0]["user"]["username"].as_str(), &chunk["not_found"]), (Some("alice"), &json!(["1"])));
-}
-
-#[tokio::test]
-async fn zlib_stream_carries_the_same_frames() {
-    let sandbox = start();
-    let mut line = Line::open_silently(&sandbox, "v=10&encoding=json&compress=zlib-stream").await;
-    let mut inflate = Decompress::new(true);
-    let mut next = |heard: Heard| -> Value {
-        let Heard::Binary(bytes) = heard else { panic!("binary was expected, not {heard:?}") };
-        assert!(bytes.ends_with(&[0, 0, 0xff, 0xff]));
-        let mut text = Vec::with_capacity(1 << 20);
-        inflate.decompress_vec(&bytes, &mut text, FlushDecompress::Sync).unwrap();
-        serde_json::from_slice(&text).unwrap()
-    };
-    assert_eq!(next(line.heard().await)["op"], 10);
-    line.identify(ALL, json!([0, 1])).await;
-    assert_eq!(next(line.heard().await)["t"], "READY");
-    assert_eq!(next(line.heard().await)["t"], "GUILD_CREATE");
-}
-
-#[tokio::test]
-async fn what_the_gateway_cannot_speak_is_refused() {
-    let sandbox = start();
-    let zstd = tokio_tungstenite::connect_async(format!("{}/?compress=zstd-stream", sandbox.gateway_url())).await;
-    assert!(zstd.is_err());
-    for query in ["v=9&encoding=json", "v=10&encoding=etf"] {
-        let mut line = Line::open_silently(&sandbox, query).await;
-        assert_eq!(line.closed().await, Some(4012));
-    }
 }
 
 #[tokio::test]

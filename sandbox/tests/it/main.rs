@@ -4,6 +4,7 @@
 
 mod client;
 mod commands;
+mod compression;
 mod faults;
 mod gateway;
 mod interactions;
