@@ -1,12 +1,18 @@
 //! The actor: opens the database, watches it, and takes it away from callers when it ends.
 
-use crate::{db::Db, error::DbError, live, live::Live};
+use crate::{
+    db::Db,
+    error::{self, DbError},
+    live,
+    live::Live,
+};
 use protocol::Class;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
     Actor, AdminCall, AdminError, AdminSpec, ChildSpec, Criticality, Ctx, Failure, Message, Role, Shutdown,
 };
+use tokio::time::timeout;
 
 /// Time for the first opening beyond `connect_ms`: reading a large file for damage, migrating it.
 const START_SLACK: Duration = Duration::from_secs(120);
@@ -14,6 +20,9 @@ const START_SLACK: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(5);
 /// Least time between two health checks that failing calls ask for.
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(200);
+
+/// Time for one health check: more than PostgreSQL is given for a statement, so that a slow server says so itself.
+const PROBE: Duration = Duration::from_secs(12);
 
 /// Where the actor stands in the tree.
 pub const PATH: &str = "database";
@@ -143,7 +152,8 @@ async fn watch(db: Db, ctx: Ctx<DatabaseActor>) {
             () = live.look_again.notified() => tokio::time::sleep(LOOK_AGAIN_MIN).await,
         }
         let Some(live) = db.live() else { return };
-        match Arc::clone(&live).probe(&db).await {
+        let asked = timeout(PROBE, Arc::clone(&live).probe(&db)).await;
+        match asked.unwrap_or_else(|_elapsed| Err(error::silent(&db.inner.location, PROBE))) {
             Ok(_) => {
                 live.down.store(None);
                 ctx.available();

@@ -35,16 +35,14 @@ impl DatabaseConfig {
         Location::parse(&self.url, Path::new(""))?;
         if !(1..=POOL_SIZE_MAX).contains(&self.pool_size) {
             let given = self.pool_size;
-            return Err(DbError::Config(format!("[database].pool_size is {given}; it must be 1 to {POOL_SIZE_MAX}")));
+            return Err(DbError::Config(format!("database.pool_size is {given}; it must be 1 to {POOL_SIZE_MAX}")));
         }
         if self.acquire_ms == 0 {
-            return Err(DbError::Config("[database].acquire_ms is 0; it must be at least 1".to_owned()));
+            return Err(DbError::Config("database.acquire_ms is 0; it must be at least 1".to_owned()));
         }
         if self.health_ms < HEALTH_MIN_MS {
             let given = self.health_ms;
-            return Err(DbError::Config(format!(
-                "[database].health_ms is {given}; it must be at least {HEALTH_MIN_MS}"
-            )));
+            return Err(DbError::Config(format!("database.health_ms is {given}; it must be at least {HEALTH_MIN_MS}")));
         }
         Ok(())
     }

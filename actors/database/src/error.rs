@@ -1,6 +1,11 @@
 //! What can go wrong, as values that a caller, the actor and an operator each can act on.
 
+mod words;
+
+pub(crate) use words::{by_message, corrupt, full, read_only, silent, told};
+
 use crate::location::{Engine, Location};
+use deadpool::managed::TimeoutType;
 use diesel::{
     ConnectionError,
     result::{DatabaseErrorInformation, DatabaseErrorKind as Kind, Error as QueryError},
@@ -9,6 +14,7 @@ use diesel_async::pooled_connection::{PoolError as SetupError, deadpool::PoolErr
 use protocol::{Class, ports::NotNow};
 use std::time::Duration;
 use supervision::{Failure, RETRY_AFTER};
+use words::{SQLSTATE, unreached};
 
 /// How long to leave alone what only an operator can mend.
 const RETRY_AFTER_FATAL: Duration = Duration::from_secs(60);
@@ -151,7 +157,8 @@ impl Trouble {
         match self {
             Self::Said(error) => error,
             Self::Query(error) => query(error, at),
-            Self::Pool(PoolError::Timeout(_)) => {
+            Self::Pool(PoolError::Timeout(TimeoutType::Create)) => silent(at, acquire),
+            Self::Pool(PoolError::Timeout(TimeoutType::Wait | TimeoutType::Recycle)) => {
                 DbError::Timeout { what: format!("no connection was free within {} ms", acquire.as_millis()) }
             }
             Self::Pool(PoolError::Closed) => DbError::away("the database is being closed or restarted"),
@@ -171,7 +178,11 @@ pub(crate) fn connection(error: ConnectionError, at: &Location) -> DbError {
             DbError::Unknown { reason } => DbError::away(reason), // nothing had been sent yet
             other => other,
         },
-        other => by_message(&other.to_string(), at),
+        other => match (at.engine(), by_message(&other.to_string(), at)) {
+            // What has no code was not said by the server: it was not reached, or went away.
+            (Engine::Postgres, DbError::Other(_)) if !other.to_string().contains(SQLSTATE) => unreached(&other, at),
+            (_, known) => known,
+        },
     }
 }
 
@@ -199,54 +210,4 @@ fn by_kind(kind: Kind, info: &(dyn DatabaseErrorInformation + Send + Sync), at: 
         Kind::UnableToSendCommand | Kind::ClosedConnection => DbError::Unknown { reason: format!("{message} ({at})") },
         _ => by_message(&message, at),
     }
-}
-
-/// SQLite's errors reach us as text only, with the wording of `sqlite3_errstr`; PostgreSQL's messages are matched where no
-/// SQLSTATE is passed on.
-pub(crate) fn by_message(message: &str, at: &Location) -> DbError {
-    let message = at.scrub(message);
-    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    match at.engine() {
-        Engine::Sqlite if says(&["not a database", "malformed", "corrupt"]) => corrupt(at, &message),
-        Engine::Sqlite if says(&["readonly database"]) => read_only(at),
-        Engine::Sqlite if says(&["is locked"]) => {
-            DbError::Timeout { what: format!("another process holds a lock on {at}") }
-        }
-        Engine::Sqlite if says(&["disk is full"]) => DbError::away(format!("no space is left for {at}")),
-        Engine::Sqlite if says(&["disk I/O error", "unable to open"]) => DbError::away(format!("{at}: {message}")),
-        Engine::Postgres
-            if says(&["password authentication failed", "pg_hba", "\" does not exist"])
-                && !says(&["relation", "column"]) =>
-        {
-            DbError::Config(format!("{at} refuses the login of [database].url: {message}"))
-        }
-        Engine::Postgres if says(&["statement timeout", "lock timeout", "deadlock"]) => {
-            DbError::Timeout { what: message }
-        }
-        Engine::Postgres
-            if says(&["starting up", "shutting down", "terminating connection", "connection slots", "too many"]) =>
-        {
-            DbError::away(format!("{at}: {message}"))
-        }
-        _ => DbError::Other(format!("{at}: {message}")),
-    }
-}
-
-/// The sentence for a damaged file.
-pub(crate) fn corrupt(at: &Location, what: &str) -> DbError {
-    DbError::Corrupt(format!(
-        "{at} is damaged ({what}) and was left as it is; put a backup in its place, or move it and what begins with its \
-         name away to begin empty, or point [database].url elsewhere"
-    ))
-}
-
-/// The sentence for a place that takes no writes.
-pub(crate) fn read_only(at: &Location) -> DbError {
-    DbError::ReadOnly(match at.engine() {
-        Engine::Sqlite => format!(
-            "{at} or its folder is read-only for this user; give it back (chmod u+w, chown, remount), \
-             or point [database].url or [data].dir elsewhere"
-        ),
-        Engine::Postgres => format!("{at} is read-only (a standby?); point [database].url at the primary server"),
-    })
 }

@@ -5,10 +5,12 @@ use crate::{
     engine::{Pools, read},
     error::{DbError, Trouble},
     location::{Engine, Location},
-    migrate, postgres,
+    migrate,
+    postgres::{self, ATTEMPT},
     raw::EngineVersion,
     schema::applied_migration,
     sqlite::{self, FileId},
+    time::millis,
 };
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
@@ -21,6 +23,8 @@ use tokio_util::task::TaskTracker;
 /// First and longest wait between two attempts to reach a server that does not answer.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// No attempt is given less time to be connected.
+const ATTEMPT_MIN: Duration = Duration::from_millis(500);
 
 pub(crate) struct Live {
     pub(crate) pools: Pools,
@@ -60,9 +64,12 @@ pub(crate) async fn open(db: &Db, patience: Duration) -> Result<Arc<Live>, DbErr
 async fn patiently(db: &Db, deadline: Instant) -> Result<Live, DbError> {
     let mut wait = RETRY_MIN;
     loop {
-        match attempt(db).await {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Without any patience one attempt still has its time, and the last one is worth making.
+        let within = if left.is_zero() { ATTEMPT } else { left.clamp(ATTEMPT_MIN, ATTEMPT) };
+        match attempt(db, within).await {
             Err(error @ DbError::Unavailable { .. }) if is_server(db) && Instant::now() + wait < deadline => {
-                tracing::debug!(error = %error, retry_ms = wait.as_millis(), "the database does not answer yet");
+                tracing::debug!(error = %error, retry_ms = millis(wait), "the database does not answer yet");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(RETRY_MAX);
             }
@@ -75,7 +82,7 @@ fn is_server(db: &Db) -> bool {
     db.inner.location.engine() == Engine::Postgres
 }
 
-async fn attempt(db: &Db) -> Result<Live, DbError> {
+async fn attempt(db: &Db, within: Duration) -> Result<Live, DbError> {
     let (inner, begun) = (&db.inner, Instant::now());
     let (config, at) = (&inner.config, &inner.location);
     let (pools, file, migrated, created) = match at {
@@ -85,7 +92,7 @@ async fn attempt(db: &Db) -> Result<Live, DbError> {
             (opened.pools, opened.file, opened.migrated, opened.created)
         }
         Location::Postgres { url, .. } => {
-            let (pools, migrated) = postgres::open(url, at, config.pool_size, config.acquire()).await?;
+            let (pools, migrated) = postgres::open(url, at, config.pool_size, config.acquire(), within).await?;
             (pools, None, migrated, false)
         }
     };
@@ -97,7 +104,7 @@ async fn attempt(db: &Db) -> Result<Live, DbError> {
         db.location = %at,
         db.created = created,
         db.migrated = migrated.len(),
-        took_ms = begun.elapsed().as_millis(),
+        took_ms = millis(begun.elapsed()),
         "the database is open"
     );
     Ok(Live {
@@ -161,7 +168,7 @@ impl Live {
                 let mut conn = write.get().await?;
                 Ok(conn.spawn_blocking(move |conn| Ok(migrate::sqlite(conn, &at))).await??)
             }
-            (Pools::Pg(_), Location::Postgres { url, .. }) => Ok(postgres::migrate(url, &at).await?),
+            (Pools::Pg(_), Location::Postgres { url, .. }) => Ok(postgres::migrate(url, &at, ATTEMPT).await?),
             (Pools::Pg(_), Location::Sqlite { .. }) => Ok(Vec::new()),
         })
         .await

@@ -48,8 +48,8 @@ impl Location {
         }
         let scheme = text.split_once("://").map(|(scheme, _)| scheme).filter(|s| is_scheme(s));
         Err(DbError::Config(match scheme {
-            Some(scheme) => format!("[database].url has the unknown scheme {scheme:?}; write {FORMS}"),
-            None => format!("[database].url has no scheme; write {FORMS}"),
+            Some(scheme) => format!("database.url has the unknown scheme {scheme:?}; write {FORMS}"),
+            None => format!("database.url has no scheme; write {FORMS}"),
         }))
     }
 
@@ -109,7 +109,7 @@ fn redacted_query(query: &str) -> String {
 }
 
 fn sqlite(path: &str, data_dir: &Path) -> Result<Location, DbError> {
-    let refuse = |what: &str| Err(DbError::Config(format!("[database].url {what}; write sqlite://PATH")));
+    let refuse = |what: &str| Err(DbError::Config(format!("database.url {what}; write sqlite://PATH")));
     if path.is_empty() || path.ends_with('/') {
         return refuse("names no file");
     }
@@ -129,13 +129,13 @@ fn postgres(url: &str) -> Result<Location, DbError> {
     let shown = redacted(url);
     let parsed = url
         .parse::<tokio_postgres::Config>()
-        .map_err(|_why| DbError::Config(format!("[database].url is no PostgreSQL URL ({shown}); write {FORMS}")))?;
+        .map_err(|_why| DbError::Config(format!("database.url is no PostgreSQL URL ({shown}); write {FORMS}")))?;
     if parsed.get_hosts().is_empty() {
-        return Err(DbError::Config(format!("[database].url names no host ({shown}); write {FORMS}")));
+        return Err(DbError::Config(format!("database.url names no host ({shown}); write {FORMS}")));
     }
     if parsed.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
         return Err(DbError::Config(format!(
-            "[database].url asks for TLS ({shown}), which this version cannot speak to PostgreSQL; \
+            "database.url asks for TLS ({shown}), which this version cannot speak to PostgreSQL; \
              use a Unix socket, a private network or a local TLS proxy, and leave sslmode out"
         )));
     }
@@ -186,7 +186,7 @@ mod tests {
         ] {
             let error = parse(bad).unwrap_err().to_string();
             assert!(
-                error.contains("[database].url") && error.contains("write") || error.contains("sslmode"),
+                error.contains("database.url") && error.contains("write") || error.contains("sslmode"),
                 "{bad}: {error}"
             );
             assert!(!error.contains("hunter2"), "{error}");

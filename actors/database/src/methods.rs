@@ -1,6 +1,6 @@
 //! The database's methods on the control channel.
 
-use crate::{db::Db, error::DbError, migrate::MigrationRow};
+use crate::{db::Db, error::DbError, migrate::MigrationRow, time::millis};
 use protocol::{
     Class,
     method::{Method, MethodError, NoParams},
@@ -67,7 +67,7 @@ async fn migrate(db: &Db, dry_run: bool) -> Result<Migrated, DbError> {
 }
 
 fn refused(error: DbError) -> MethodError {
-    let retry = (error.class() == Class::Retry).then(|| error.retry_after().as_millis());
+    let retry = (error.class() == Class::Retry).then(|| millis(error.retry_after()));
     MethodError::Refused {
         message: error.to_string(),
         data: Some(json!({ "kind": error.kind(), "retry_after_ms": retry })),

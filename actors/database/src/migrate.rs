@@ -57,7 +57,7 @@ pub(crate) fn refuse_newer(applied: &[String], at: &Location) -> Result<(), DbEr
     }
     Err(DbError::Newer(format!(
         "{at} was written by a newer version of impresario (migration {}; this one ends at {}) and was left as it is; \
-         run that version or a newer one, or point [database].url at another database",
+         run that version or a newer one, or point database.url at another database",
         unknown.join(", "),
         known.last().map_or("none", |last| &last.version),
     )))

@@ -11,7 +11,12 @@ use std::time::Duration;
 pub(crate) fn call(name: &'static str, took: Duration, error: Option<&DbError>) {
     query(outcome(error), took.as_secs_f64());
     let outcome = error.map_or("done", DbError::kind);
-    tracing::trace!(db.call = name, db.outcome = outcome, took_us = took.as_micros(), "database call");
+    tracing::trace!(
+        db.call = name,
+        db.outcome = outcome,
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "database call"
+    );
 }
 
 /// One call that was turned away without being tried.

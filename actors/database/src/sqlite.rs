@@ -3,6 +3,9 @@
 mod create;
 mod inspect;
 
+#[cfg(test)]
+pub(crate) use inspect::unwritable;
+
 use crate::{
     engine::{LiteConn, Pools},
     error::{self, DbError},
@@ -128,7 +131,7 @@ fn pool(url: &str, size: usize, extra: &'static str, acquire: Duration) -> Resul
 fn uri(path: &Path, mode: &str) -> Result<String, DbError> {
     use std::fmt::Write as _;
     let Some(text) = path.to_str() else {
-        return Err(DbError::Config(format!("[database].url: the path {} is not UTF-8", path.display())));
+        return Err(DbError::Config(format!("database.url: the path {} is not UTF-8", path.display())));
     };
     let mut uri = String::from("file:");
     // An empty authority, or a path that begins with two slashes would lose its first segment to it.

@@ -9,7 +9,7 @@ use crate::{
 use diesel::{QueryDsl, RunQueryDsl, SqliteConnection};
 use std::{
     fs::{File, OpenOptions},
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind, Read, Write},
     path::Path,
     time::Duration,
 };
@@ -18,22 +18,24 @@ use std::{
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// A header is this long; a shorter file has been cut off.
 const HEADER_BYTES: u64 = 100;
+/// The index of SQLite's write-ahead log grows by this much (SQLite's WAL-index format).
+const PROBE_BYTES: usize = 32 * 1024;
 const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
 
 /// The folder must be there and the path must not be one.
 pub(super) fn place(path: &Path, at: &Location) -> Result<(), DbError> {
     if path.is_dir() {
-        return Err(DbError::Config(format!("[database].url names the folder {at}; name a file in it")));
+        return Err(DbError::Config(format!("database.url names the folder {at}; name a file in it")));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match folder.metadata() {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(DbError::Config(format!(
-            "{} is not a folder, so {at} cannot be in it; change [database].url",
+            "{} is not a folder, so {at} cannot be in it; change database.url",
             folder.display()
         ))),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(DbError::Config(format!(
-            "the folder {0} for {at} does not exist; make it (mkdir -p -m 0700 {0}) or change [data].dir or [database].url",
+            "the folder {0} for {at} does not exist; make it (mkdir -p -m 0700 {0}) or change data.dir or database.url",
             folder.display()
         ))),
         Err(error) => Err(unreadable(at, &error)),
@@ -75,8 +77,16 @@ pub(super) fn header(path: &Path, at: &Location) -> Result<(), DbError> {
 pub(super) fn writable(path: &Path, at: &Location) -> Result<(), DbError> {
     OpenOptions::new().write(true).open(path).map_err(|error| unwritable(at, &error))?;
     let probe = beside(path, ".probe");
-    OpenOptions::new().write(true).create(true).truncate(true).open(&probe).map_err(|error| unwritable(at, &error))?;
-    std::fs::remove_file(&probe).map_err(|error| unwritable(at, &error))
+    let tried = try_to_write(&probe);
+    let removed = std::fs::remove_file(&probe);
+    tried.and(removed).map_err(|error| unwritable(at, &error))
+}
+
+/// Writes as much as SQLite needs beside its file: without room for that it says no more than "disk I/O error".
+fn try_to_write(probe: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(probe)?;
+    file.write_all(&[0; PROBE_BYTES])?;
+    file.sync_all()
 }
 
 /// Is it whole, ours, and not newer than we are? Looks through a connection that cannot write.
@@ -97,7 +107,7 @@ pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), Db
     } else {
         Err(DbError::Newer(format!(
             "{at} is the database of another program (it has the table {:?} and no migrations) and was left as it is; \
-             point [database].url at a file of the bot's own",
+             point database.url at a file of the bot's own",
             tables[0]
         )))
     }
@@ -121,16 +131,21 @@ fn applied(conn: &mut SqliteConnection) -> Result<Vec<String>, diesel::result::E
 pub(super) fn unreadable(at: &Location, error: &io::Error) -> DbError {
     match error.kind() {
         ErrorKind::PermissionDenied => DbError::ReadOnly(format!(
-            "{at} cannot be read by this user ({error}); give it back (chown, chmod u+rw), or change [database].url"
+            "{at} cannot be read by this user ({error}); give it back (chown, chmod u+rw), or change database.url or data.dir"
         )),
-        _ => DbError::away(format!("{at} cannot be read: {error}")),
+        _ => {
+            DbError::away(format!("{at} cannot be read ({error}): see to its disk, or change database.url or data.dir"))
+        }
     }
 }
 
 /// A failed write, as an error.
-pub(super) fn unwritable(at: &Location, error: &io::Error) -> DbError {
+pub(crate) fn unwritable(at: &Location, error: &io::Error) -> DbError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => error::read_only(at),
-        _ => DbError::away(format!("{at} cannot be written: {error}")),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => error::full(at),
+        _ => DbError::away(format!(
+            "{at} cannot be written ({error}): see to its disk, or change database.url or data.dir"
+        )),
     }
 }

@@ -7,4 +7,5 @@ mod promises;
 mod refusal;
 mod schema;
 mod server;
+mod trouble;
 mod world;

@@ -36,7 +36,7 @@ async fn refused(folder: &Path) -> String {
     assert!(picture(folder) == before, "bytes have changed: {error}");
     let sentence = error.to_string();
     assert!(sentence.contains("bot.db"), "the file is not named: {sentence}");
-    assert!(sentence.contains("[database].url") || sentence.contains("backup"), "no remedy: {sentence}");
+    assert!(sentence.contains("database.url") || sentence.contains("backup"), "no remedy: {sentence}");
     sentence
 }
 
@@ -210,7 +210,7 @@ fn the_configuration_is_read_by_the_names_of_the_shipped_file_and_no_others() {
             _ => given.health_ms = value as u64,
         }
         let sentence = given.validate().unwrap_err().to_string();
-        assert!(sentence.contains(&format!("[database].{key} is {value}")), "{sentence}");
+        assert!(sentence.contains(&format!("database.{key} is {value}")), "{sentence}");
     }
 }
 

@@ -48,6 +48,7 @@ async fn postgres_keeps_every_promise_that_sqlite_keeps() {
     two_programs_that_start_at_once_migrate_once(&server).await;
     a_newer_schema_is_refused(&server).await;
     a_wrong_database_is_the_configurations_fault(&server).await;
+    a_refused_password_is_the_configurations_fault(&server).await;
     a_lost_server_is_unavailable_until_it_is_back(&server).await;
     server.clean_up().await;
 }
@@ -73,7 +74,28 @@ async fn a_newer_schema_is_refused(server: &Server) {
 async fn a_wrong_database_is_the_configurations_fault(server: &Server) {
     let error = open(&database(&server.url("no_such_database"))).await.map(|_| ()).unwrap_err();
     assert_eq!(error.class(), Class::Fatal, "{error:?}");
-    assert!(error.to_string().contains("[database].url"), "{error}");
+    let text = error.to_string();
+    for part in ["database.url", "no_such_database", "create that database", "bot:***@"] {
+        assert!(text.contains(part), "no {part}: {text}");
+    }
+}
+
+/// On a server of our own: somebody's server may believe everybody.
+async fn a_refused_password_is_the_configurations_fault(server: &Server) {
+    if server.own.is_none() {
+        return;
+    }
+    let mut conn = AsyncPgConnection::establish(&server.base).await.unwrap();
+    conn.batch_execute("CREATE ROLE locked LOGIN PASSWORD 'right'").await.unwrap();
+    for (password, told) in [(":wrong", "password authentication failed"), ("", "password missing")] {
+        let url = server.base.replace("bot:hunter2", &format!("locked{password}"));
+        let error = open(&database(&url)).await.map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.class(), Class::Fatal, "{error:?}");
+        assert!(text.contains(told) && text.contains("correct user and password in database.url"), "{text}");
+        assert!(!text.contains("wrong"), "{text}");
+    }
+    conn.batch_execute("DROP ROLE locked").await.unwrap();
 }
 
 async fn a_lost_server_is_unavailable_until_it_is_back(server: &Server) {
@@ -110,7 +132,7 @@ fn database(url: &str) -> Db {
 struct Server {
     base: String,
     made: AtomicU32,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
 impl Server {
@@ -126,7 +148,7 @@ impl Server {
                 }
             },
         };
-        let server = Self { base, made: AtomicU32::new(0), _own: own };
+        let server = Self { base, made: AtomicU32::new(0), own };
         until("the server answers", async || AsyncPgConnection::establish(&server.base).await.is_ok()).await;
         Some(server)
     }
@@ -196,6 +218,10 @@ impl Own {
         if !made.status.success() {
             return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
         }
+        let rules = data.join("pg_hba.conf");
+        let trusting = fs::read_to_string(&rules).map_err(|error| error.to_string())?;
+        let asking = format!("host all locked all scram-sha-256\n{trusting}");
+        fs::write(&rules, asking).map_err(|error| error.to_string())?;
         let port =
             StdListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(|e| e.to_string())?.port();
         // The shell ends the server when its standard input closes: also when this process is killed.
