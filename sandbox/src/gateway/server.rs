@@ -112,7 +112,11 @@ async fn read(mut source: SplitStream<Socket>, id: u64, shared: &Shared) -> Opti
         match source.next().await {
             Some(Ok(Message::Text(text))) => shared.with(|state| state.frame(id, &text)),
             Some(Ok(Message::Binary(_))) => shared.with(|state| state.close(id, close::DECODE_ERROR)),
-            Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+            Some(Ok(Message::Close(frame))) => {
+                // A close frame is answered with one (RFC 6455, 5.5.1): the next turn of reading writes it.
+                tokio::time::timeout(PATIENCE, source.next()).await.ok(); // who does not take it is gone
+                return frame.map(|frame| frame.code.into());
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, connection = id, "a gateway connection broke");
