@@ -3,6 +3,7 @@
 //! It reads its own slim view of each payload, so that a GUILD_CREATE costs one pass over its text and a few kilobytes,
 //! not a tree of members and presences.
 
+pub(crate) mod saved;
 mod slim;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::{
     keeper::{Keeper, SavedSession},
     presence::Presence,
     session::Phase,
-    shard::ShardMsg,
+    shard::{self, ShardMsg},
     status::ShardStatus,
 };
 use futures_util::future::join_all;
@@ -35,6 +35,9 @@ pub struct Gateway {
 
 pub(crate) struct Inner {
     pub(crate) shards: Vec<(Arc<Keeper>, Addr<ShardMsg>)>,
+    /// Shards in all, over every process.
+    pub(crate) total: u32,
+    pub(crate) shard: Arc<shard::Shared>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) presence: Presence,
     pub(crate) identify: Arc<identify::Shared>,
@@ -90,7 +93,7 @@ impl Gateway {
     }
 
     /// Takes up sessions that were written down, before the gateway starts. Returns how many fit its shards.
-    /// A resumed session replays neither READY nor guilds: the cache must be restored with it.
+    /// A resumed session replays neither READY nor guilds: [`Gateway::restore_snapshot`] restores the cache with it.
     pub fn restore(&self, saved: &[SavedSession]) -> usize {
         let fits = |session: &&SavedSession| self.inner.shards.iter().any(|(keeper, _)| keeper.restore(session));
         saved.iter().filter(fits).count()

@@ -6,13 +6,14 @@ use crate::{
     status::{Published, ShardStatus, Tally},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use chrono::{DateTime, Utc};
 use protocol::ShardId;
 use serde::{Deserialize, Serialize};
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// One Discord session: its address and how far it has come. The reader of the connection writes it, alone.
 ///
@@ -28,8 +29,14 @@ pub struct Books {
 }
 
 impl Books {
-    fn new(point: ResumePoint, seq: u64) -> Self {
-        Self { point, received: AtomicU64::new(seq), accepted: AtomicU64::new(seq), applied: AtomicU64::new(seq) }
+    /// A session that has come to `accepted`, and its cache to `applied`.
+    fn new(point: ResumePoint, accepted: u64, applied: u64) -> Self {
+        Self {
+            point,
+            received: AtomicU64::new(accepted),
+            accepted: AtomicU64::new(accepted),
+            applied: AtomicU64::new(applied),
+        }
     }
 
     /// The last sequence number received.
@@ -75,6 +82,15 @@ pub struct SavedSession {
     pub resume_url: Box<str>,
     /// The last accepted sequence number.
     pub seq: u64,
+    /// How far the cache has come: further, if the last event waited for a full sink.
+    #[serde(default)]
+    pub applied: u64,
+    /// The intents it was begun with; a RESUME cannot change them.
+    #[serde(default)]
+    pub intents: u64,
+    /// When it began.
+    #[serde(default)]
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// What outlives the incarnations of one shard.
@@ -88,6 +104,10 @@ pub struct Keeper {
     pub(crate) tally: Tally,
     pub(crate) published: ArcSwap<Published>,
     ready: watch::Sender<bool>,
+    /// What the last IDENTIFY asked for.
+    intents: AtomicU64,
+    /// Whether its part of the cache came from another process and no RESUMED has confirmed it.
+    unconfirmed: AtomicBool,
 }
 
 impl Keeper {
@@ -101,6 +121,8 @@ impl Keeper {
             tally: Tally::default(),
             published: ArcSwap::from_pointee(Published::default()),
             ready: watch::Sender::new(false),
+            intents: AtomicU64::new(0),
+            unconfirmed: AtomicBool::new(false),
         }
     }
 
@@ -126,14 +148,26 @@ impl Keeper {
     /// Begins the session that READY told of, at sequence number `seq`.
     pub(crate) fn begin(&self, ready: &Ready, seq: u64) -> Arc<Books> {
         let point = ResumePoint { session_id: ready.session_id.clone(), url: ready.resume_gateway_url.clone() };
-        let books = Arc::new(Books::new(point, seq));
+        let books = Arc::new(Books::new(point, seq, seq));
         self.books.store(Some(Arc::clone(&books)));
         books
     }
 
-    /// Forgets the session: it cannot be resumed.
-    pub(crate) fn forget(&self) {
+    /// Forgets the session: it cannot be resumed. Returns whether its part of the cache came from another process and
+    /// was never confirmed.
+    pub(crate) fn forget(&self) -> bool {
         self.books.store(None);
+        self.unconfirmed.swap(false, Relaxed)
+    }
+
+    /// Notes what an IDENTIFY asks for.
+    pub(crate) fn identifies_with(&self, intents: u64) {
+        self.intents.store(intents, Relaxed);
+    }
+
+    /// Waits until no connection handles dispatches any more; none does while the permit is held.
+    pub(crate) async fn rest(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turn).acquire_owned().await.ok() // it is never closed
     }
 
     /// The session as it can be written down.
@@ -144,7 +178,15 @@ impl Keeper {
             session_id: books.point.session_id.clone(),
             resume_url: books.point.url.clone(),
             seq: books.accepted(),
+            applied: books.applied.load(Relaxed).max(books.accepted()),
+            intents: self.intents.load(Relaxed),
+            since: self.since(),
         })
+    }
+
+    fn since(&self) -> Option<DateTime<Utc>> {
+        let published = self.published.load();
+        published.session_since.or(published.restored_since)
     }
 
     /// Takes up a session that was written down, before the shard has started. Returns whether it fits this shard.
@@ -152,9 +194,18 @@ impl Keeper {
         let fits = saved.shard == self.shard && saved.total == self.total;
         if fits {
             let point = ResumePoint { session_id: saved.session_id.clone(), url: saved.resume_url.clone() };
-            self.books.store(Some(Arc::new(Books::new(point, saved.seq))));
+            self.books.store(Some(Arc::new(Books::new(point, saved.seq, saved.applied.max(saved.seq)))));
+            self.intents.store(saved.intents, Relaxed);
+            self.published.rcu(|published| Published { restored_since: saved.since, ..Published::clone(published) });
         }
         fits
+    }
+
+    /// As [`Keeper::restore`], with its part of the cache; not over a session that is under way.
+    pub(crate) fn take_up(&self, saved: &SavedSession) -> bool {
+        let done = self.books().is_none() && self.restore(saved);
+        self.unconfirmed.fetch_or(done, Relaxed);
+        done
     }
 
     /// What can be said of the shard at this moment, without asking it.
@@ -163,6 +214,7 @@ impl Keeper {
     }
 
     pub(crate) fn mark_ready(&self) {
+        self.unconfirmed.store(false, Relaxed);
         self.ready.send_replace(true);
     }
 

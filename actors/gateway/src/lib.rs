@@ -21,6 +21,7 @@ mod presence;
 pub mod scan;
 pub mod session;
 mod shard;
+pub mod snapshot;
 mod socket;
 mod status;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use keeper::{Books, Keeper, SavedSession};
 pub use limiter::SendBudget;
 pub use presence::{Activity, ActivityKind, OnlineStatus, Presence, PresenceData, PresenceError};
 pub use session::{Cause, Phase};
+pub use snapshot::{Restored, Snapshot, SnapshotError};
 pub use socket::ConnectError;
 pub use status::{Counts, Disconnect, ShardStatus};
 pub use tree::{GatewayDeps, build};

@@ -65,6 +65,14 @@ pub(crate) struct Shared {
     pub(crate) identify: Addr<IdentifyMsg>,
 }
 
+impl Shared {
+    /// The intents to ask for, for a sink that `wants` these events.
+    pub(crate) fn intents(&self, wants: KindSet) -> GatewayIntents {
+        // Member events need a privileged intent; the cache takes what comes without it.
+        self.intents.unwrap_or_else(|| wants.intents() | derived(wants)) | Cache::INTENTS
+    }
+}
+
 /// The actor.
 pub(crate) struct Shard {
     shared: Arc<Shared>,
@@ -136,7 +144,15 @@ impl Shard {
             }
             Action::Close { code } => self.closing = self.link.take().map(|link| link.close(Some(code))),
             Action::SetTimer { timer, after } => ctx.send_after(after, ShardMsg::Timer(timer)),
-            Action::Forget => self.keeper.forget(),
+            Action::Forget => {
+                if self.keeper.forget() {
+                    tracing::info!(
+                        shard.id = self.id(),
+                        "the session that was restored is gone, and its cache with it"
+                    );
+                    self.shared.cache.forget_shard(self.id(), self.keeper.total());
+                }
+            }
             Action::Online { resumed } => self.online(resumed, ctx),
             Action::SlowDown => self.budget.halve(),
             Action::Lost(loss) => self.lost(&loss, ctx),
@@ -243,13 +259,13 @@ impl Shard {
 
     fn send_identify(&mut self) {
         let presence = self.shared.presence.current();
-        // Member events need a privileged intent; the cache takes what comes without it.
-        let intents = self.shared.intents.unwrap_or_else(|| self.wants.intents() | derived(self.wants));
+        let intents = self.shared.intents(self.wants);
+        self.keeper.identifies_with(intents.bits());
         let text = payload::identify(
             &self.shared.token,
             self.keeper.shard(),
             self.keeper.total(),
-            intents | Cache::INTENTS,
+            intents,
             &presence.payload(),
         );
         self.shown = Some(presence);

@@ -83,6 +83,8 @@ pub struct Counts {
 pub(crate) struct Published {
     pub(crate) state: Option<Phase>,
     pub(crate) session_since: Option<DateTime<Utc>>,
+    /// When the session that another process left began; it counts once RESUMED has come.
+    pub(crate) restored_since: Option<DateTime<Utc>>,
     pub(crate) latency: Option<Duration>,
     pub(crate) last_disconnect: Option<Disconnect>,
     pub(crate) parked: Option<String>,

@@ -105,7 +105,8 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
     let children = std::iter::once(identify).chain(workers).collect();
     let child =
         ChildSpec::supervisor("gateway", Flags::new(Strategy::OneForOne), children).criticality(Criticality::Important);
-    let inner = Inner { shards, cache: deps.cache, presence: deps.presence, identify: queue };
+    let total = deps.plan.total;
+    let inner = Inner { shards, total, shard: shared, cache: deps.cache, presence: deps.presence, identify: queue };
     (Gateway { inner: Arc::new(inner) }, child)
 }
 

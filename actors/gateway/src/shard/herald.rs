@@ -33,9 +33,12 @@ impl Herald {
         }
         self.publish(|published| {
             published.parked = None;
-            if !resumed {
-                published.session_since = Some(now);
-            }
+            published.session_since = match resumed {
+                // A session without a known beginning counts from here: others go by whether there is one.
+                true => published.session_since.or(published.restored_since).or(Some(now)),
+                false => Some(now),
+            };
+            published.restored_since = None;
         });
         tracing::info!(shard.id = id, "{}", if resumed { "RESUMED" } else { "READY" });
         self.keeper.mark_ready();

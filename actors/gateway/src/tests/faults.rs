@@ -115,7 +115,7 @@ async fn a_killed_shard_resumes() {
 #[tokio::test]
 async fn without_its_ledger_a_shard_does_not_identify_until_it_is_back() {
     let fake = Fake::bind().await;
-    let bot = Bot::start(Setup { ledger_down: true, ..Setup::of(&fake) }).await;
+    let bot = Bot::start(Setup { ledger: Ledger::down(), ..Setup::of(&fake) }).await;
     let mut peer = fake.accept(40_000).await;
     assert_eq!(peer.closed().await, Some(CLOSE_RESUMABLE), "it hangs up instead of identifying");
     *bot.ledger.down.lock().unwrap() = false;

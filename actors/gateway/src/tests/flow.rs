@@ -208,7 +208,7 @@ async fn what_comes_during_a_drain_is_left_to_the_next_process() {
 
     let saved = gateway.sessions().remove(0);
     assert_eq!(saved.seq, 2);
-    let next = Bot::start(Setup { saved: Some(saved), ledger_down: true, ..Setup::of(&fake) }).await;
+    let next = Bot::start(Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(&fake) }).await;
     let mut peer = fake.accept(40_000).await;
     assert_eq!(peer.expect(6).await["d"]["seq"], 2, "the next process resumes, without IDENTIFY or database");
     peer.message(3).await;

@@ -1,0 +1,150 @@
+//! From one process to the next: what a graceful stop leaves is resumed, with the cache that belongs to it.
+
+use super::fake::*;
+use crate::{Phase, Snapshot};
+use protocol::{cache::CacheView, id::GuildId};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use sandbox::{Fault, Sandbox, SandboxConfig};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// Writes down what `gateway` left, as a process does that ends, and reads it as the next one does.
+async fn pass_on(gateway: crate::Gateway, folder: &std::path::Path) -> Snapshot {
+    gateway.snapshot().await.write(folder).unwrap();
+    Snapshot::consume(folder).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn ten_graceful_restarts_under_load_lose_and_double_nothing_and_cost_one_identify() {
+    let seed = 77;
+    let mut rng = StdRng::seed_from_u64(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(SandboxConfig::default()).unwrap();
+    let setup = || Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) };
+    let mut bot = Bot::start(setup()).await;
+    let sink = Arc::clone(&bot.sink);
+    soon("ready", bot.gateway.wait_ready()).await;
+    let guild = GuildId::new(sandbox.guild_id());
+    eventually("the guild", || bot.gateway.cache().guild(guild).is_some()).await;
+    let since = bot.gateway.statuses()[0].session_since;
+    let mut said = Vec::new();
+    for restart in 1..=10u32 {
+        for _ in 0..rng.random_range(20..60) {
+            said.push(sandbox.say("alice", "hello").0);
+        }
+        if rng.random() {
+            sandbox.fault(Fault::ReplayOverlap { events: rng.random_range(1..20), times: 1 });
+        }
+        // Some stops drain first, while Discord goes on sending.
+        if rng.random() {
+            assert!(bot.tree.drain(&["gateway".into()], Duration::from_secs(5)).await.is_empty());
+            said.push(sandbox.say("alice", "during the drain").0);
+        }
+        let (gateway, said_too) = tokio::join!(bot.stop(), async { sandbox.say("alice", "during the stop").0 });
+        said.push(said_too);
+        said.push(sandbox.say("alice", "while it is away").0);
+        let snapshot = pass_on(gateway, folder.path()).await;
+        bot =
+            Bot::start(Setup { sink: Arc::clone(&sink), snapshot: Some(snapshot), ledger: Ledger::down(), ..setup() })
+                .await;
+        assert!(bot.gateway.cache().guild(guild).is_some(), "the cache is there from the start");
+        soon("resumed", bot.gateway.wait_ready()).await;
+        assert_eq!(sandbox.stats().resumes, u64::from(restart));
+    }
+    let taken = sink.has(said.len()).await;
+    let doubled = taken.len() - taken.iter().collect::<std::collections::HashSet<_>>().len();
+    let lost = said.iter().filter(|id| !taken.contains(id)).count();
+    let stats = sandbox.stats();
+    println!(
+        "seed {seed}: restarts=10 messages={} lost={lost} doubled={doubled} identifies={}",
+        said.len(),
+        stats.identifies
+    );
+    assert_eq!(taken, said, "seed {seed}: in order");
+    assert_eq!((stats.identifies, stats.resumes_refused), (1, 0));
+    let status = bot.gateway.statuses().remove(0);
+    assert_eq!((status.session_since, status.counts.identifies), (since, 0), "it is still the first session");
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn all_that_ready_sets_is_right_after_a_resume_in_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    let guild = json!({"id": "101", "name": "g", "owner_id": "7", "member_count": 2, "members": [{"user": {"id": "900"}, "roles": ["5"]}]});
+    peer.raw(&format!(r#"{{"t":"GUILD_CREATE","s":2,"op":0,"d":{guild}}}"#)).await;
+    peer.message(3).await;
+    bot.sink.has(1).await;
+    let snapshot = pass_on(bot.stop().await, folder.path()).await;
+    drop(peer);
+
+    let next = Bot::start(Setup { snapshot: Some(snapshot), ledger: Ledger::down(), ..Setup::of(&fake) }).await;
+    let mut peer = fake.accept(40_000).await;
+    let (status, cache) = (next.gateway.statuses().remove(0), next.gateway.cache());
+    assert_eq!((status.session_since, status.seq_accepted), (None, Some(3)), "not up before RESUMED");
+    assert_eq!(peer.expect(6).await["d"]["seq"], 3);
+    let update = json!({"guild_id": "101", "user": {"id": "900", "username": "bot"}, "roles": ["5", "6"]});
+    peer.raw(&format!(r#"{{"t":"GUILD_MEMBER_UPDATE","s":4,"op":0,"d":{update}}}"#)).await;
+    peer.resumed(5).await;
+    soon("resumed", next.gateway.wait_ready()).await;
+    let status = next.gateway.statuses().remove(0);
+    assert_eq!((status.state, status.session_since.is_some()), (Phase::Online, true));
+    assert_eq!(cache.own_id().map(|id| id.get()), Some(900));
+    assert_eq!(cache.guild(GuildId::new(101)).unwrap().own_roles.len(), 2, "who we are is known to what is replayed");
+    assert_eq!((cache.counts().guilds, cache.counts().unavailable_guilds), (1, 1), "guild 100 is still awaited");
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_restored_session_that_discord_refuses_takes_its_cache_with_it() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    peer.raw(r#"{"t":"GUILD_CREATE","s":2,"op":0,"d":{"id":"101","name":"g","owner_id":"7","member_count":2}}"#).await;
+    eventually("the guild", || bot.gateway.cache().guild(GuildId::new(101)).is_some()).await;
+    let snapshot = bot.stop().await.snapshot().await;
+
+    let next = Bot::start(Setup { snapshot: Some(snapshot), ..Setup::of(&fake) }).await;
+    let mut peer = fake.accept(40_000).await;
+    peer.expect(6).await;
+    let cache = next.gateway.cache();
+    assert!(cache.guild(GuildId::new(101)).is_some());
+    peer.send(json!({"op": 9, "d": false})).await;
+    let mut peer = fake.accept(40_000).await;
+    assert!(cache.guild(GuildId::new(101)).is_none(), "what belonged to no session any more");
+    peer.expect(2).await;
+    peer.ready(&fake.url).await;
+    soon("ready", next.gateway.wait_ready()).await;
+    assert_eq!((cache.counts().guilds, cache.counts().unavailable_guilds), (0, 1), "what the new READY says");
+    assert_eq!((*next.ledger.taken.lock().unwrap(), next.gateway.statuses()[0].counts.identifies), (1, 1));
+    next.stop().await;
+}
+
+/// A member's arrival that is in the cache but not yet in the sink when the process ends.
+#[tokio::test]
+async fn what_waited_for_a_full_sink_is_delivered_and_counted_once_by_the_next_process() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    peer.raw(r#"{"t":"GUILD_CREATE","s":2,"op":0,"d":{"id":"100","name":"g","owner_id":"7","member_count":2}}"#).await;
+    bot.sink.shut.send_replace(true);
+    let member = json!({
+        "guild_id": "100", "user": {"id": "5", "username": "new", "discriminator": "0", "avatar": null}, "roles": [],
+        "joined_at": "2026-01-01T00:00:00Z", "deaf": false, "mute": false, "flags": 0,
+    });
+    let joined = format!(r#"{{"t":"GUILD_MEMBER_ADD","s":3,"op":0,"d":{member}}}"#);
+    peer.raw(&joined).await;
+    eventually("the sink is waited for", || bot.gateway.statuses()[0].pushed_back).await;
+    let snapshot = bot.stop().await.snapshot().await;
+    assert_eq!((snapshot.sessions()[0].seq, snapshot.sessions()[0].applied), (2, 3));
+
+    let next = Bot::start(Setup { snapshot: Some(snapshot), ledger: Ledger::down(), ..Setup::of(&fake) }).await;
+    let mut peer = fake.accept(40_000).await;
+    assert_eq!(peer.expect(6).await["d"]["seq"], 2);
+    peer.raw(&joined).await;
+    assert_eq!(next.sink.has(1).await, [3]);
+    assert_eq!(next.gateway.cache().guild(GuildId::new(100)).unwrap().member_count, 3);
+    next.stop().await;
+}
