@@ -14,7 +14,10 @@ use crate::{
     transport,
 };
 use serde::de::DeserializeOwned;
-use serenity::http::{LightMethod, Request, Route};
+use serenity::{
+    http::{LightMethod, Request, Route},
+    model::id::{ChannelId, GuildId},
+};
 use std::{fmt, sync::Arc, time::Duration};
 use supervision::Addr;
 use tokio::time::Instant;
@@ -82,6 +85,14 @@ impl Rest {
     /// Forgets what was forbidden below `scope` (`guilds/1` or `channels/2`): permissions have changed there.
     pub fn forget_refusals(&self, scope: &str) {
         self.shared.conduct().refusals.forget(scope);
+    }
+
+    /// Forgets what was forbidden in `guild` and in `channels`, its channels and threads: a role, a channel's overwrites or
+    /// the bot's own roles have changed, so what was refused before may be allowed now. A path of a channel does not say
+    /// which guild it is in, so the caller names them.
+    pub fn permissions_changed(&self, guild: GuildId, channels: impl IntoIterator<Item = ChannelId>) {
+        let channels = channels.into_iter().map(ChannelId::get).collect();
+        self.shared.conduct().refusals.permissions_changed(guild.get(), &channels);
     }
 
     /// Its state, without asking the actor.

@@ -1,7 +1,10 @@
 //! Remembers for a while what Discord forbade, so that a loop does not ask it again. Pure.
 
 use crate::call::LaneKey;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long a refusal is believed.
@@ -52,6 +55,19 @@ impl Refusals {
     pub(crate) fn forget(&mut self, scope: &str) {
         self.known.retain(|key, _| {
             key.path.strip_prefix(scope).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        });
+    }
+
+    /// Forgets what was refused in `guild` and in `channels`, in one pass whatever their number.
+    pub(crate) fn permissions_changed(&mut self, guild: u64, channels: &HashSet<u64>) {
+        self.known.retain(|key, _| {
+            let mut path = key.path.split('/');
+            let (kind, id) = (path.next(), path.next().and_then(|id| id.parse().ok()));
+            match (kind, id) {
+                (Some("guilds"), Some(id)) => id != guild,
+                (Some("channels"), Some(id)) => !channels.contains(&id),
+                _ => true,
+            }
         });
     }
 

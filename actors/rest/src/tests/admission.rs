@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use serenity::{
     builder::{CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage},
-    model::id::{ChannelId, InteractionId},
+    model::id::{ChannelId, GuildId, InteractionId},
 };
 use std::{sync::Mutex, time::Duration};
 use tokio::time::{Instant, advance};
@@ -281,6 +281,23 @@ async fn a_missing_permission_is_not_asked_for_again_until_something_changed() {
     rest.forget_refusals("channels/1");
     assert_eq!(post(&rest, 1, "x", Send::default()).await, refused);
     assert_eq!(fake.asked().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_does_not_outlive_a_change_of_permissions_in_its_guild() {
+    let (rest, fake) = Fake::rest(fake::config(), |nth, _| match nth {
+        0..3 => answer(403, &[], &json!({"code": 50013, "message": "Missing Permissions"})),
+        _ => fake::ok(&message(1)),
+    });
+    let refused = Err(RestError::Forbidden { code: 50013, message: "Missing Permissions".to_owned() });
+    for channel in 1..=3 {
+        assert_eq!(post(&rest, channel, "x", Send::default()).await, refused);
+    }
+    rest.permissions_changed(GuildId::new(9), [ChannelId::new(1), ChannelId::new(3)]);
+    assert_eq!(post(&rest, 1, "x", Send::default()).await, Ok(()));
+    assert_eq!(post(&rest, 2, "x", Send::default()).await, refused, "another guild's channel was forgotten");
+    assert_eq!(post(&rest, 3, "x", Send::default()).await, Ok(()));
+    assert_eq!(fake.asked().len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
