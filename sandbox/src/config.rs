@@ -42,6 +42,10 @@ pub struct SandboxConfig {
     pub messages_kept: usize,
     /// Events kept for [`Sandbox::log`](crate::Sandbox::log).
     pub events_kept: usize,
+    /// File with Discord's OpenAPI description. Every request and answer is judged by it; where it is absent
+    /// nothing is.
+    #[cfg(feature = "validate")]
+    pub description: Option<std::path::PathBuf>,
 }
 
 /// So many requests in so many milliseconds.
@@ -75,6 +79,8 @@ impl Default for SandboxConfig {
             global_per_second: 0,
             messages_kept: 10_000,
             events_kept: 65_536,
+            #[cfg(feature = "validate")]
+            description: None,
         }
     }
 }

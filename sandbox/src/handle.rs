@@ -36,7 +36,10 @@ impl Sandbox {
         let world = seed::world(&config).map_err(|error| SandboxError::Seed(error.message))?;
         let (rest_listener, rest) = bind()?;
         let (gateway_listener, gateway) = bind()?;
-        let shared = Arc::new(Shared::new(State::new(Arc::clone(&config), world, format!("ws://{gateway}"))));
+        let shared = Shared::new(State::new(Arc::clone(&config), world, format!("ws://{gateway}")));
+        #[cfg(feature = "validate")]
+        let shared = shared.judged(&config)?;
+        let shared = Arc::new(shared);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = CancellationToken::new();
         let (serving, stopped) = (Arc::clone(&shared), stop.clone());

@@ -22,6 +22,8 @@ mod rest;
 mod seed;
 mod shared;
 mod trouble;
+#[cfg(feature = "validate")]
+mod validate;
 mod world;
 
 pub use config::{Rate, SandboxConfig, SandboxError};
@@ -30,6 +32,8 @@ pub use faults::Fault;
 pub use handle::Sandbox;
 pub use journal::SandboxStats;
 pub use observe::Mark;
+#[cfg(feature = "validate")]
+pub use validate::{Exception, Judgement, Strict, Violation, exceptions};
 
 /// Id of a message (a snowflake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

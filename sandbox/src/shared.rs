@@ -63,11 +63,26 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     recorded: watch::Sender<u64>,
+    #[cfg(feature = "validate")]
+    pub(crate) judge: Option<crate::validate::Judge>,
 }
 
 impl Shared {
     pub(crate) fn new(state: State) -> Shared {
-        Shared { state: Mutex::new(state), changed: Condvar::new(), recorded: watch::Sender::new(0) }
+        Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            recorded: watch::Sender::new(0),
+            #[cfg(feature = "validate")]
+            judge: None,
+        }
+    }
+
+    /// With the judge that the configuration asks for.
+    #[cfg(feature = "validate")]
+    pub(crate) fn judged(mut self, config: &SandboxConfig) -> std::io::Result<Shared> {
+        self.judge = config.description.as_deref().map(crate::validate::Judge::by).transpose()?.flatten();
+        Ok(self)
     }
 
     /// Takes one turn: everything `act` causes is sent and noted before anybody else has a turn.

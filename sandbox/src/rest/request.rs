@@ -136,22 +136,17 @@ pub(crate) fn read_body(content_type: &str, bytes: &[u8]) -> Result<(Value, Vec<
 
 fn read_form(boundary: &str, bytes: &[u8]) -> Result<(Value, Vec<Value>), ApiError> {
     let (mut body, mut files) = (Value::Null, Vec::new());
-    for part in split(bytes, format!("--{boundary}").as_bytes()) {
-        let Some(at) = position(part, b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&part[..at]).into_owned();
-        let content = part[at + 4..].strip_suffix(b"\r\n").unwrap_or(&part[at + 4..]);
-        let field = |name: &str| {
-            let from = head.find(&format!(" {name}=\""))? + name.len() + 3;
-            head[from..].split_once('"').map(|(value, _)| value.to_owned())
-        };
-        let kind =
-            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type: ").map(str::to_owned));
-        match (field("name").as_deref(), field("filename")) {
+    for Part { name, filename, kind, content } in parts(boundary, bytes) {
+        match (name.as_deref(), filename) {
             (Some("payload_json"), _) => {
                 body = serde_json::from_slice(content).map_err(|_| ApiError::invalid_json())?
             }
             (Some(_), Some(filename)) => {
-                files.push(json!({ "filename": filename, "size": content.len(), "content_type": kind }));
+                let mut file = json!({ "filename": filename, "size": content.len() });
+                if let Some(kind) = kind {
+                    file["content_type"] = json!(kind);
+                }
+                files.push(file);
             }
             (Some(name), None) => {
                 let text = String::from_utf8_lossy(content).into_owned();
@@ -167,7 +162,33 @@ fn read_form(boundary: &str, bytes: &[u8]) -> Result<(Value, Vec<Value>), ApiErr
     Ok((body, files))
 }
 
-fn split<'a>(bytes: &'a [u8], boundary: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+/// One part of a form.
+pub(crate) struct Part<'a> {
+    pub name: Option<String>,
+    pub filename: Option<String>,
+    pub kind: Option<String>,
+    pub content: &'a [u8],
+}
+
+/// The parts of a form.
+pub(crate) fn parts<'a>(boundary: &str, bytes: &'a [u8]) -> Vec<Part<'a>> {
+    split(bytes, format!("--{boundary}").as_bytes()).filter_map(part).collect()
+}
+
+fn part(piece: &[u8]) -> Option<Part<'_>> {
+    let at = position(piece, b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&piece[..at]);
+    let content = piece[at + 4..].strip_suffix(b"\r\n").unwrap_or(&piece[at + 4..]);
+    let field = |name: &str| {
+        let from = head.find(&format!(" {name}=\""))? + name.len() + 3;
+        head[from..].split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let kind =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type: ").map(str::to_owned));
+    Some(Part { name: field("name"), filename: field("filename"), kind, content })
+}
+
+fn split<'a>(bytes: &'a [u8], boundary: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
         let bytes = rest?;

@@ -54,6 +54,8 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
         Err(_) => Vec::new(), // A path that is not UTF-8: the parameters are then refused as no ids.
     };
     let bytes = to_bytes(body, BODY_MAX).await;
+    #[cfg(feature = "validate")]
+    let sample = shared.judge.is_some().then(|| sample(operation, &parts, &params, bytes.as_ref().ok()));
     let (answer, headers) = shared.with(|state| {
         let turn = Turn { operation, parts: &parts, params, bytes, fault: fault.as_ref() };
         let (answer, headers) = turn.take(state);
@@ -65,10 +67,45 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
         state.journal.record(event);
         (answer, headers)
     });
+    #[cfg(feature = "validate")]
+    if let (Some(judge), Some(mut sample)) = (&shared.judge, sample) {
+        sample.status = answer.status;
+        sample.answer = fault.is_none().then(|| answer.body.clone());
+        judge.take(sample);
+    }
     if let Some(fault) = fault {
         return broken::response(&fault, answer, headers);
     }
     response(answer.status, answer.body.map(Body::from), headers)
+}
+
+/// The request as it is judged; the answer is still to come.
+#[cfg(feature = "validate")]
+fn sample(
+    operation: &'static Operation,
+    parts: &Parts,
+    params: &[(String, String)],
+    bytes: Option<&Bytes>,
+) -> crate::validate::Sample {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    // A client that writes `%40original` means the route of the first answer.
+    let original = params.iter().any(|(name, value)| name == "message_id" && value == "@original");
+    let named = |one: &&Operation| one.method == operation.method && one.path.ends_with("/messages/@original");
+    let meant = OPERATIONS.iter().find(named).filter(|_| original).unwrap_or(operation);
+    crate::validate::Sample {
+        method: operation.method,
+        template: meant.path,
+        params: params.iter().filter(|(_, value)| value != "@original").cloned().collect(),
+        query: query(parts),
+        content_type: kind.unwrap_or_default().to_owned(),
+        body: bytes.map(|bytes| bytes.to_vec()).unwrap_or_default(),
+        status: 0,
+        answer: None,
+    }
+}
+
+fn query(parts: &Parts) -> Vec<(String, String)> {
+    Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default()
 }
 
 /// One request in one turn of the state.
@@ -123,9 +160,7 @@ impl Turn<'_> {
         let bytes = self.bytes.as_ref().map_err(|_| ApiError::new(413, 40005, "Request entity too large"))?;
         let kind = self.parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let (body, files) = read_body(kind.unwrap_or_default(), bytes)?;
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri);
-        let query = query.map(|Query(pairs)| pairs).unwrap_or_default();
-        Ok(Call { params: self.params.clone(), query, body, files })
+        Ok(Call { params: self.params.clone(), query: query(self.parts), body, files })
     }
 }
 

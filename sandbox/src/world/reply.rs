@@ -13,6 +13,9 @@ use crate::events::{Pings, ReplyKind, SandboxEvent};
 /// Choices of an autocompletion.
 const CHOICES_MAX: usize = 25;
 
+/// Characters of a modal's `custom_id` and title, and its components (Discord documentation, "Modal").
+const MODAL_LIMITS: [(&str, usize); 3] = [("custom_id", 100), ("title", 45), ("components", 5)];
+
 impl World {
     /// The first answer (`POST /interactions/{id}/{token}/callback`). The value is what `with_response` shows.
     pub(crate) fn answer(
@@ -73,9 +76,7 @@ impl World {
                 None
             }
             (9, Kind::Command | Kind::Component) => {
-                if !data["custom_id"].is_string() || !data["title"].is_string() {
-                    return Err(ApiError::invalid_field("data", "BASE_TYPE_REQUIRED", "This field is required"));
-                }
+                check_modal(data)?;
                 self.progress(id, Progress::Answered, None);
                 self.note_reply(id, ReplyKind::Modal, None, Pings::default(), data);
                 None
@@ -204,4 +205,23 @@ impl World {
             data: data.clone(),
         });
     }
+}
+
+fn check_modal(data: &Value) -> Result<(), ApiError> {
+    for (field, max) in MODAL_LIMITS {
+        let length = match &data[field] {
+            Value::String(text) if field != "components" => text.chars().count(),
+            Value::Array(components) if field == "components" => components.len(),
+            _ => return Err(in_data(ApiError::invalid_field(field, "BASE_TYPE_REQUIRED", "This field is required"))),
+        };
+        if !(1..=max).contains(&length) {
+            let message = format!("Must be between 1 and {max} in length.");
+            return Err(in_data(ApiError::invalid_field(field, "BASE_TYPE_BAD_LENGTH", &message)));
+        }
+    }
+    Ok(())
+}
+
+fn in_data(error: ApiError) -> ApiError {
+    ApiError { errors: error.errors.map(|errors| json!({ "data": errors })), ..error }
 }

@@ -1,10 +1,11 @@
 //! A bot of few words for the tests.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
-use sandbox::{Sandbox, SandboxConfig};
+use sandbox::{Sandbox, SandboxConfig, Strict};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -16,14 +17,22 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Every intent.
 pub(crate) const ALL: u64 = 53_608_447 | 1 << 24 | 1 << 25;
 
-pub(crate) fn start() -> Sandbox {
-    Sandbox::start(SandboxConfig::default()).unwrap()
+pub(crate) fn start() -> Strict {
+    start_with(|_| {})
 }
 
-pub(crate) fn start_with(change: impl FnOnce(&mut SandboxConfig)) -> Sandbox {
-    let mut config = SandboxConfig::default();
+/// A sandbox that is judged where Discord's description is at hand: every answer has to fit it, and every
+/// request that is not refused.
+pub(crate) fn start_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
+    let mut config = SandboxConfig { description: Some(description()), ..SandboxConfig::default() };
     change(&mut config);
-    Sandbox::start(config).unwrap()
+    Strict::start(config).unwrap().excusing_refusals()
+}
+
+/// Where Discord's own OpenAPI description is: beside the repository, or where the environment says.
+pub(crate) fn description() -> PathBuf {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/discord-openapi.json");
+    std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from)
 }
 
 /// One gateway connection.

@@ -149,7 +149,11 @@ async fn components_autocompletion_and_modals_go_round() {
     let pressed = sandbox.press("bob", sandbox.general_id(), id, "go", &[]).unwrap();
     let event = line.event("INTERACTION_CREATE").await;
     assert_eq!((&event["type"], &event["message"]["id"]), (&json!(3), &message["id"]));
-    let modal = json!({ "type": 9, "data": { "custom_id": "m", "title": "T", "components": [] } });
+    let empty = json!({ "type": 9, "data": { "custom_id": "m", "title": "T", "components": [] } });
+    assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, empty).await.1["code"], 50035);
+    let input = json!({ "type": 4, "custom_id": "field", "style": 1, "label": "L" });
+    let rows = json!([{ "type": 1, "components": [input] }]);
+    let modal = json!({ "type": 9, "data": { "custom_id": "m", "title": "T", "components": rows } });
     assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, modal).await.0, 204);
 
     sandbox.submit_modal(pressed, "m", &[("field".to_owned(), "text".to_owned())]).unwrap();

@@ -1,0 +1,258 @@
+//! The thread that judges, and what it has found.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+use super::description::Description;
+use super::exceptions::excuse;
+use super::faults::{Misfit, misfits};
+use super::{Judgement, Violation, multipart};
+use crate::events::Side;
+
+/// Exchanges that wait to be judged; beyond them the server waits.
+const WAITING_MAX: usize = 4_096;
+/// Different violations kept.
+const VIOLATIONS_MAX: usize = 1_000;
+
+/// One request and its answer.
+pub(crate) struct Sample {
+    pub method: &'static str,
+    pub template: &'static str,
+    pub params: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
+    pub content_type: String,
+    pub body: Vec<u8>,
+    pub status: u16,
+    /// `None` where a fault on order spoiled the answer.
+    pub answer: Option<Option<String>>,
+}
+
+/// Takes samples and judges them one after another.
+pub(crate) struct Judge {
+    inbox: Option<SyncSender<Sample>>,
+    taken: AtomicU64,
+    findings: Arc<Findings>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Findings {
+    found: Mutex<Found>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Found {
+    judgement: Judgement,
+    places: HashMap<(String, Side, String, String), usize>,
+    judged: u64,
+}
+
+impl Judge {
+    /// A judge by the description in that file; `None`, said aloud, when there is no such file.
+    pub(crate) fn by(path: &Path) -> std::io::Result<Option<Judge>> {
+        if !path.is_file() {
+            tracing::warn!(path = %path.display(), "nothing is judged: Discord's OpenAPI description is not there");
+            return Ok(None);
+        }
+        let (inbox, samples) = sync_channel(WAITING_MAX);
+        let findings = Arc::new(Findings::default());
+        let (path, kept) = (path.to_owned(), Arc::clone(&findings));
+        let judging = move || judge_all(&path, &samples, &kept);
+        let thread = std::thread::Builder::new().name("sandbox-judge".to_owned()).spawn(judging)?;
+        Ok(Some(Judge { inbox: Some(inbox), taken: AtomicU64::new(0), findings, thread: Some(thread) }))
+    }
+
+    pub(crate) fn take(&self, sample: Sample) {
+        let Some(inbox) = &self.inbox else { return };
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        if inbox.send(sample).is_err() {
+            tracing::error!("the judge is gone; an exchange is not judged");
+        }
+    }
+
+    /// What was found, once everything taken so far is judged. A judge that died has found that.
+    pub(super) fn judgement(&self) -> Judgement {
+        let mut found = self.findings.found.lock().unwrap_or_else(PoisonError::into_inner);
+        while found.judged < self.taken.load(Ordering::SeqCst) {
+            assert!(!self.thread.as_ref().is_some_and(JoinHandle::is_finished), "the sandbox's judge died");
+            let pause = std::time::Duration::from_millis(100);
+            found = self.findings.more.wait_timeout(found, pause).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        found.judgement.clone()
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        self.inbox = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the sandbox's judge panicked");
+        }
+    }
+}
+
+fn judge_all(path: &Path, samples: &Receiver<Sample>, findings: &Findings) {
+    let description = Description::at(path);
+    while let Ok(sample) = samples.recv() {
+        let misfits = match &description {
+            Some(description) => judge(description, &sample),
+            None => vec![(Side::Sandbox, at("description", "file", "is no OpenAPI description"))],
+        };
+        let mut found = findings.found.lock().unwrap_or_else(PoisonError::into_inner);
+        for (by, misfit) in misfits {
+            found.note(&sample, by, misfit);
+        }
+        found.judgement.requests += 1;
+        if sample.answer.is_some() && sample.status < 300 {
+            *found.judgement.answers.entry((sample.method, sample.template)).or_default() += 1;
+        }
+        found.judged += 1;
+        findings.more.notify_all();
+    }
+}
+
+impl Found {
+    fn note(&mut self, sample: &Sample, by: Side, misfit: Misfit) {
+        let operation = format!("{} {}", sample.method, sample.template);
+        if let Some(exception) = excuse(&operation, by, &misfit) {
+            self.judgement.excused.insert(exception);
+            return;
+        }
+        let Misfit { place, keyword, problem } = misfit;
+        let key = (operation.clone(), by, without_indices(&place), keyword.clone());
+        if let Some(at) = self.places.get(&key) {
+            self.judgement.violations[*at].times += 1;
+            return;
+        }
+        if self.judgement.violations.len() < VIOLATIONS_MAX {
+            self.places.insert(key, self.judgement.violations.len());
+            let status = sample.status;
+            self.judgement.violations.push(Violation { operation, by, status, place, keyword, problem, times: 1 });
+        }
+    }
+}
+
+/// Everything wrong with one exchange.
+fn judge(description: &Description, sample: &Sample) -> Vec<(Side, Misfit)> {
+    let mut wrong: Vec<(Side, Misfit)> = Vec::new();
+    wrong.extend(parameters(description, sample).into_iter().map(|misfit| (Side::Peer, misfit)));
+    wrong.extend(request(description, sample).into_iter().map(|misfit| (Side::Peer, misfit)));
+    wrong.extend(answer(description, sample).into_iter().map(|misfit| (Side::Sandbox, misfit)));
+    wrong
+}
+
+fn parameters(description: &Description, sample: &Sample) -> Vec<Misfit> {
+    let described = description.parameters(sample.method, sample.template);
+    let mut wrong = Vec::new();
+    for (given, place) in [(&sample.query, "query"), (&sample.params, "path")] {
+        for (name, text) in given {
+            let here = format!("{place}/{name}");
+            let Some(parameter) = described.iter().find(|one| one["name"] == name.as_str() && one["in"] == place)
+            else {
+                wrong.push(at(&here, "unknown", "is not described"));
+                continue;
+            };
+            let schema = format!("{} {} {here}", sample.method, sample.template);
+            let Some(validator) = description.compiled(&schema, &parameter["schema"]) else { continue };
+            if !readings(text).iter().any(|value| validator.is_valid(value)) {
+                wrong.push(at(&here, "schema", "does not fit the parameter"));
+            }
+        }
+    }
+    let missing = |one: &&&Value| one["required"] == true && one["in"] == "query";
+    for parameter in described.iter().filter(missing) {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        if !sample.query.iter().any(|(given, _)| given == name) {
+            wrong.push(at(&format!("query/{name}"), "required", "is missing"));
+        }
+    }
+    wrong
+}
+
+/// What the text of a parameter may mean: a URL has no types.
+fn readings(text: &str) -> Vec<Value> {
+    let mut readings = vec![Value::String(text.to_owned())];
+    readings.extend(text.parse::<i64>().ok().map(Value::from));
+    // Discord takes several spellings of yes and no.
+    readings.extend(match text {
+        "true" | "True" | "1" => Some(Value::Bool(true)),
+        "false" | "False" | "0" => Some(Value::Bool(false)),
+        _ => None,
+    });
+    readings.push(Value::Array(text.split(',').map(|one| Value::String(one.to_owned())).collect()));
+    readings
+}
+
+fn request(description: &Description, sample: &Sample) -> Vec<Misfit> {
+    let Some(operation) = description.operation(sample.method, sample.template) else {
+        return vec![at("path", "unknown", "the operation is not described")];
+    };
+    let body = multipart::payload(&sample.content_type, &sample.body);
+    let Some(described) = operation.get("requestBody") else {
+        let empty = body.is_none_or(|body| body.is_null() || body.as_object().is_some_and(serde_json::Map::is_empty));
+        return if empty { Vec::new() } else { vec![at("body", "unknown", "a body is not described")] };
+    };
+    let body = match body {
+        None => return vec![at("body", "json", "is not JSON")],
+        Some(Value::Null) if sample.body.is_empty() && described["required"] == true => {
+            return vec![at("body", "required", "is missing")];
+        }
+        Some(Value::Null) if sample.body.is_empty() => return Vec::new(),
+        Some(body) => body,
+    };
+    let kinds = &described["content"];
+    let content = ["application/json", "multipart/form-data"].into_iter().find_map(|kind| kinds.get(kind));
+    let Some(content) = content else { return Vec::new() };
+    let name = format!("{} {} request", sample.method, sample.template);
+    let validator = description.compiled(&name, &content["schema"]);
+    let mut wrong = validator.map(|validator| misfits(&validator, &body)).unwrap_or_default();
+    // Discord ignores a field it does not know, so that a misspelt one is never noticed; here it is.
+    let fields = description.fields(&content["schema"]);
+    let strangers = body.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|key| !fields.contains(*key));
+    wrong.extend(strangers.map(|key| at(&format!("/{key}"), "unknown", "is not described")));
+    wrong
+}
+
+fn answer(description: &Description, sample: &Sample) -> Vec<Misfit> {
+    let Some(body) = &sample.answer else { return Vec::new() };
+    if sample.status >= 500 {
+        return Vec::new(); // 501 is the sandbox speaking of itself.
+    }
+    let Some(described) = description.response(sample.method, sample.template, sample.status) else {
+        return vec![at("status", "responses", "is not described")];
+    };
+    let content = described.pointer("/content/application~1json");
+    let (content, body) = match (content, body) {
+        (None, None) => return Vec::new(),
+        (None, Some(_)) => return vec![at("body", "unknown", "a body is not described")],
+        (Some(_), None) => return vec![at("body", "required", "is missing")],
+        (Some(content), Some(body)) => (content, body),
+    };
+    let Ok(body) = serde_json::from_str::<Value>(body) else { return vec![at("body", "json", "is not JSON")] };
+    let name = match sample.status {
+        429 => "429".to_owned(),
+        400.. => "4XX".to_owned(),
+        status => format!("{} {} {status}", sample.method, sample.template),
+    };
+    let validator = description.compiled(&name, &content["schema"]);
+    validator.map(|validator| misfits(&validator, &body)).unwrap_or_default()
+}
+
+fn at(place: &str, keyword: &str, problem: &str) -> Misfit {
+    Misfit { place: place.to_owned(), keyword: keyword.to_owned(), problem: problem.to_owned() }
+}
+
+/// The same fault in every element of a list is one fault.
+fn without_indices(place: &str) -> String {
+    let step = |step: &str| if step.bytes().all(|b| b.is_ascii_digit()) { "#".to_owned() } else { step.to_owned() };
+    place.split('/').map(|one| if one.is_empty() { String::new() } else { step(one) }).collect::<Vec<_>>().join("/")
+}

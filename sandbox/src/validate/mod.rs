@@ -1,0 +1,80 @@
+//! Judges every request and every answer by Discord's own OpenAPI description (JSON Schema 2020-12). For
+//! tests: the feature `validate` brings it, `SandboxConfig::description` names the file, and where there is
+//! none nothing is judged. Judging runs on a thread of its own, so that it delays no answer.
+
+mod description;
+mod exceptions;
+mod faults;
+mod judge;
+mod multipart;
+mod strict;
+
+pub use exceptions::{Exception, exceptions};
+pub(crate) use judge::{Judge, Sample};
+pub use strict::Strict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::events::Side;
+use crate::handle::Sandbox;
+
+/// A request or an answer that does not fit Discord's description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Method and path template.
+    pub operation: String,
+    /// Whose fault it is: the peer's, when it is in the request, or the sandbox's, in the answer.
+    pub by: Side,
+    /// Status of the answer. A request that is wrong and was refused for it has one from 400 to 499.
+    pub status: u16,
+    /// JSON pointer into the body, or `query/NAME`, `path/NAME`, `status`, `body`.
+    pub place: String,
+    /// The keyword of the schema that was not met.
+    pub keyword: String,
+    /// What is wrong, without the value itself.
+    pub problem: String,
+    /// How often it was seen.
+    pub times: u64,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self.by {
+            Side::Peer => "request",
+            Side::Sandbox => "answer",
+        };
+        let Violation { operation, status, place, keyword, problem, times, .. } = self;
+        write!(f, "{operation} → {status}, {what} {place} ({keyword}): {problem} [{times}×]")
+    }
+}
+
+/// All that was judged so far.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// What does not fit, in the order it was first seen; at most 1,000 different ones.
+    pub violations: Vec<Violation>,
+    /// Exceptions that excused something, by their place in [`exceptions`].
+    pub excused: BTreeSet<usize>,
+    /// Successful answers judged, by method and path template.
+    pub answers: BTreeMap<(&'static str, &'static str), u64>,
+    /// Requests judged.
+    pub requests: u64,
+}
+
+impl Sandbox {
+    /// Whether requests and answers are judged: the description was found.
+    pub fn is_judged(&self) -> bool {
+        self.shared.judge.is_some()
+    }
+
+    /// What does not fit Discord's description, after everything answered so far was judged. Empty when
+    /// nothing is judged.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.judgement().violations
+    }
+
+    /// As [`Sandbox::violations`], with what was judged and excused.
+    pub fn judgement(&self) -> Judgement {
+        self.shared.judge.as_ref().map(Judge::judgement).unwrap_or_default()
+    }
+}
