@@ -143,7 +143,7 @@ fn no_file_names_a_registry_or_a_machine() {
     ];
     let words: Vec<String> = words.iter().map(|(one, two)| format!("{one}{two}")).collect();
     let mut found = Vec::new();
-    for (path, text) in files().iter().filter(|(path, _)| path != Path::new("Cargo.lock")) {
+    for (path, text) in files().iter().filter(|(path, _)| !path.ends_with("Cargo.lock")) {
         let here = words.iter().filter(|word| text.contains(word.as_str()));
         found.extend(here.map(|word| format!("{}: {word}", path.display())));
     }

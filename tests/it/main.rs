@@ -7,6 +7,7 @@ mod architecture;
 mod cancellation;
 mod commands;
 mod emoji;
+mod foreign;
 mod gateway;
 mod harness;
 mod kills;
