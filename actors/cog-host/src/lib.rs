@@ -27,6 +27,7 @@ mod lanes;
 mod limiter;
 mod methods;
 mod outbox;
+mod peek;
 mod permissions;
 mod ports;
 mod prefix;

@@ -6,7 +6,7 @@ use crate::{
     host::Shared,
     invoke,
     lanes::{Lane, LaneKey, Work},
-    prefix,
+    peek::{self, Said},
     reply::Reply,
     responder::Responder,
 };
@@ -27,6 +27,14 @@ pub(crate) struct Sink(pub(crate) Arc<Shared>);
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
         COMMANDS | self.0.catalogue.events()
+    }
+
+    fn may_concern(&self, kind: EventKind, payload: &str) -> bool {
+        let shared = &self.0;
+        if kind != EventKind::MessageCreate || shared.is_subscribed(kind) {
+            return true;
+        }
+        peek::may_concern(payload, &shared.services.prefixes, shared.services.cache.own_id())
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
@@ -55,19 +63,11 @@ impl EventSink for Sink {
     }
 }
 
-/// Whether `message` could be a command, as far as memory knows; most messages end here.
+/// Whether `message` could be a command, as far as memory knows.
 fn may_be_command(shared: &Shared, message: &Message, dispatch: &Dispatch) -> bool {
-    if message.author.bot || message.webhook_id.is_some() || message.content.is_empty() {
-        return false;
-    }
-    let own = shared.services.cache.own_id();
-    let prefixes = &shared.services.prefixes;
-    let known = match dispatch.guild {
-        None => Some(Arc::clone(prefixes.default_prefix())),
-        Some(guild) => prefixes.peek(guild),
-    };
-    // An unknown prefix is looked up in the lane.
-    known.is_none_or(|prefix| prefix::addressed(&message.content, &prefix, own).is_some())
+    let by_program = message.author.bot || message.webhook_id.is_some();
+    let said = Said { content: &message.content, by_program, guild: dispatch.guild };
+    peek::may_be_command(&said, &shared.services.prefixes, shared.services.cache.own_id())
 }
 
 fn key(dispatch: &Dispatch) -> LaneKey {

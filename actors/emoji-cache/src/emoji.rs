@@ -1,5 +1,6 @@
 //! One custom emoji, as small as answers need it.
 
+use protocol::cache::GuildEmoji;
 use serde::Serialize;
 use serenity::model::{
     guild::Emoji,
@@ -37,21 +38,30 @@ pub(crate) type Set = Arc<[Arc<CachedEmoji>]>;
 
 /// Takes over what Discord sent for one origin.
 pub(crate) fn set<'a>(emojis: impl IntoIterator<Item = &'a Emoji>, origin: Origin) -> Set {
-    let mut set: Vec<_> = emojis.into_iter().map(|emoji| Arc::new(CachedEmoji::new(emoji, origin))).collect();
-    set.sort_unstable_by_key(|emoji| emoji.id);
-    set.into()
+    sorted(emojis.into_iter().map(|emoji| CachedEmoji {
+        id: emoji.id,
+        name: emoji.name.as_str().into(),
+        animated: emoji.animated,
+        available: emoji.available,
+        origin,
+    }))
 }
 
-impl CachedEmoji {
-    fn new(emoji: &Emoji, origin: Origin) -> Self {
-        Self {
-            id: emoji.id,
-            name: emoji.name.as_str().into(),
-            animated: emoji.animated,
-            available: emoji.available,
-            origin,
-        }
-    }
+/// Takes over what the gateway's cache has read of a guild.
+pub(crate) fn of_guild(guild: GuildId, emojis: &[GuildEmoji]) -> Set {
+    sorted(emojis.iter().map(|emoji| CachedEmoji {
+        id: emoji.id,
+        name: emoji.name.clone(),
+        animated: emoji.animated,
+        available: emoji.available,
+        origin: Origin::Guild(guild),
+    }))
+}
+
+fn sorted(emojis: impl Iterator<Item = CachedEmoji>) -> Set {
+    let mut set: Vec<_> = emojis.map(Arc::new).collect();
+    set.sort_unstable_by_key(|emoji| emoji.id);
+    set.into()
 }
 
 impl fmt::Display for CachedEmoji {

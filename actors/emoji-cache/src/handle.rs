@@ -2,11 +2,11 @@
 
 use crate::{
     actor::{EmojiMsg, Refreshed},
-    emoji::{CachedEmoji, Origin, set},
+    emoji::{CachedEmoji, Origin, of_guild, set},
     snapshot::{EmojiCounts, Resolved, Snapshot},
 };
 use arc_swap::ArcSwap;
-use protocol::{Delivery, Dispatch, Event, EventKind, EventSink, KindSet};
+use protocol::{Delivery, Dispatch, Event, EventKind, EventSink, KindSet, cache::GuildEmoji};
 use serde::Serialize;
 use serenity::model::id::{EmojiId, GuildId};
 use std::{
@@ -133,6 +133,15 @@ impl Shared {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells the actor. Never makes the shard wait: what the actor cannot take now is noted and read anew later.
+    fn changed(&self, change: Change) {
+        let number = self.events.fetch_add(1, Relaxed) + 1;
+        let (Change::Has(id, _) | Change::Gone(id)) = change;
+        if self.addr.try_send(EmojiMsg::Event { number, change }).is_err() {
+            self.miss([id]);
+        }
+    }
+
     /// Notes guilds that must be read.
     pub(crate) fn miss(&self, guilds: impl IntoIterator<Item = GuildId>) {
         self.missed().extend(guilds);
@@ -149,19 +158,17 @@ impl Shared {
 }
 
 impl EventSink for Emojis {
+    /// Not GUILD_CREATE: the gateway's cache, which reads it anyway, hands over its emojis.
     fn wants(&self) -> KindSet {
-        const WANTED: [EventKind; 4] =
-            [EventKind::GuildCreate, EventKind::GuildEmojisUpdate, EventKind::GuildDelete, EventKind::Resumed];
-        KindSet::of(&WANTED)
+        KindSet::of(&[EventKind::GuildEmojisUpdate, EventKind::GuildDelete, EventKind::Resumed])
     }
 
-    /// Never makes the shard wait: what the actor cannot take now is noted and read anew later.
+    fn guild_emojis(&self, guild: GuildId, emojis: &[GuildEmoji]) {
+        self.shared.changed(Change::Has(guild, of_guild(guild, emojis)));
+    }
+
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
         let change = match &*dispatch.event {
-            Event::GuildCreate(event) => {
-                let id = event.guild.id;
-                Change::Has(id, set(event.guild.emojis.values(), Origin::Guild(id)))
-            }
             Event::GuildEmojisUpdate(event) => {
                 Change::Has(event.guild_id, set(event.emojis.values(), Origin::Guild(event.guild_id)))
             }
@@ -173,11 +180,7 @@ impl EventSink for Emojis {
             }
             _ => return None,
         };
-        let number = self.shared.events.fetch_add(1, Relaxed) + 1;
-        let (Change::Has(id, _) | Change::Gone(id)) = change;
-        if self.shared.addr.try_send(EmojiMsg::Event { number, change }).is_err() {
-            self.shared.miss([id]);
-        }
+        self.shared.changed(change);
         None
     }
 }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use protocol::{
     EventKind, KindSet,
-    cache::{CacheCounts, CacheView, CachedChannel, CachedGuild, CachedRole},
+    cache::{CacheCounts, CacheView, CachedChannel, CachedGuild, CachedRole, GuildEmoji},
     id::{ChannelId, GuildId, RoleId, UserId},
 };
 use serenity::model::gateway::GatewayIntents;
@@ -29,6 +29,9 @@ pub struct Cache {
     awaited: DashMap<GuildId, ()>,
     own: ArcSwapOption<Own>,
 }
+
+/// The emojis of a guild: read with it, kept by whoever is handed them.
+pub(crate) type Passed = (GuildId, Vec<GuildEmoji>);
 
 #[derive(Debug)]
 struct Own {
@@ -76,13 +79,13 @@ impl Cache {
         }
     }
 
-    /// Takes one event. Kinds that it does not read change nothing.
+    /// Takes one event. Kinds that it does not read change nothing. Gives what it has read but does not keep.
     ///
     /// # Errors
     /// What does not fit; the cache is then as before.
-    pub(crate) fn apply(&self, kind: EventKind, data: &str) -> serde_json::Result<()> {
+    pub(crate) fn apply(&self, kind: EventKind, data: &str) -> serde_json::Result<Option<Passed>> {
         match kind {
-            EventKind::GuildCreate => self.guild_create(data)?,
+            EventKind::GuildCreate => return self.guild_create(data),
             EventKind::GuildUpdate => self.guild_update(serde_json::from_str(data)?),
             EventKind::GuildDelete => self.guild_delete(serde_json::from_str(data)?),
             EventKind::GuildEmojisUpdate => {
@@ -128,21 +131,25 @@ impl Cache {
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn guild_create(&self, data: &str) -> serde_json::Result<()> {
+    fn guild_create(&self, data: &str) -> serde_json::Result<Option<Passed>> {
         let mut reader = serde_json::Deserializer::from_str(data);
         let read = serde::de::DeserializeSeed::deserialize(GuildSeed { own: self.own_id() }, &mut reader)?;
         reader.end()?;
         match read {
-            slim::Created::Guild(guild) => {
-                self.awaited.remove(&guild.id);
-                self.guilds.insert(guild.id, Arc::new(guild));
+            slim::Created::Guild(guild, emojis) => {
+                let id = guild.id;
+                self.awaited.remove(&id);
+                self.guilds.insert(id, Arc::new(guild));
+                Ok(Some((id, emojis)))
             }
-            slim::Created::Unavailable(id) => self.outage(id),
+            slim::Created::Unavailable(id) => {
+                self.outage(id);
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
     fn guild_update(&self, update: GuildUpdate) {

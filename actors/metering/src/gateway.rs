@@ -3,7 +3,7 @@
 use crate::{
     Label::{Event, Reason, Shard, Type},
     Metric, Name, Scrape,
-    metric::count,
+    metric::{Held, count},
 };
 
 static EVENTS: Metric =
@@ -108,7 +108,7 @@ pub fn event_received(event: &'static str) {
 /// Why a dispatch went no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
-    /// Nobody subscribed to its type: it was not decoded.
+    /// Nobody subscribed to its type, or its text could not concern anybody who did: it was not decoded.
     Unwanted,
     /// It had been seen before a resume.
     Duplicate,
@@ -120,16 +120,57 @@ pub enum DropReason {
     Draining,
 }
 
+impl DropReason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unwanted => "unwanted",
+            Self::Duplicate => "duplicate",
+            Self::Malformed => "malformed",
+            Self::Shed => "shed",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// A dispatch of type `event` went no further.
 pub fn event_dropped(event: &'static str, reason: DropReason) {
-    let reason = match reason {
-        DropReason::Unwanted => "unwanted",
-        DropReason::Duplicate => "duplicate",
-        DropReason::Malformed => "malformed",
-        DropReason::Shed => "shed",
-        DropReason::Draining => "draining",
-    };
-    EVENTS_DROPPED.count([event.into(), reason.into()], 1);
+    EVENTS_DROPPED.count([event.into(), reason.name().into()], 1);
+}
+
+/// The counters of [`event_received`] and [`event_dropped`], kept by whoever reads a connection: what happens for each
+/// event should look nothing up.
+pub struct EventCounters(Box<[EventCounter]>);
+
+struct EventCounter {
+    event: &'static str,
+    received: Held,
+    unwanted: Held,
+}
+
+impl EventCounters {
+    /// Counters of these dispatch types (Discord's names); they are told apart by their place in the list.
+    pub fn new(events: impl IntoIterator<Item = &'static str>) -> Self {
+        let counter = |event| EventCounter { event, received: Held::default(), unwanted: Held::default() };
+        Self(events.into_iter().map(counter).collect())
+    }
+
+    /// A dispatch of the type at place `at` arrived, wanted or not.
+    pub fn received(&mut self, at: usize) {
+        if let Some(counter) = self.0.get_mut(at) {
+            EVENTS.count_held(&mut counter.received, [counter.event]);
+        }
+    }
+
+    /// A dispatch of the type at place `at` went no further.
+    pub fn dropped(&mut self, at: usize, reason: DropReason) {
+        match (self.0.get_mut(at), reason) {
+            (Some(counter), DropReason::Unwanted) => {
+                EVENTS_DROPPED.count_held(&mut counter.unwanted, [counter.event, reason.name()]);
+            }
+            (Some(counter), _) => event_dropped(counter.event, reason),
+            (None, _) => {}
+        }
+    }
 }
 
 /// A dispatch of a type that this version does not know arrived.

@@ -62,6 +62,13 @@ pub fn catalogue() -> impl Iterator<Item = &'static Metric> {
     .copied()
 }
 
+/// Says that the recorder of the whole process has been installed. Hooks look their series up in whichever recorder there
+/// is; what counts thousands of events a second ([`gateway::EventCounters`]) keeps its counters, and takes them from the
+/// recorder that this announces. Without this call they look them up each time, too.
+pub fn recorder_installed() {
+    metric::installed();
+}
+
 /// Tells the recorder each metric's help text, and sets counters without labels to 0 so that a rate over them sees the
 /// first increment. Called once, after the recorder is installed.
 pub fn describe_all() {

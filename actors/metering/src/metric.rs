@@ -1,8 +1,19 @@
 //! A metric's definition, and the only code that reaches the recorder.
 
 use crate::{Scrape, instrumentation, label::Label};
-use metrics::{Key, KeyName, Level, Metadata, SharedString, with_recorder};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use metrics::{Counter, Key, KeyName, Level, Metadata, SharedString, with_recorder};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+/// How often a recorder has been installed in this process: once, or never.
+static INSTALLED: AtomicU32 = AtomicU32::new(0);
+
+/// Says that the recorder of the whole process is in its place: counters that are held are looked up in it from now on.
+pub(crate) fn installed() {
+    INSTALLED.fetch_add(1, Relaxed);
+}
 
 /// What kind of series a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +80,21 @@ impl Metric {
         });
     }
 
+    /// Adds 1 to the counter with these label values, which `held` keeps from the first time on: no lookup then. Until a
+    /// recorder is installed there is nothing to keep, and each count finds whichever recorder there is.
+    pub(crate) fn count_held<const N: usize>(&self, held: &mut Held, values: [&'static str; N]) {
+        open(self.name, || {
+            let installed = INSTALLED.load(Relaxed);
+            if held.from != installed || installed == 0 {
+                debug_assert_eq!((self.kind, N), (Kind::Counter, self.labels.len()), "{}", self.name);
+                let key = self.key(values.map(Value::from));
+                held.counter = with_recorder(|recorder| recorder.register_counter(&key, &META));
+                held.from = installed;
+            }
+            held.counter.increment(1);
+        });
+    }
+
     /// Records `seconds`. What is negative or not a number is no duration and is left out.
     pub(crate) fn observe<const N: usize>(&self, values: [Value; N], seconds: f64) {
         debug_assert_eq!((self.kind, N), (Kind::Histogram, self.labels.len()), "{}", self.name);
@@ -116,6 +142,19 @@ impl Metric {
             self.labels.iter().zip(values).map(|(label, Value(value))| metrics::Label::new(label.name(), value)),
         );
         Key::from_parts(self.name, labels)
+    }
+}
+
+/// A counter that its owner keeps.
+pub(crate) struct Held {
+    counter: Counter,
+    /// The installation that it is from; 0: from none.
+    from: u32,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { counter: Counter::noop(), from: 0 }
     }
 }
 

@@ -126,4 +126,8 @@ fn a_panicking_recorder_costs_its_caller_nothing() {
         commands::finished(commands::Surface::Slash, "info", "ping", commands::CommandOutcome::Done, 0.1);
     });
     assert!(instrumentation::failures() >= before + 4, "each broken hook is counted");
+    let (before, mut kept) = (instrumentation::failures(), gateway::EventCounters::new(["MESSAGE_CREATE"]));
+    metrics::with_local_recorder(&Broken, || kept.received(0));
+    assert!(instrumentation::failures() > before, "a kept counter fails open, too");
+    kept.received(1); // of no type: nothing to count, nothing that breaks
 }

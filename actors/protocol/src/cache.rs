@@ -3,7 +3,7 @@
 use serenity::model::{
     channel::{ChannelType, PermissionOverwrite},
     guild::Role,
-    id::{ChannelId, GuildId, RoleId, UserId},
+    id::{ChannelId, EmojiId, GuildId, RoleId, UserId},
 };
 use std::sync::Arc;
 
@@ -67,6 +67,19 @@ pub struct CachedChannel {
     pub parent_id: Option<ChannelId>,
     /// Permission overwrites.
     pub overwrites: Box<[PermissionOverwrite]>,
+}
+
+/// A custom emoji of a guild, as the cache hands it over when it reads a guild; it keeps only their number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuildEmoji {
+    /// Its id.
+    pub id: EmojiId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Whether it moves.
+    pub animated: bool,
+    /// Whether the guild may use it now (a lost boost takes some away).
+    pub available: bool,
 }
 
 /// How much the cache holds.

@@ -5,7 +5,7 @@ mod kind;
 pub use kind::{EventKind, KindSet};
 pub use serenity::model::event::Event;
 
-use crate::BoxFuture;
+use crate::{BoxFuture, cache::GuildEmoji};
 use serenity::model::id::GuildId;
 use std::{fmt, sync::Arc};
 use tokio::time::Instant;
@@ -45,6 +45,21 @@ pub trait EventSink: Send + Sync + 'static {
     /// The event types it wants; read when a shard starts, and it decides what is decoded and which intents are asked for.
     fn wants(&self) -> KindSet;
 
+    /// Asked before an event of a wanted type is decoded, with the text of its payload `d`: false means that it cannot
+    /// concern this sink, and if no sink says otherwise it is not decoded. It must be cheap, and true wherever it is not
+    /// sure, also for text that is no valid payload: the decoder then tells what is wrong with it. Rarely the text goes on
+    /// after the payload's end (members that follow `d`).
+    fn may_concern(&self, kind: EventKind, payload: &str) -> bool {
+        let _ = (kind, payload);
+        true
+    }
+
+    /// Takes the custom emojis of a guild that the gateway's cache has just read in GUILD_CREATE, so that nobody has to
+    /// subscribe to that event for their sake. Never waits.
+    fn guild_emojis(&self, guild: GuildId, emojis: &[GuildEmoji]) {
+        let _ = (guild, emojis);
+    }
+
     /// Takes one event. Returns `None` at once in the ordinary case.
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_>;
 }
@@ -64,6 +79,16 @@ impl FanOut {
 impl EventSink for FanOut {
     fn wants(&self) -> KindSet {
         self.sinks.iter().fold(KindSet::default(), |all, (wants, _)| all | *wants)
+    }
+
+    fn may_concern(&self, kind: EventKind, payload: &str) -> bool {
+        self.sinks.iter().any(|(wants, sink)| wants.contains(kind) && sink.may_concern(kind, payload))
+    }
+
+    fn guild_emojis(&self, guild: GuildId, emojis: &[GuildEmoji]) {
+        for (_, sink) in &self.sinks {
+            sink.guild_emojis(guild, emojis);
+        }
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {

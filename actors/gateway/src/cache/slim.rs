@@ -1,8 +1,8 @@
 //! The parts of payloads that the cache reads; everything else is skipped without being stored.
 
 use protocol::{
-    cache::{CachedChannel, CachedGuild, CachedRole},
-    id::{ChannelId, GuildId, RoleId, UserId},
+    cache::{CachedChannel, CachedGuild, CachedRole, GuildEmoji},
+    id::{ChannelId, EmojiId, GuildId, RoleId, UserId},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -55,6 +55,22 @@ pub(super) struct GuildDelete {
 pub(super) struct Emojis {
     pub(super) guild_id: GuildId,
     pub(super) emojis: Vec<IgnoredAny>,
+}
+
+/// An emoji; one without an id or a name is counted and not handed over.
+#[derive(Deserialize)]
+struct Emoji {
+    id: Option<EmojiId>,
+    name: Option<Box<str>>,
+    animated: Option<bool>,
+    available: Option<bool>,
+}
+
+impl Emoji {
+    fn known(self) -> Option<GuildEmoji> {
+        let (animated, available) = (self.animated == Some(true), self.available != Some(false));
+        Some(GuildEmoji { id: self.id?, name: self.name?, animated, available })
+    }
 }
 
 #[derive(Deserialize)]
@@ -215,8 +231,8 @@ pub(super) fn count(things: &[IgnoredAny]) -> u32 {
 
 /// What GUILD_CREATE told.
 pub(super) enum Created {
-    /// A guild.
-    Guild(CachedGuild),
+    /// A guild, and its emojis.
+    Guild(CachedGuild, Vec<GuildEmoji>),
     /// One that is in an outage.
     Unavailable(GuildId),
 }
@@ -261,7 +277,7 @@ impl<'de> Visitor<'de> for GuildSeed {
         let (mut id, mut name, mut owner_id) = (None, None, None);
         let (mut member_count, mut unavailable) = (None::<u64>, None::<bool>);
         let (mut read_roles, mut channels, mut threads) = (None, None::<Vec<Channel>>, None::<Vec<Channel>>);
-        let (mut emojis, mut own_roles) = (None::<Vec<IgnoredAny>>, Vec::new());
+        let (mut emojis, mut own_roles) = (None::<Vec<Emoji>>, Vec::new());
         while let Some(field) = map.next_key()? {
             match field {
                 Field::Id => id = Some(map.next_value::<GuildId>()?),
@@ -281,8 +297,10 @@ impl<'de> Visitor<'de> for GuildSeed {
         if unavailable == Some(true) {
             return Ok(Created::Unavailable(id));
         }
+        let emojis = emojis.unwrap_or_default();
+        let emoji_count = u32::try_from(emojis.len()).unwrap_or(u32::MAX);
         let all = channels.unwrap_or_default().into_iter().chain(threads.unwrap_or_default());
-        Ok(Created::Guild(CachedGuild {
+        let guild = CachedGuild {
             id,
             name: name.ok_or_else(|| M::Error::missing_field("name"))?,
             owner_id: owner_id.ok_or_else(|| M::Error::missing_field("owner_id"))?,
@@ -291,8 +309,9 @@ impl<'de> Visitor<'de> for GuildSeed {
             roles: roles(read_roles.unwrap_or_default()),
             channels: sorted(all.map(|channel| Arc::new(channel.into())).collect()),
             own_roles: own_roles.into(),
-            emoji_count: emojis.map_or(0, |emojis| count(&emojis)),
-        }))
+            emoji_count,
+        };
+        Ok(Created::Guild(guild, emojis.into_iter().filter_map(Emoji::known).collect()))
     }
 }
 

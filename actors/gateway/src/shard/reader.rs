@@ -17,7 +17,7 @@ use crate::{
     status::count,
 };
 use futures_util::{StreamExt, stream::SplitStream};
-use metering::gateway::DropReason;
+use metering::gateway::{DropReason, EventCounters};
 use protocol::{Clock, Dispatch, EventKind, EventSink, KindSet};
 use serde::Deserialize;
 use std::{
@@ -53,6 +53,7 @@ pub(crate) struct Reader {
     pub(super) vitals: Arc<Vitals>,
     over: CancellationToken,
     books: Option<Arc<Books>>,
+    counters: EventCounters,
     turn: Option<OwnedSemaphorePermit>,
     _gone: DropGuard,
 }
@@ -85,6 +86,7 @@ impl Reader {
             draining: Arc::clone(shared.draining),
             vitals: Arc::clone(&link.vitals),
             over: link.over.clone(),
+            counters: EventCounters::new(EventKind::ALL.iter().map(|kind| kind.name())),
             turn: None,
             _gone: link.gone.clone().drop_guard(),
         }
@@ -179,6 +181,7 @@ impl Reader {
         }
         // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
         tokio::task::consume_budget().await;
+        self.keeper.members.dispatch(name, header);
         let Some(kind) = EventKind::from_name(name) else {
             self.unknown(name);
             if !self.draining.load(Relaxed) {
@@ -186,7 +189,7 @@ impl Reader {
             }
             return;
         };
-        metering::gateway::event_received(kind.name());
+        self.counters.received(place(kind));
         match kind {
             EventKind::Ready => return self.ready(seq, header).await,
             EventKind::Resumed => self.tell(Control::Resumed).await,
@@ -199,12 +202,12 @@ impl Reader {
         books.receive(seq);
         if self.draining.load(Relaxed) {
             // Not accepted: whoever resumes the session gets it again.
-            metering::gateway::event_dropped(kind.name(), DropReason::Draining);
+            self.counters.dropped(place(kind), DropReason::Draining);
             return;
         }
         if seq <= books.accepted() {
             count(&self.keeper.tally.replayed);
-            metering::gateway::event_dropped(kind.name(), DropReason::Duplicate);
+            self.counters.dropped(place(kind), DropReason::Duplicate);
             return;
         }
         self.hand_over(seq, kind, header, &books).await;
@@ -237,26 +240,37 @@ impl Reader {
     }
 
     /// To the cache, and to the sink if it wants it. A panic in a decoder or in the sink costs this one event.
-    async fn hand_over(&self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) {
+    async fn hand_over(&mut self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) {
         let (cached, wanted) = (Cache::READS.contains(kind), self.wants.contains(kind));
         if !cached && !wanted {
             if matches!(kind, EventKind::Ready | EventKind::Resumed) {
                 return; // the session wanted it
             }
             count(&self.keeper.tally.unwanted);
-            metering::gateway::event_dropped(kind.name(), DropReason::Unwanted);
+            self.counters.dropped(place(kind), DropReason::Unwanted);
             return;
         }
         let received = self.clock.monotonic();
+        let this = &*self;
         let decoded = guarded_sync(|| {
             if cached && books.apply(seq) {
-                header.decode_with(|data| self.cache.apply(kind, data))?;
+                let passed = header.decode_with(|data| this.cache.apply(kind, data))?;
+                if let Some((guild, emojis)) = passed {
+                    this.sink.guild_emojis(guild, &emojis);
+                }
             }
-            wanted.then(|| header.decode_with(|data| decode(kind, data))).transpose()
+            let concerns = wanted && header.data().is_none_or(|data| this.sink.may_concern(kind, data));
+            concerns.then(|| header.decode_with(|data| decode(kind, data))).transpose()
         });
         let (event, guild) = match decoded {
             Ok(Ok(Some(decoded))) => decoded,
-            Ok(Ok(None)) => return,
+            Ok(Ok(None)) => {
+                if !cached {
+                    count(&self.keeper.tally.unwanted);
+                    self.counters.dropped(place(kind), DropReason::Unwanted);
+                }
+                return;
+            }
             // serde's messages name fields and types; where one quotes a value it is cut off.
             Ok(Err(error)) => return self.malformed(kind.name(), Some(&without_values(&error))),
             Err(panic) => return self.malformed(kind.name(), Some(&panic.to_string())),
@@ -327,6 +341,11 @@ impl Reader {
 #[derive(Deserialize)]
 struct Hello {
     heartbeat_interval: u64,
+}
+
+/// Where a type stands in [`EventKind::ALL`], which lists them as they are declared.
+fn place(kind: EventKind) -> usize {
+    kind as usize
 }
 
 /// serde quotes offending strings in backquotes or double quotes: they may be message content.

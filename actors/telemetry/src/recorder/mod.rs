@@ -67,7 +67,9 @@ impl Exporter {
     /// # Errors
     /// [`ExporterError::Twice`].
     pub fn install(&self) -> Result<(), ExporterError> {
-        metrics::set_global_recorder(Arc::clone(&self.recorder)).map_err(|_| ExporterError::Twice)
+        metrics::set_global_recorder(Arc::clone(&self.recorder)).map_err(|_| ExporterError::Twice)?;
+        metering::recorder_installed();
+        Ok(())
     }
 
     /// Runs `work` with this recorder in place of the installed one, on this thread: for tests.

@@ -25,6 +25,32 @@ fn twenty_thousand_events_cost_less_than_half_a_millisecond_each() {
     assert!(page.contains("discord_gateway_events_total{cluster=\"default\",event=\"MESSAGE_CREATE\"} 5000"), "{page}");
 }
 
+/// The gateway keeps its counters of events; it may have made them before the recorder was in its place.
+#[test]
+fn kept_counters_reach_a_recorder_that_is_installed_after_them() {
+    let (exporter, mut kept) = (exporter(Vec::new()), gateway::EventCounters::new(["MESSAGE_CREATE", "TYPING_START"]));
+    kept.received(0); // to nobody
+    exporter.local(|| {
+        kept.received(0); // looked up, as long as no recorder is announced
+        metering::recorder_installed();
+        for _ in 0..3 {
+            kept.received(0);
+            kept.dropped(1, gateway::DropReason::Unwanted);
+            gateway::event_received("MESSAGE_CREATE");
+        }
+        kept.dropped(1, gateway::DropReason::Draining);
+    });
+    let page = exporter.render();
+    let counts = [
+        ("discord_gateway_events_total{cluster=\"default\",event=\"MESSAGE_CREATE\"} 7", 1),
+        ("events_dropped_total{cluster=\"default\",event=\"TYPING_START\",reason=\"unwanted\"} 3", 1),
+        ("events_dropped_total{cluster=\"default\",event=\"TYPING_START\",reason=\"draining\"} 1", 1),
+    ];
+    for (line, times) in counts {
+        assert_eq!(page.matches(line).count(), times, "{line}: {page}");
+    }
+}
+
 #[test]
 fn no_id_reaches_the_page_from_any_hook() {
     const ID: &str = "80351110224678912";
