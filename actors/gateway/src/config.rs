@@ -35,10 +35,47 @@ impl ShardPlan {
         Self { total: total.max(1), first: 0, last: total.max(1) - 1 }
     }
 
+    /// Shards `first` to `last` of `total` here.
+    ///
+    /// # Errors
+    /// When that is no share: Discord closes the connection of a shard that cannot be (4010).
+    pub fn share(total: u32, first: u32, last: u32) -> Result<Self, PlanError> {
+        match () {
+            () if total == 0 => Err(PlanError::None),
+            () if first > last => Err(PlanError::Reversed { first, last }),
+            () if last >= total => Err(PlanError::Beyond { last, total }),
+            () => Ok(Self { total, first, last }),
+        }
+    }
+
     /// The shards that run here.
     pub fn shards(self) -> impl Iterator<Item = ShardId> {
         (self.first..=self.last.min(self.total.saturating_sub(1))).map(ShardId)
     }
+}
+
+/// Why shards cannot be shared out like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No shard at all.
+    #[error("there is at least one shard")]
+    None,
+    /// The first comes after the last.
+    #[error("the first shard here, {first}, comes after the last, {last}")]
+    Reversed {
+        /// The first that runs here.
+        first: u32,
+        /// The last.
+        last: u32,
+    },
+    /// The last is none of them.
+    #[error("shard {last} is none of {total}: they count from 0")]
+    Beyond {
+        /// The last that runs here.
+        last: u32,
+        /// Shards in all.
+        total: u32,
+    },
 }
 
 /// Which intents IDENTIFY asks for.
@@ -48,4 +85,19 @@ pub enum Intents {
     Auto,
     /// These, and guilds for the cache.
     Exactly(GatewayIntents),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_cannot_be_is_refused() {
+        assert_eq!(ShardPlan::share(4, 2, 3), Ok(ShardPlan { total: 4, first: 2, last: 3 }));
+        assert_eq!(ShardPlan::share(4, 2, 3).map(|plan| plan.shards().count()), Ok(2));
+        assert_eq!(ShardPlan::share(0, 0, 0), Err(PlanError::None));
+        assert_eq!(ShardPlan::share(4, 3, 2), Err(PlanError::Reversed { first: 3, last: 2 }));
+        // What a range that excludes its end would be written as.
+        assert_eq!(ShardPlan::share(1, 0, 1), Err(PlanError::Beyond { last: 1, total: 1 }));
+    }
 }

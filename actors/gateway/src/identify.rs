@@ -15,7 +15,13 @@ use protocol::{
 use queue::{Pace, Queue};
 use serde::Serialize;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Reply, Role};
 
 /// IDENTIFYs of Discord's count that are left to the humans who run the bot.
@@ -45,6 +51,8 @@ pub(crate) enum IdentifyMsg {
         /// The way back to the shard.
         reply: Reply<Decision>,
     },
+    /// Discord's `max_concurrency` is known, or cannot be had.
+    Sized(Option<u32>),
     /// A bucket has opened.
     Wake,
 }
@@ -54,6 +62,7 @@ impl Message for IdentifyMsg {
         match self {
             Self::Ask { .. } => "ask",
             Self::Decided { .. } => "decided",
+            Self::Sized(_) => "sized",
             Self::Wake => "wake",
         }
     }
@@ -81,6 +90,8 @@ pub(crate) struct Shared {
     /// Of 24 hours.
     pub(crate) limit: u32,
     pace: ArcSwap<Pace>,
+    /// Whether the pace goes by what Discord said, or by its silence.
+    sized: AtomicBool,
     budget: ArcSwap<Budget>,
 }
 
@@ -92,7 +103,15 @@ impl Shared {
         limit: u32,
     ) -> Self {
         let budget = Budget { limit, ..Budget::default() };
-        Self { ledger, directory, clock, limit, pace: ArcSwap::default(), budget: ArcSwap::from_pointee(budget) }
+        Self {
+            ledger,
+            directory,
+            clock,
+            limit,
+            pace: ArcSwap::default(),
+            sized: AtomicBool::new(false),
+            budget: ArcSwap::from_pointee(budget),
+        }
     }
 
     /// What is known of the budget.
@@ -125,18 +144,23 @@ pub struct Budget {
 pub(crate) struct Identify {
     shared: Arc<Shared>,
     queue: Queue<Reply<Decision>>,
+    /// Whether it has asked how many may IDENTIFY at once.
+    asked: bool,
 }
 
 impl Identify {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let queue = Queue::new(Pace::clone(&shared.pace.load()));
-        Self { shared, queue }
+        Self { shared, queue, asked: false }
     }
 
     /// Begins every decision whose turn it is.
     fn pump(&mut self, ctx: &Ctx<Self>) {
         let now = self.shared.clock.monotonic();
         self.queue.retain(|reply| !reply.is_abandoned());
+        if !self.shared.sized.load(Relaxed) {
+            return self.size(ctx); // the first shard would otherwise close the buckets of all others
+        }
         while let Some((shard, reply)) = self.queue.next(now) {
             let (shared, me) = (Arc::clone(&self.shared), ctx.me());
             ctx.spawn(async move {
@@ -148,6 +172,20 @@ impl Identify {
             ctx.send_after(after, IdentifyMsg::Wake);
         }
         self.publish(|_| {});
+    }
+
+    /// Asks Discord once how many may IDENTIFY at once, before the first one does.
+    fn size(&mut self, ctx: &Ctx<Self>) {
+        self.publish(|_| {});
+        if std::mem::replace(&mut self.asked, true) {
+            return;
+        }
+        let (shared, me) = (Arc::clone(&self.shared), ctx.me());
+        ctx.spawn(async move {
+            let asked = shared.directory.limits(shared.clock.monotonic());
+            let limits = tokio::time::timeout(DECISION, asked).await.ok().flatten();
+            me.send(IdentifyMsg::Sized(limits.map(|limits| limits.max_concurrency))).await.ok(); // it ends with us
+        });
     }
 
     fn settle(&mut self, shard: u32, decision: Decision, reply: Reply<Decision>) {
@@ -182,6 +220,11 @@ impl Actor for Identify {
                 if let Some(concurrency) = concurrency {
                     self.queue.set_concurrency(concurrency);
                 }
+            }
+            IdentifyMsg::Sized(concurrency) => {
+                self.shared.sized.store(true, Relaxed);
+                self.queue.set_concurrency(concurrency.unwrap_or(1));
+                self.shared.pace.store(Arc::new(self.queue.pace().clone()));
             }
             IdentifyMsg::Wake => {}
         }

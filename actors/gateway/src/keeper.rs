@@ -2,6 +2,7 @@
 
 use crate::{
     cache::Ready,
+    members::Pending,
     session::ResumePoint,
     status::{Published, ShardStatus, Tally},
 };
@@ -9,6 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, Utc};
 use protocol::ShardId;
 use serde::{Deserialize, Serialize};
+use serenity::model::gateway::GatewayIntents;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -102,6 +104,7 @@ pub struct Keeper {
     /// Held by the one connection that may handle dispatches: the last one finishes its delivery first.
     pub(crate) turn: Arc<Semaphore>,
     pub(crate) tally: Tally,
+    pub(crate) members: Pending,
     pub(crate) published: ArcSwap<Published>,
     ready: watch::Sender<bool>,
     /// What the last IDENTIFY asked for.
@@ -119,6 +122,7 @@ impl Keeper {
             books: ArcSwapOption::empty(),
             turn: Arc::new(Semaphore::new(1)),
             tally: Tally::default(),
+            members: Pending::default(),
             published: ArcSwap::from_pointee(Published::default()),
             ready: watch::Sender::new(false),
             intents: AtomicU64::new(0),
@@ -163,6 +167,11 @@ impl Keeper {
     /// Notes what an IDENTIFY asks for.
     pub(crate) fn identifies_with(&self, intents: u64) {
         self.intents.store(intents, Relaxed);
+    }
+
+    /// What the session was begun with.
+    pub(crate) fn intents(&self) -> GatewayIntents {
+        GatewayIntents::from_bits_retain(self.intents.load(Relaxed))
     }
 
     /// Waits until no connection handles dispatches any more; none does while the permit is held.

@@ -16,6 +16,7 @@ mod hosts;
 mod identify;
 mod keeper;
 mod limiter;
+pub mod members;
 mod payload;
 mod presence;
 pub mod scan;
@@ -23,13 +24,14 @@ pub mod session;
 mod shard;
 pub mod snapshot;
 mod socket;
+mod stability;
 mod status;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use cache::Cache;
-pub use config::{GatewayConfig, Intents, ShardPlan};
+pub use config::{GatewayConfig, Intents, PlanError, ShardPlan};
 pub use handle::{Gateway, ReconnectError, methods};
 pub use hosts::{AddressError, AllowHosts};
 pub use identify::Budget;

@@ -1,6 +1,7 @@
 //! What the shard sends.
 
-use protocol::{Secret, ShardId};
+use crate::members::Want;
+use protocol::{Secret, ShardId, id::GuildId};
 use serde_json::{Value, json};
 use serenity::model::gateway::GatewayIntents;
 
@@ -39,6 +40,17 @@ pub(crate) fn identify(
 /// Op 6, with the last sequence number accepted. Holds the token: for the socket alone.
 pub(crate) fn resume(token: &Secret, session_id: &str, accepted: u64) -> String {
     json!({"op": 6, "d": {"token": token.expose(), "session_id": session_id, "seq": accepted}}).to_string()
+}
+
+/// Op 8.
+pub(crate) fn members(guild: GuildId, want: &Want, nonce: &str) -> String {
+    let mut data = json!({"guild_id": guild.to_string(), "presences": false, "nonce": nonce, "limit": 0});
+    match want {
+        Want::All => data["query"] = json!(""),
+        Want::Named { prefix, limit } => (data["query"], data["limit"]) = (json!(prefix), json!(limit)),
+        Want::Ids(ids) => data["user_ids"] = ids.iter().map(ToString::to_string).collect(),
+    }
+    json!({"op": 8, "d": data}).to_string()
 }
 
 /// Op 3.

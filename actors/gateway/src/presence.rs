@@ -8,6 +8,8 @@ use tokio::sync::watch;
 
 /// Discord shows activity names up to this many characters.
 const NAME_MAX_CHARS: usize = 128;
+/// Discord takes addresses up to this many characters.
+const URL_MAX_CHARS: usize = 512;
 
 /// The bot's presence. Clones are the same presence.
 #[derive(Debug, Clone)]
@@ -81,6 +83,9 @@ pub enum PresenceError {
     /// Its name is empty or too long.
     #[error("an activity's name has 1 to {NAME_MAX_CHARS} characters, not {0}")]
     Name(usize),
+    /// Its address is too long.
+    #[error("an activity's address has at most {URL_MAX_CHARS} characters, not {0}")]
+    Url(usize),
 }
 
 impl Presence {
@@ -99,6 +104,10 @@ impl Presence {
             let chars = activity.name.chars().count();
             if chars == 0 || chars > NAME_MAX_CHARS {
                 return Err(PresenceError::Name(chars));
+            }
+            let chars = activity.url.as_ref().map_or(0, |url| url.chars().count());
+            if chars > URL_MAX_CHARS {
+                return Err(PresenceError::Url(chars));
             }
         }
         self.current.send_if_modified(|current| {
@@ -167,6 +176,9 @@ mod tests {
             let set = presence.set(PresenceData { activity: Some(activity), ..PresenceData::default() });
             assert_eq!(set, Err(PresenceError::Name(chars)));
         }
+        let activity = Activity { kind: ActivityKind::Streaming, name: "x".into(), url: Some("u".repeat(513)) };
+        let set = presence.set(PresenceData { activity: Some(activity), ..PresenceData::default() });
+        assert_eq!(set, Err(PresenceError::Url(513)));
         assert_eq!(presence.current(), PresenceData::default());
     }
 

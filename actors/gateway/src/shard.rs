@@ -14,6 +14,7 @@ use crate::{
     identify::{Decision, IdentifyMsg},
     keeper::Keeper,
     limiter::SendBudget,
+    members::Unsent,
     payload::{self, PAYLOAD_MAX_BYTES},
     presence::{Presence, PresenceData},
     session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing},
@@ -90,6 +91,8 @@ pub(crate) struct Shard {
     shown: Option<PresenceData>,
     /// Whether a [`ShardMsg::Room`] is on its way: one, however often the presence changes meanwhile.
     waits_for_room: bool,
+    /// Whether a [`ShardMsg::Calm`] is on its way.
+    looks_for_calm: bool,
 }
 
 impl Shard {
@@ -113,6 +116,7 @@ impl Shard {
             draining: Arc::default(),
             shown: None,
             waits_for_room: false,
+            looks_for_calm: false,
         }
     }
 
@@ -261,13 +265,15 @@ impl Shard {
         let presence = self.shared.presence.current();
         let intents = self.shared.intents(self.wants);
         self.keeper.identifies_with(intents.bits());
-        let text = payload::identify(
-            &self.shared.token,
-            self.keeper.shard(),
-            self.keeper.total(),
-            intents,
-            &presence.payload(),
-        );
+        let (token, keeper) = (&self.shared.token, &self.keeper);
+        let identify =
+            |shown: &PresenceData| payload::identify(token, keeper.shard(), keeper.total(), intents, &shown.payload());
+        let mut text = identify(&presence);
+        // Discord would close the connection (4002), and this IDENTIFY and all that follow would be spent for nothing.
+        if text.len() > PAYLOAD_MAX_BYTES {
+            tracing::warn!(shard.id = self.id(), bytes = text.len(), "IDENTIFY without the presence: it is too large");
+            text = identify(&PresenceData::default());
+        }
         self.shown = Some(presence);
         count(&self.keeper.tally.identifies);
         metering::gateway::identify(self.id());
@@ -318,6 +324,22 @@ impl Shard {
         }
     }
 
+    /// Sends what can wait, if there is room now.
+    fn send_if_room(&mut self, text: String) -> Result<(), Unsent> {
+        if text.len() > PAYLOAD_MAX_BYTES {
+            return Err(Unsent::TooLarge);
+        }
+        if self.session.phase() != Phase::Online {
+            return Err(Unsent::Offline);
+        }
+        self.budget.try_book(self.shared.clock.monotonic()).map_err(|wait| {
+            metering::gateway::send_throttled(self.id());
+            Unsent::Wait(wait)
+        })?;
+        let sent = self.link.as_ref().is_some_and(|link| link.send(text));
+        sent.then_some(()).ok_or(Unsent::Offline)
+    }
+
     fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
         self.herald.online(resumed);
         ctx.available();
@@ -327,8 +349,17 @@ impl Shard {
     fn lost(&mut self, loss: &Loss, ctx: &Ctx<Self>) {
         self.link = None;
         self.herald.lost(loss);
+        self.calm(ctx);
         if loss.wait > AWAY || !loss.resume {
             ctx.unavailable(format!("not connected ({})", loss.cause), loss.wait.max(RETRY_LEAST));
+        }
+    }
+
+    /// Looks whether it is stable, now and again until it is.
+    fn calm(&mut self, ctx: &Ctx<Self>) {
+        if let Some(after) = self.herald.calm().filter(|_| !self.looks_for_calm) {
+            self.looks_for_calm = true;
+            ctx.send_after(after.max(RETRY_LEAST), ShardMsg::Calm);
         }
     }
 
@@ -350,6 +381,7 @@ impl Actor for Shard {
         if !self.keeper.has_been_ready() {
             ctx.unavailable("connecting", RETRY_LEAST);
         }
+        self.calm(ctx);
         self.step(Input::Start, ctx)
     }
 
@@ -371,6 +403,15 @@ impl Actor for Shard {
                 self.waits_for_room = false;
                 self.keeper.tally.throttled.store(false, Relaxed);
                 self.show_presence(ctx);
+                Ok(())
+            }
+            ShardMsg::Calm => {
+                self.looks_for_calm = false;
+                self.calm(ctx);
+                Ok(())
+            }
+            ShardMsg::Send { text, reply } => {
+                reply.send(self.send_if_room(text));
                 Ok(())
             }
             ShardMsg::Order { resume, reply } => {

@@ -3,6 +3,7 @@
 use crate::{
     keeper::Keeper,
     session::{Cause, Phase},
+    stability::Stability,
 };
 use chrono::{DateTime, Utc};
 use protocol::ShardId;
@@ -33,6 +34,8 @@ pub struct ShardStatus {
     pub last_disconnect: Option<Disconnect>,
     /// Why it is parked, if it is.
     pub parked: Option<String>,
+    /// Why it counts as unstable, if it does: ten or more connections lost within ten minutes. It may be online.
+    pub unstable: Option<String>,
     /// Whether its sends wait for the limit of 120 a minute.
     pub throttled: bool,
     /// Whether it waits for a full sink.
@@ -88,6 +91,8 @@ pub(crate) struct Published {
     pub(crate) latency: Option<Duration>,
     pub(crate) last_disconnect: Option<Disconnect>,
     pub(crate) parked: Option<String>,
+    pub(crate) stability: Stability,
+    pub(crate) unstable: Option<String>,
 }
 
 macro_rules! tally {
@@ -129,6 +134,7 @@ impl ShardStatus {
             latency_ms: published.latency.map(|latency| latency.as_secs_f64() * 1e3),
             last_disconnect: published.last_disconnect.clone(),
             parked: published.parked.clone(),
+            unstable: published.unstable.clone(),
             throttled: keeper.tally.throttled.load(Relaxed),
             pushed_back: keeper.tally.pushed_back.load(Relaxed),
             counts: keeper.tally.read(),

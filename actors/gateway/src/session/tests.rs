@@ -1,6 +1,8 @@
 //! The session as Discord's documentation has it, input by input, and its invariants under random inputs.
 
+mod days;
 mod random;
+mod world;
 
 use super::*;
 

@@ -3,6 +3,7 @@
 use crate::{
     keeper::Keeper,
     session::{Cause, Fatal, Loss, Phase},
+    stability::{Change, WINDOW},
     status::{Disconnect, Published, count},
 };
 use protocol::{
@@ -62,13 +63,42 @@ impl Herald {
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let next = if loss.resume { "will resume" } else { "will begin a new session" };
         let message = format!("not connected ({}{code}{detail}); {next} in {wait_ms} ms", loss.cause);
-        // Discord asks for reconnects several times a day, and nobody has to be told of an operator's own order.
+        // Discord asks for reconnects several times a day, and an operator's own order is no surprise.
         if matches!(loss.cause, Cause::ReconnectRequested | Cause::Operator) {
             tracing::info!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
         } else {
             tracing::warn!(shard.id = id, close.code = loss.code, wait_ms, "{message}");
-            self.report(ReportLevel::Warning, message, word(loss.cause), loss.code);
         }
+        self.report(ReportLevel::Warning, message, word(loss.cause), loss.code);
+        // What was never open was not lost, and what we close ourselves for a reason says nothing about the connection.
+        if !matches!(loss.cause, Cause::ConnectFailed | Cause::IdentifyDenied | Cause::Operator) {
+            self.unsettled(loss);
+        }
+    }
+
+    /// One more connection lost: too many of them are told of once, and degrade the shard until it is calm again.
+    fn unsettled(&self, loss: &Loss) {
+        let mut stability = self.keeper.published.load().stability.clone();
+        let change = stability.lose(self.clock.monotonic());
+        self.publish(|published| published.stability = stability.clone());
+        let Some(Change::Unstable(lost)) = change else { return };
+        let code = loss.code.map(|code| format!(" with {code}")).unwrap_or_default();
+        let minutes = WINDOW.as_secs() / 60;
+        let sentence = format!("{lost} connections lost within {minutes} minutes, the last one {}{code}", loss.cause);
+        tracing::warn!(shard.id = self.id(), close.code = loss.code, "unstable: {sentence}");
+        self.report(ReportLevel::Error, format!("unstable: {sentence}"), "unstable", loss.code);
+        self.publish(|published| published.unstable = Some(sentence.clone()));
+    }
+
+    /// Looks whether the shard is stable again; when to look next, if it is not.
+    pub(super) fn calm(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let mut stability = self.keeper.published.load().stability.clone();
+        if stability.look(now) == Some(Change::Stable) {
+            tracing::info!(shard.id = self.id(), "stable again");
+            self.publish(|published| (published.stability, published.unstable) = (stability.clone(), None));
+        }
+        stability.looks_in(now)
     }
 
     /// Nothing but an operator helps. Returns the sentence for them; the supervisor logs it.

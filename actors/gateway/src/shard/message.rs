@@ -2,6 +2,7 @@
 
 use crate::{
     identify::Decision,
+    members::Unsent,
     session::{ResumePoint, TimerId},
     socket::{ConnectError, Socket},
 };
@@ -37,6 +38,15 @@ pub(crate) enum ShardMsg {
     Presence,
     /// There is room again for a send that waited for the limit.
     Room,
+    /// To look whether the shard is stable again.
+    Calm,
+    /// A payload that can wait for room.
+    Send {
+        /// Its text; not a secret.
+        text: String,
+        /// Whether it went out.
+        reply: Reply<Result<(), Unsent>>,
+    },
     /// An operator's order.
     Order {
         /// Whether to resume; else a new session.
@@ -55,6 +65,8 @@ impl Message for ShardMsg {
             Self::Timer(_) => "timer",
             Self::Presence => "presence",
             Self::Room => "room",
+            Self::Calm => "calm",
+            Self::Send { .. } => "send",
             Self::Order { .. } => "order",
         }
     }

@@ -28,16 +28,57 @@ async fn ask(addr: &Addr<IdentifyMsg>, shard: u32) -> (Decision, Instant) {
     (decision, Instant::now())
 }
 
-#[tokio::test(start_paused = true)]
-async fn shards_of_one_bucket_identify_five_seconds_apart() {
-    let (tree, addr, _) = queue(1000, 2, 900).await;
-    ask(&addr, 0).await; // from here on the queue knows that two buckets are allowed
+/// When each of `shards` was granted, in seconds since the start, sorted by time.
+async fn grants(addr: &Addr<IdentifyMsg>, shards: impl IntoIterator<Item = u32>) -> Vec<(u64, u32)> {
     let start = Instant::now();
-    let mut all = futures_util::future::join_all((1..6).map(|shard| ask(&addr, shard))).await;
-    assert!(all.iter().all(|(decision, _)| *decision == Decision::Granted));
-    all.sort_by_key(|(_, at)| *at);
-    let waits: Vec<u64> = all.iter().map(|(_, at)| (*at - start).as_secs()).collect();
-    assert_eq!(waits, [5, 5, 10, 10, 15], "two buckets, each with 5 s between");
+    let asked = shards.into_iter().map(|shard| async move { (shard, ask(addr, shard).await) });
+    let mut granted: Vec<(u64, u32)> = futures_util::future::join_all(asked)
+        .await
+        .into_iter()
+        .map(|(shard, (decision, at))| {
+            assert_eq!(decision, Decision::Granted, "shard {shard}");
+            ((at - start).as_secs(), shard)
+        })
+        .collect();
+    granted.sort_unstable();
+    granted
+}
+
+#[tokio::test(start_paused = true)]
+async fn same_bucket_is_serial() {
+    let (tree, addr, _) = queue(1000, 4, 900).await;
+    assert_eq!(grants(&addr, [0, 4, 8, 12]).await, [(0, 0), (5, 4), (10, 8), (15, 12)]);
+    tree.shutdown(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_buckets_are_parallel() {
+    let (tree, addr, _) = queue(1000, 4, 900).await;
+    assert_eq!(grants(&addr, [0, 5, 10, 15]).await, [(0, 0), (0, 5), (0, 10), (0, 15)]);
+    tree.shutdown(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixteen_shards_of_four_buckets_identify_in_four_rounds() {
+    let (tree, addr, ledger) = queue(1000, 4, 900).await;
+    let granted = grants(&addr, 0..16).await;
+    let rounds: Vec<u64> = granted.iter().map(|(at, _)| *at).collect();
+    println!("16 shards, max_concurrency 4: the last one is granted after {} s", rounds[15]);
+    assert_eq!(rounds, [0, 0, 0, 0, 5, 5, 5, 5, 10, 10, 10, 10, 15, 15, 15, 15]);
+    for round in granted.chunks(4) {
+        let mut buckets: Vec<u32> = round.iter().map(|(_, shard)| shard % 4).collect();
+        buckets.sort_unstable();
+        assert_eq!(buckets, [0, 1, 2, 3], "one of each bucket: {granted:?}");
+    }
+    assert_eq!(*ledger.taken.lock().unwrap(), 16);
+    tree.shutdown(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_buckets_with_two_and_three_shards() {
+    let (tree, addr, _) = queue(1000, 2, 900).await;
+    let waits: Vec<u64> = grants(&addr, 1..6).await.into_iter().map(|(at, _)| at).collect();
+    assert_eq!(waits, [0, 0, 5, 5, 10]);
     tree.shutdown(None);
 }
 
