@@ -5,14 +5,20 @@
 pub struct SandboxConfig {
     /// The only bot token that is accepted.
     pub token: String,
-    /// Seed of everything random: session ids, interaction tokens.
+    /// Seed of everything random: session ids, interaction tokens, what is in the guilds for benchmarks.
     pub seed: u64,
     /// Heartbeat interval told in HELLO, in milliseconds. Discord uses about 41,250.
     pub heartbeat_interval_ms: u64,
-    /// Guilds beside the default one, for benchmarks.
+    /// Guilds beside the default one, for benchmarks; what is in them is drawn by the seed.
     pub guilds: u32,
     /// Members of each of those, the bot and the owner among them.
     pub members_per_guild: u32,
+    /// Roles of each of those beside the three that every guild has.
+    pub roles_per_guild: u32,
+    /// Text channels of each of those beside the five channels that every guild has.
+    pub channels_per_guild: u32,
+    /// Emojis of each of those.
+    pub emojis_per_guild: u32,
     /// Shards that `GET /gateway/bot` recommends.
     pub shards: u32,
     /// Identifies allowed per interval, as told by `GET /gateway/bot`.
@@ -20,6 +26,11 @@ pub struct SandboxConfig {
     /// Least time between two identifies of one `max_concurrency` key, in milliseconds; sooner is answered
     /// with opcode 9. Discord's is 5,000; 0 switches the check off.
     pub identify_interval_ms: u64,
+    /// Guilds that one shard may have; an IDENTIFY of a shard with more is closed with 4011. Discord's is 2,500.
+    pub guilds_per_shard_max: u32,
+    /// Least time between two requests for all members of a guild, in milliseconds; sooner is answered with
+    /// the event RATE_LIMITED. Discord's is 30,000; 0 switches the check off.
+    pub member_request_interval_ms: u64,
     /// Session starts in 24 hours. At 0 left, Discord resets the token, and so does the sandbox.
     pub session_starts: u32,
     /// Intent bits that the application may use; asking for others closes with 4014.
@@ -42,6 +53,9 @@ pub struct SandboxConfig {
     pub messages_kept: usize,
     /// Events kept for [`Sandbox::log`](crate::Sandbox::log).
     pub events_kept: usize,
+    /// Is shown every payload that the sandbox sends on the gateway of its own accord (what faults make up is
+    /// left out), as text before compression. It is called on the sandbox's thread and must not block.
+    pub tap: Option<fn(&str)>,
     /// File with Discord's OpenAPI description. Every request and answer is judged by it; where it is absent
     /// nothing is.
     #[cfg(feature = "validate")]
@@ -65,9 +79,14 @@ impl Default for SandboxConfig {
             heartbeat_interval_ms: 41_250,
             guilds: 0,
             members_per_guild: 0,
+            roles_per_guild: 0,
+            channels_per_guild: 0,
+            emojis_per_guild: 0,
             shards: 1,
             max_concurrency: 1,
             identify_interval_ms: 0,
+            guilds_per_shard_max: 2_500,
+            member_request_interval_ms: 30_000,
             session_starts: 1_000,
             allowed_intents: crate::gateway::intents::ALL,
             replay_events: 65_536,
@@ -79,6 +98,7 @@ impl Default for SandboxConfig {
             global_per_second: 0,
             messages_kept: 10_000,
             events_kept: 65_536,
+            tap: None,
             #[cfg(feature = "validate")]
             description: None,
         }

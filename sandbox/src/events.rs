@@ -24,6 +24,13 @@ pub enum SandboxEvent {
         /// Intent bits asked for.
         intents: u64,
     },
+    /// An IDENTIFY came too soon after another of its `max_concurrency` key; the bot was sent opcode 9.
+    IdentifyTooSoon {
+        /// Shard number.
+        shard: u32,
+        /// How many shards the bot says it has.
+        shards: u32,
+    },
     /// A RESUME was accepted.
     Resume {
         /// Id of the session.
@@ -71,6 +78,24 @@ pub enum SandboxEvent {
         guild: u64,
         /// How many members were sent.
         sent: u64,
+    },
+    /// The bot asked for all members of a guild too soon after the last time (event RATE_LIMITED).
+    MembersRefused {
+        /// Guild asked about.
+        guild: u64,
+        /// Time it was told to wait, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The bot joined, changed or left a voice channel (opcode 4).
+    VoiceState {
+        /// Guild it is in.
+        guild: u64,
+        /// The channel; `None` when it left.
+        channel: Option<u64>,
+        /// It does not talk.
+        self_mute: bool,
+        /// It does not listen.
+        self_deaf: bool,
     },
     /// The bot wrote a message in a channel.
     BotMessage {

@@ -7,11 +7,25 @@
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Drops the TCP connection without a close frame; the session stays.
+    /// Makes a fault of the gateway act on one shard's connections only.
+    OnShard {
+        /// Shard number.
+        shard: u32,
+        /// The fault; one that stands for the future stands for all shards.
+        fault: Box<Fault>,
+    },
+    /// Ends the TCP connection without a close frame; the session stays.
     CutConnection {
         /// Only this shard's; `None` for all.
         shard: Option<u32>,
     },
+    /// As [`Fault::CutConnection`] by a TCP reset, which loses what is still on its way.
+    ResetConnection {
+        /// Only this shard's; `None` for all.
+        shard: Option<u32>,
+    },
+    /// Closes with an empty close frame; the session stays.
+    CloseEmpty,
     /// Closes with this code. 1000, 1001, 4004, 4007, 4009 and 4010 to 4014 end the session.
     CloseWith {
         /// WebSocket close code.
@@ -28,6 +42,11 @@ pub enum Fault {
     StopAcks,
     /// Answers heartbeats again.
     ResumeAcks,
+    /// Answers heartbeats so much later from now on; events still flow. 0 ends it.
+    DelayAcks {
+        /// Delay in milliseconds.
+        millis: u64,
+    },
     /// Asks for a heartbeat (opcode 1).
     AskHeartbeat,
     /// Sends a text frame exactly as given, outside sequence numbers and replay.
@@ -47,6 +66,42 @@ pub enum Fault {
         /// The data, as JSON text, not checked.
         data: String,
     },
+    /// Sends an event so many times, as fast as it is read, with `{n}` in the data replaced by 0, 1, 2 and so
+    /// on. They are made one by one, outlive a lost connection and are replayed on RESUME like any other.
+    Flood {
+        /// Event name.
+        name: String,
+        /// The data, as JSON text, not checked.
+        data: String,
+        /// How many.
+        events: u64,
+    },
+    /// Sends so many events whose data was changed at random ([`mutate`](crate::mutate)), with sequence numbers
+    /// in order, as fast as they are read. A RESUME does not repeat them.
+    Mutated {
+        /// Seed of the changes.
+        seed: u64,
+        /// How many.
+        events: u64,
+    },
+    /// Sends GUILD_CREATE of a guild with so many members that it has at least this size. No request finds
+    /// the guild.
+    HugeGuild {
+        /// Size in bytes.
+        bytes: usize,
+    },
+    /// What the next `times` requests for members get instead of their chunks in order.
+    MemberChunks {
+        /// What is wrong with them.
+        trouble: ChunkTrouble,
+        /// How many requests.
+        times: u32,
+    },
+    /// READY tells this `resume_gateway_url` from now on; `None` tells the right one again.
+    ResumeUrl {
+        /// The address.
+        url: Option<String>,
+    },
     /// Drops the next `n` TCP connections to the gateway before the WebSocket handshake.
     RefuseConnections {
         /// How many.
@@ -58,7 +113,7 @@ pub enum Fault {
     ReleaseHello,
     /// The next `times` IDENTIFYs and RESUMEs are answered with opcode 9.
     RefuseSessions {
-        /// How many.
+        /// How many; `u32::MAX` for ever.
         times: u32,
         /// The `d` of opcode 9.
         resumable: bool,
@@ -162,10 +217,33 @@ pub enum Fault {
     Clear,
 }
 
+/// What is wrong with the chunks that answer a request for members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChunkTrouble {
+    /// One is never sent.
+    Missing {
+        /// Its `chunk_index`.
+        index: usize,
+    },
+    /// One comes after the others, so much later; it is lost with the connection.
+    Late {
+        /// Its `chunk_index`.
+        index: usize,
+        /// Delay in milliseconds.
+        millis: u64,
+    },
+    /// The last comes first.
+    Reversed,
+}
+
 /// Standing faults, with the times they have left.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     pub acks_stopped: bool,
+    pub ack_delay_ms: u64,
+    pub resume_url: Option<String>,
+    pub chunks: Option<(u32, ChunkTrouble)>,
     pub hello_held: bool,
     pub unauthorized: bool,
     pub refuse_connections: u32,
@@ -219,11 +297,13 @@ impl Standing {
     }
 }
 
-/// Counts down a fault with times left and gives its parameter.
+/// Counts down a fault with times left and gives its parameter; `u32::MAX` times never end.
 pub(crate) fn take<T: Copy>(slot: &mut Option<(u32, T)>) -> Option<T> {
     let (times, value) = slot.as_mut()?;
     let value = *value;
-    *times = times.saturating_sub(1);
+    if *times != u32::MAX {
+        *times = times.saturating_sub(1);
+    }
     if *times == 0 {
         *slot = None;
     }

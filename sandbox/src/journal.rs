@@ -16,10 +16,14 @@ pub struct SandboxStats {
     pub connections: u64,
     /// IDENTIFYs accepted.
     pub identifies: u64,
+    /// IDENTIFYs answered with opcode 9 because they came too soon.
+    pub identifies_too_soon: u64,
     /// RESUMEs accepted.
     pub resumes: u64,
     /// RESUMEs refused.
     pub resumes_refused: u64,
+    /// Requests for all members of a guild that were answered with RATE_LIMITED.
+    pub member_requests_refused: u64,
     /// Heartbeats received.
     pub heartbeats: u64,
     /// Frames received on the gateway.
@@ -125,11 +129,13 @@ impl Journal {
         match event {
             SandboxEvent::Connected { .. } => stats.connections += 1,
             SandboxEvent::Identify { .. } => stats.identifies += 1,
+            SandboxEvent::IdentifyTooSoon { .. } => stats.identifies_too_soon += 1,
             SandboxEvent::Resume { replayed, .. } => {
                 stats.resumes += 1;
                 stats.replayed += replayed;
             }
             SandboxEvent::ResumeRefused { .. } => stats.resumes_refused += 1,
+            SandboxEvent::MembersRefused { .. } => stats.member_requests_refused += 1,
             SandboxEvent::Heartbeat { .. } => stats.heartbeats += 1,
             SandboxEvent::Disconnected { code, by, .. } => count_up(&mut stats.disconnects, (*code, *by)),
             SandboxEvent::InteractionReply { kind, .. } if !matches!(kind, Edit | Delete | Followup) => {

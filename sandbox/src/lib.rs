@@ -11,12 +11,14 @@
 mod act;
 mod api_error;
 mod config;
+mod corpus;
 mod events;
 mod faults;
 mod gateway;
 mod handle;
 mod journal;
 mod manage;
+mod mutate;
 mod observe;
 mod rest;
 mod seed;
@@ -28,9 +30,10 @@ mod world;
 
 pub use config::{Rate, SandboxConfig, SandboxError};
 pub use events::{BotMessage, Pings, ReplyKind, SandboxEvent, Side};
-pub use faults::Fault;
+pub use faults::{ChunkTrouble, Fault};
 pub use handle::Sandbox;
 pub use journal::SandboxStats;
+pub use mutate::{Mutations, mutate, oddities};
 pub use observe::Mark;
 #[cfg(feature = "validate")]
 pub use validate::{Exception, Judgement, Strict, Violation, exceptions};

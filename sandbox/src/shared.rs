@@ -47,7 +47,7 @@ impl State {
     }
 
     /// Sends out what the world's last changes caused.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let dispatches = std::mem::take(&mut self.world.outbox.dispatches);
         for event in &dispatches {
             self.hub.dispatch(event, &self.world, &mut self.journal, self.now_ms);

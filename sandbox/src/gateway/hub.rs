@@ -1,15 +1,17 @@
 //! Who is connected, which sessions there are, and how an event reaches them. Pure but for the wake-ups.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::intents;
-use super::session::Session;
+use super::line::{Batch, Later, Line, Outgoing};
+use super::members::MemberRequests;
+use super::session::{Frame, Session};
+use super::stream::Stream;
 use crate::events::{SandboxEvent, Side};
 use crate::journal::Journal;
 use crate::world::World;
@@ -20,32 +22,15 @@ use crate::world::outbox::{Dispatch, to_json};
 const DETACHED_MAX: usize = 256;
 /// GUILD_CREATEs made ready at a time while a connection is being greeted.
 const GREETED_AT_ONCE: usize = 8;
-
-/// Something to be written on a connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Outgoing {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-    Close(u16),
-}
-
-/// One open connection.
-pub(crate) struct Line {
-    outbox: VecDeque<Outgoing>,
-    pub wake: Arc<Notify>,
-    pub cut: CancellationToken,
-    pub session: Option<String>,
-    pub shard: Option<u32>,
-    /// When the frames of the last minute came in (Unix milliseconds).
-    pub received_ms: VecDeque<u64>,
-    /// Its end was decided: nothing more is queued or heard.
-    pub ended: bool,
-}
+/// Events of a stream made ready at a time.
+const STREAMED_AT_ONCE: usize = 64;
 
 /// All sessions and connections.
 pub(crate) struct Hub {
     pub sessions: BTreeMap<String, Session>,
     pub lines: BTreeMap<u64, Line>,
+    /// When all members of each guild were last asked for.
+    pub member_requests: MemberRequests,
     opened: u64,
     queue_max: usize,
     session_life_ms: u64,
@@ -56,6 +41,7 @@ impl Hub {
         Hub {
             sessions: BTreeMap::new(),
             lines: BTreeMap::new(),
+            member_requests: MemberRequests::default(),
             opened: 0,
             queue_max: queue_max.max(16),
             session_life_ms,
@@ -64,16 +50,8 @@ impl Hub {
 
     pub(crate) fn open(&mut self) -> (u64, Arc<Notify>, CancellationToken) {
         self.opened += 1;
-        let (wake, cut) = (Arc::new(Notify::new()), CancellationToken::new());
-        let line = Line {
-            outbox: VecDeque::new(),
-            wake: Arc::clone(&wake),
-            cut: cut.clone(),
-            session: None,
-            shard: None,
-            received_ms: VecDeque::new(),
-            ended: false,
-        };
+        let line = Line::new();
+        let (wake, cut) = (Arc::clone(&line.wake), line.cut.clone());
         self.lines.insert(self.opened, line);
         (self.opened, wake, cut)
     }
@@ -86,30 +64,44 @@ impl Hub {
         }
     }
 
-    /// Queues `{"op":…,"d":…}`.
-    pub(crate) fn send_op(&mut self, connection: u64, op: u8, data: &Value) {
-        let frame = format!("{{\"t\":null,\"s\":null,\"op\":{op},\"d\":{data}}}");
-        self.send(connection, Outgoing::Text(frame.into()));
+    /// Holds something back on a connection until `due_ms`; it is lost with the connection.
+    pub(crate) fn send_later(&mut self, connection: u64, due_ms: u64, what: Later) {
+        if let Some(line) = self.lines.get_mut(&connection).filter(|line| !line.ended) {
+            line.hold(due_ms, what);
+        }
     }
 
-    /// What is to be written next, and whether the session wants large payloads compressed; greets with
-    /// further guilds when there is nothing else.
-    pub(crate) fn take(&mut self, connection: u64, world: &World, journal: &mut Journal) -> (VecDeque<Outgoing>, bool) {
-        let Some(line) = self.lines.get_mut(&connection) else { return (VecDeque::new(), false) };
+    /// Queues `{"op":…,"d":…}`.
+    pub(crate) fn send_op(&mut self, connection: u64, op: u8, data: &Value) {
+        self.send(connection, Outgoing::Text(op_frame(op, data)));
+    }
+
+    /// What is to be written next; greets with further guilds, then streams, when there is nothing else.
+    pub(crate) fn take(&mut self, connection: u64, world: &World, journal: &mut Journal, now_ms: u64) -> Batch {
+        let Some(line) = self.lines.get_mut(&connection) else { return Batch::default() };
         let mut session = line.session.as_ref().and_then(|id| self.sessions.get_mut(id));
-        let compressed = session.as_ref().is_some_and(|session| session.compressed);
-        if line.outbox.is_empty() && !line.ended {
-            if let Some(session) = &mut session {
-                while line.outbox.len() < GREETED_AT_ONCE {
-                    let Some(guild) = session.awaiting.pop_front() else { break };
-                    if let Some(frame) = guild_create(session, world, guild) {
-                        journal.stats.dispatches += 1;
-                        line.outbox.push_back(Outgoing::Text(frame));
-                    }
+        while let Some(what) = if line.ended { None } else { line.due(now_ms) } {
+            match (what, &mut session) {
+                (Later::Frame(frame), _) => line.outbox.push_back(frame),
+                (Later::Event(name, data), Some(session)) => {
+                    journal.stats.dispatches += 1;
+                    line.outbox.push_back(Outgoing::Text(session.push(name, &data)));
                 }
+                (Later::Event(..), None) => {}
             }
         }
-        (std::mem::take(&mut line.outbox), compressed)
+        if let Some(session) = session.as_deref_mut().filter(|_| line.outbox.is_empty() && !line.ended) {
+            line.outbox.extend(greeting(session, world));
+            if line.outbox.is_empty() {
+                line.outbox.extend(streamed(session));
+            }
+            journal.stats.dispatches += line.outbox.len() as u64;
+        }
+        Batch {
+            compressed: session.is_some_and(|session| session.compressed),
+            next_ms: line.next_ms(),
+            frames: std::mem::take(&mut line.outbox),
+        }
     }
 
     /// Gives an event to every session that covers its guild and asked for its kind.
@@ -164,8 +156,16 @@ impl Hub {
         self.ended(connection, None, Side::Sandbox, journal, now_ms);
     }
 
-    /// Closes a connection with a code; fatal ones end the session.
-    pub(crate) fn close(&mut self, connection: u64, code: u16, journal: &mut Journal, now_ms: u64) {
+    /// As [`Hub::cut`], by a TCP reset.
+    pub(crate) fn reset(&mut self, connection: u64, journal: &mut Journal, now_ms: u64) {
+        if let Some(line) = self.lines.get_mut(&connection) {
+            line.reset = true;
+        }
+        self.cut(connection, journal, now_ms);
+    }
+
+    /// Closes a connection with or without a code; fatal ones end the session.
+    pub(crate) fn close(&mut self, connection: u64, code: Option<u16>, journal: &mut Journal, now_ms: u64) {
         if self.lines.get(&connection).is_none_or(|line| line.ended) {
             return;
         }
@@ -173,15 +173,15 @@ impl Hub {
         if let Some(line) = self.lines.get_mut(&connection) {
             line.ended = true;
         }
-        self.ended(connection, Some(code), Side::Sandbox, journal, now_ms);
+        self.ended(connection, code, Side::Sandbox, journal, now_ms);
     }
 
-    /// The bot's end of a connection is gone.
-    pub(crate) fn peer_left(&mut self, connection: u64, code: Option<u16>, journal: &mut Journal, now_ms: u64) {
+    /// A connection is gone; says whether the socket is to end with a reset.
+    pub(crate) fn left(&mut self, connection: u64, code: Option<u16>, journal: &mut Journal, now_ms: u64) -> bool {
         if self.lines.get(&connection).is_some_and(|line| !line.ended) {
             self.ended(connection, code, Side::Peer, journal, now_ms);
         }
-        self.lines.remove(&connection);
+        self.lines.remove(&connection).is_some_and(|line| line.reset)
     }
 
     /// Takes the session off its connection; it stays for a RESUME unless `over`.
@@ -214,11 +214,12 @@ impl Hub {
         self.lines.iter().filter(|(_, line)| wanted(line)).map(|(connection, _)| *connection).collect()
     }
 
-    /// Frames queued on open connections, and greetings their sessions still wait for.
+    /// Frames queued or held back on open connections, and what their sessions still have to send.
     pub(crate) fn undelivered(&self) -> usize {
         let of = |line: &Line| {
             let session = line.session.as_ref().and_then(|id| self.sessions.get(id));
-            line.outbox.len() + session.map_or(0, |session| session.awaiting.len())
+            let streamed = |session: &Session| session.stream.as_ref().map_or(0, Stream::left) as usize;
+            line.waiting() + session.map_or(0, |session| session.awaiting.len() + streamed(session))
         };
         self.lines.values().filter(|line| !line.ended).map(of).sum()
     }
@@ -256,8 +257,32 @@ fn ends_session(code: Option<u16>, by: Side) -> bool {
     }
 }
 
+/// The next GUILD_CREATEs that a session waits for.
+fn greeting(session: &mut Session, world: &World) -> Vec<Outgoing> {
+    let mut frames = Vec::new();
+    while frames.len() < GREETED_AT_ONCE {
+        let Some(guild) = session.awaiting.pop_front() else { break };
+        frames.extend(guild_create(session, world, guild).map(Outgoing::Text));
+    }
+    frames
+}
+
+/// The next events of what a fault has the session send.
+fn streamed(session: &mut Session) -> Vec<Outgoing> {
+    let Some(mut stream) = session.stream.take() else { return Vec::new() };
+    let frames: Vec<Outgoing> =
+        std::iter::from_fn(|| stream.next(session)).take(STREAMED_AT_ONCE).map(Outgoing::Text).collect();
+    session.stream = Some(stream).filter(|stream| stream.left() > 0);
+    frames
+}
+
+/// A frame that is no event.
+pub(crate) fn op_frame(op: u8, data: &Value) -> Frame {
+    Frame::new(format!("{{\"t\":null,\"s\":null,\"op\":{op},\"d\":{data}}}"))
+}
+
 /// The GUILD_CREATE of one guild as this session may see it; `None` when it hears of no guilds.
-fn guild_create(session: &mut Session, world: &World, guild: Id) -> Option<Utf8Bytes> {
+fn guild_create(session: &mut Session, world: &World, guild: Id) -> Option<Frame> {
     let guilds = intents::of("GUILD_CREATE", true).is_some_and(|intent| session.intents & intent != 0);
     let guild = world.guild(guild).ok().filter(|_| guilds)?;
     let everyone = session.intents & intents::GUILD_PRESENCES != 0;

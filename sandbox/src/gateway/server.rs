@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::compress::{Compressor, Transport};
 use super::frames::close;
-use super::hub::Outgoing;
+use super::line::Outgoing;
 use crate::shared::Shared;
 
 /// How long the WebSocket handshake, and the answer to our close frame, may take.
@@ -48,19 +48,24 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         Ok(compressor) => compressor,
         Err(error) => return tracing::error!(%error, "a connection cannot be compressed"),
     };
-    let (id, wake, cut) = shared.with(|state| {
+    let ((id, wake, cut), tap) = shared.with(|state| {
         let opened = state.hub.open();
         state.hello(opened.0);
-        opened
+        (opened, state.config.tap)
     });
-    let (sink, source) = socket.split();
+    let (mut sink, mut source) = socket.split();
+    let writer = Writer { id, wake, compressor, tap };
     let code = tokio::select! {
         biased;
         () = cut.cancelled() => None,
-        code = read(source, id, &shared) => code,
-        () = write(sink, id, wake, compressor, &shared) => None,
+        code = read(&mut source, id, &shared) => code,
+        () = writer.run(&mut sink, &shared) => None,
     };
-    shared.with(|state| state.hub.peer_left(id, code, &mut state.journal, state.now_ms));
+    let reset = shared.with(|state| state.hub.left(id, code, &mut state.journal, state.now_ms));
+    if reset && let Ok(socket) = sink.reunite(source) {
+        // Not lingering makes the end of the socket a reset; where it cannot be set, it is an orderly end.
+        socket.get_ref().set_zero_linger().ok();
+    }
 }
 
 /// The WebSocket and the compression it asked for; `None` when the bot asked for what does not exist here.
@@ -107,7 +112,7 @@ fn transport(query: &str) -> Result<Option<Transport>, u16> {
 }
 
 /// Reads until the bot's end is gone; the value is its close code.
-async fn read(mut source: SplitStream<Socket>, id: u64, shared: &Shared) -> Option<u16> {
+async fn read(source: &mut SplitStream<Socket>, id: u64, shared: &Shared) -> Option<u16> {
     loop {
         match source.next().await {
             Some(Ok(Message::Text(text))) => shared.with(|state| state.frame(id, &text)),
@@ -127,56 +132,72 @@ async fn read(mut source: SplitStream<Socket>, id: u64, shared: &Shared) -> Opti
     }
 }
 
-/// Writes what is queued until a close frame was written and had its time, or the socket breaks.
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
+/// What one connection's writing needs.
+struct Writer {
     id: u64,
     wake: Arc<Notify>,
-    mut compressor: Compressor,
-    shared: &Shared,
-) {
-    loop {
-        let (batch, by_payload) = shared.with(|state| state.hub.take(id, &state.world, &mut state.journal));
-        if batch.is_empty() {
-            wake.notified().await;
-            continue;
-        }
-        for frame in batch {
-            let closing = matches!(frame, Outgoing::Close(_));
-            if let Err(error) = sink.feed(message(frame, &mut compressor, by_payload)).await {
-                return broke(id, &error).await;
+    compressor: Compressor,
+    tap: Option<fn(&str)>,
+}
+
+impl Writer {
+    /// Writes what is queued until a close frame was written and had its time, or the socket breaks.
+    async fn run(mut self, sink: &mut SplitSink<Socket, Message>, shared: &Shared) {
+        loop {
+            let (batch, now_ms) = shared
+                .with(|state| (state.hub.take(self.id, &state.world, &mut state.journal, state.now_ms), state.now_ms));
+            if batch.frames.is_empty() {
+                match batch.next_ms {
+                    Some(due_ms) => {
+                        let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
+                        // Either the time is over, or there is something sooner: both are found out by looking.
+                        tokio::time::timeout(wait, self.wake.notified()).await.ok();
+                    }
+                    None => self.wake.notified().await,
+                }
+                continue;
             }
-            if closing {
-                sink.flush().await.ok(); // The bot may be gone already.
-                tokio::time::sleep(PATIENCE).await;
-                return;
+            for frame in batch.frames {
+                let closing = matches!(frame, Outgoing::Close(_));
+                if let Err(error) = sink.feed(self.message(frame, batch.compressed)).await {
+                    return self.broke(&error).await;
+                }
+                if closing {
+                    sink.flush().await.ok(); // The bot may be gone already.
+                    tokio::time::sleep(PATIENCE).await;
+                    return;
+                }
             }
-        }
-        if let Err(error) = sink.flush().await {
-            return broke(id, &error).await;
+            if let Err(error) = sink.flush().await {
+                return self.broke(&error).await;
+            }
         }
     }
-}
 
-/// Leaves it to the reader, which sees the close frame if there was one, to notice that the socket broke.
-async fn broke(id: u64, error: &Error) {
-    tracing::debug!(%error, connection = id, "a gateway connection cannot be written to");
-    tokio::time::sleep(PATIENCE).await;
-}
+    /// Leaves it to the reader, which sees the close frame if there was one, to notice that the socket broke.
+    async fn broke(&self, error: &Error) {
+        tracing::debug!(%error, connection = self.id, "a gateway connection cannot be written to");
+        tokio::time::sleep(PATIENCE).await;
+    }
 
-fn message(frame: Outgoing, compressor: &mut Compressor, by_payload: bool) -> Message {
-    match frame {
-        Outgoing::Text(text) => match compressor.payload(text.as_bytes(), by_payload) {
-            Ok(Some(bytes)) => Message::Binary(Bytes::from(bytes)),
-            Ok(None) => Message::Text(text),
-            Err(error) => {
-                tracing::error!(%error, "a payload cannot be compressed");
-                Message::Close(Some(CloseFrame { code: 4000.into(), reason: close::reason(4000).into() }))
+    fn message(&mut self, frame: Outgoing, by_payload: bool) -> Message {
+        let closing = |code: u16| CloseFrame { code: code.into(), reason: close::reason(code).into() };
+        match frame {
+            Outgoing::Text(frame) => {
+                if let Some(tap) = self.tap.filter(|_| !frame.odd) {
+                    tap(frame.text.as_str());
+                }
+                match self.compressor.payload(frame.text.as_bytes(), by_payload) {
+                    Ok(Some(bytes)) => Message::Binary(Bytes::from(bytes)),
+                    Ok(None) => Message::Text(frame.text),
+                    Err(error) => {
+                        tracing::error!(%error, "a payload cannot be compressed");
+                        Message::Close(Some(closing(4000)))
+                    }
+                }
             }
-        },
-        Outgoing::Binary(bytes) => Message::Binary(bytes),
-        Outgoing::Close(code) => {
-            Message::Close(Some(CloseFrame { code: code.into(), reason: close::reason(code).into() }))
+            Outgoing::Binary(bytes) => Message::Binary(bytes),
+            Outgoing::Close(code) => Message::Close(code.map(closing)),
         }
     }
 }

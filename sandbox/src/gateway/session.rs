@@ -4,7 +4,26 @@ use std::collections::VecDeque;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::stream::Stream;
 use crate::world::ids::{Id, shard_of};
+
+/// A text frame as it goes over the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub text: Utf8Bytes,
+    /// A fault made it: nothing that Discord documents need be in it.
+    pub odd: bool,
+}
+
+impl Frame {
+    pub(crate) fn new(text: impl Into<Utf8Bytes>) -> Frame {
+        Frame { text: text.into(), odd: false }
+    }
+
+    pub(crate) fn odd(self) -> Frame {
+        Frame { odd: true, ..self }
+    }
+}
 
 /// What lives on when a connection is lost.
 #[derive(Debug)]
@@ -18,12 +37,14 @@ pub(crate) struct Session {
     /// Last sequence number given out.
     pub seq: u64,
     /// Events for replay, oldest first; sequence numbers grow but may have gaps.
-    events: VecDeque<(u64, Utf8Bytes)>,
+    events: VecDeque<(u64, Frame)>,
     /// Highest sequence number that is no longer kept.
     forgotten: u64,
     kept: usize,
     /// Guilds whose GUILD_CREATE is still to come.
     pub awaiting: VecDeque<Id>,
+    /// Events that a fault has it sent as fast as they are read.
+    pub stream: Option<Stream>,
     /// Connection that carries it now.
     pub connection: Option<u64>,
     /// Since when it has none (Unix milliseconds).
@@ -52,6 +73,7 @@ impl Session {
             forgotten: 0,
             kept: kept.max(1),
             awaiting: VecDeque::new(),
+            stream: None,
             connection: None,
             detached_ms: 0,
         }
@@ -66,24 +88,26 @@ impl Session {
     }
 
     /// Numbers an event, keeps it for replay and gives the frame.
-    pub(crate) fn push(&mut self, name: &str, data: &str) -> Utf8Bytes {
+    pub(crate) fn push(&mut self, name: &str, data: &str) -> Frame {
         let frame = self.number(name, data);
-        if self.events.len() == self.kept
-            && let Some((seq, _)) = self.events.pop_front()
-        {
-            self.forgotten = seq;
-        }
-        self.events.push_back((self.seq, frame.clone()));
+        self.keep(frame.clone());
+        frame
+    }
+
+    /// As [`Session::push`] for what a fault made up.
+    pub(crate) fn push_odd(&mut self, name: &str, data: &str) -> Frame {
+        let frame = self.number(name, data).odd();
+        self.keep(frame.clone());
         frame
     }
 
     /// Numbers an event that no later RESUME repeats (RESUMED itself).
-    pub(crate) fn push_unkept(&mut self, name: &str, data: &str) -> Utf8Bytes {
+    pub(crate) fn push_unkept(&mut self, name: &str, data: &str) -> Frame {
         self.number(name, data)
     }
 
     /// The events after `seq`, oldest first.
-    pub(crate) fn replay(&self, seq: u64) -> Result<Vec<Utf8Bytes>, NoReplay> {
+    pub(crate) fn replay(&self, seq: u64) -> Result<Vec<Frame>, NoReplay> {
         if seq > self.seq {
             return Err(NoReplay::TooNew);
         }
@@ -94,7 +118,16 @@ impl Session {
         Ok(self.events.range(from..).map(|(_, frame)| frame.clone()).collect())
     }
 
-    fn number(&mut self, name: &str, data: &str) -> Utf8Bytes {
+    fn keep(&mut self, frame: Frame) {
+        if self.events.len() == self.kept
+            && let Some((seq, _)) = self.events.pop_front()
+        {
+            self.forgotten = seq;
+        }
+        self.events.push_back((self.seq, frame));
+    }
+
+    fn number(&mut self, name: &str, data: &str) -> Frame {
         self.seq += 1;
         let seq = self.seq;
         let mut frame = String::with_capacity(data.len() + name.len() + 48);
@@ -105,7 +138,7 @@ impl Session {
         frame.push_str(",\"op\":0,\"d\":");
         frame.push_str(data);
         frame.push('}');
-        frame.into()
+        Frame::new(frame)
     }
 }
 
@@ -122,8 +155,8 @@ mod tests {
         let mut session = session(10);
         let frames: Vec<_> = (0..5).map(|n| session.push("X", &n.to_string())).collect();
         assert_eq!(session.replay(2).unwrap(), frames[2..]);
-        assert_eq!(session.replay(5).unwrap(), Vec::<Utf8Bytes>::new());
-        assert_eq!(frames[0].as_str(), r#"{"t":"X","s":1,"op":0,"d":0}"#);
+        assert_eq!(session.replay(5).unwrap(), Vec::<Frame>::new());
+        assert_eq!(frames[0].text.as_str(), r#"{"t":"X","s":1,"op":0,"d":0}"#);
     }
 
     #[test]

@@ -133,6 +133,11 @@ impl Channel {
         }
     }
 
+    /// Whether people can talk here.
+    pub(crate) fn is_voice(&self) -> bool {
+        self.kind == channel_type::VOICE
+    }
+
     /// Whether messages can be written here.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self.kind, channel_type::TEXT | channel_type::VOICE)

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::World;
 use super::guild::{Channel, Guild, Member, Role, RoleTags, channel_type};
 use super::ids::{Id, Stamp};
+use super::outbox::to_json;
 use super::permissions;
+use super::user::User;
 use crate::api_error::ApiError;
 
 impl World {
@@ -129,7 +131,39 @@ impl World {
 
     /// The presences that GUILD_CREATE and member chunks carry: every person is online.
     pub(crate) fn presences(guild: &Guild) -> Vec<Value> {
-        guild.members.keys().map(|user| presence(*user, guild.id, "online")).collect()
+        guild.members.values().map(|member| World::presence(guild, member)).collect()
+    }
+
+    /// One of those.
+    pub(crate) fn presence(guild: &Guild, member: &Member) -> Value {
+        presence(member.user.id, guild.id, "online")
+    }
+
+    /// The data of GUILD_CREATE of a guild like the default one, but with so many members that it has at least
+    /// `bytes` bytes. The guild is made up: the world has neither it nor its people.
+    pub(crate) fn huge_guild(&self, id: Id, bytes: usize) -> Result<String, ApiError> {
+        let mut guild = self.guild(self.default_guild)?.clone();
+        guild.id = id;
+        "Huge".clone_into(&mut guild.name);
+        for channel in &mut guild.channels {
+            channel.guild_id = id;
+        }
+        for role in guild.roles.iter_mut().filter(|role| role.id == self.default_guild) {
+            role.id = id;
+        }
+        // Written member by member: as one tree of values it would need many times its size.
+        let text = guild.as_create(true, self.bot, Vec::new()).to_string();
+        let few = guild.members.len();
+        let (mut crowd, mut made) = (String::with_capacity(bytes + 1_024), 0);
+        while text.len() + crowd.len() < bytes {
+            made += 1;
+            let user = Arc::new(User::new(Id(id.0 + made), &format!("member{made:06}"), false));
+            crowd.push_str(&to_json(&Member::new(user, Vec::new(), guild.joined_at)));
+            crowd.push(',');
+        }
+        let counted =
+            text.replace(&format!("\"member_count\":{few}"), &format!("\"member_count\":{}", few as u64 + made));
+        Ok(counted.replace("\"members\":[", &format!("\"members\":[{crowd}")))
     }
 
     /// The direct-message channel with a user, opened when there is none yet.
