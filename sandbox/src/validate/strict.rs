@@ -11,6 +11,7 @@ use crate::handle::Sandbox;
 pub struct Strict {
     sandbox: Sandbox,
     refusals_excused: bool,
+    requests_excused: bool,
 }
 
 impl Strict {
@@ -19,7 +20,7 @@ impl Strict {
     /// # Errors
     /// As [`Sandbox::start`].
     pub fn start(config: SandboxConfig) -> Result<Strict, SandboxError> {
-        Ok(Strict { sandbox: Sandbox::start(config)?, refusals_excused: false })
+        Ok(Strict { sandbox: Sandbox::start(config)?, refusals_excused: false, requests_excused: false })
     }
 
     /// Wrong requests that were refused (400 to 499) do not count: a test made them to see just that.
@@ -28,10 +29,17 @@ impl Strict {
         self
     }
 
+    /// The peer's requests do not count, only the answers: a library of others sends what Discord is known to take.
+    pub fn excusing_requests(mut self) -> Strict {
+        self.requests_excused = true;
+        self
+    }
+
     /// The violations that count.
     pub fn counted(&self) -> Vec<Violation> {
         let excused = |violation: &Violation| {
-            self.refusals_excused && violation.by == Side::Peer && (400..500).contains(&violation.status)
+            let refused = (400..500).contains(&violation.status);
+            violation.by == Side::Peer && (self.requests_excused || self.refusals_excused && refused)
         };
         self.sandbox.violations().into_iter().filter(|violation| !excused(violation)).collect()
     }

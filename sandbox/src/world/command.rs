@@ -143,7 +143,9 @@ impl Stamper<'_> {
             Some(guild) => command["guild_id"] = json!(guild),
             None => {
                 command["contexts"] = command.get("contexts").cloned().unwrap_or(Value::Null);
-                command["integration_types"] = command.get("integration_types").cloned().unwrap_or_else(|| json!([0]));
+                // discord.py sends null for what it leaves to Discord.
+                let types = command.get("integration_types").filter(|types| !types.is_null());
+                command["integration_types"] = types.cloned().unwrap_or_else(|| json!([0]));
             }
         }
         command
