@@ -47,6 +47,8 @@ const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
 pub struct Context {
     /// The configuration in force.
     pub loaded: Loaded,
+    /// How long reading it took.
+    pub configured: Duration,
     /// Reads it again.
     pub reloader: Arc<Reloader>,
     /// What boot makes of the data folder, until it is over.
@@ -81,6 +83,7 @@ pub struct Context {
 pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let Context {
         loaded,
+        configured,
         reloader,
         folder,
         planes,
@@ -99,6 +102,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let phases = Phases { status: &status, slow: Duration::from_millis(config.boot.slow_ms) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reports: Arc<dyn Capture> = Arc::new(capture.clone());
+    phases.done("configuration", configured);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -252,19 +256,29 @@ impl Phases<'_> {
         use tracing::Instrument;
         let begun = Instant::now();
         let done = work.instrument(tracing::info_span!("boot.phase", phase = name)).await;
-        let took = begun.elapsed();
-        self.status.phase(name, took);
-        metering::boot::phase(name, took.as_secs_f64());
         match &done {
-            Ok(_) if took > self.slow => {
-                tracing::warn!(target: "boot", phase = name, duration_seconds = took.as_secs_f64(), "{name} was slow");
+            Ok(_) => self.done(name, begun.elapsed()),
+            Err(fatal) => {
+                self.note(name, begun.elapsed());
+                tracing::error!(target: "boot", phase = name, error = fatal.message, "{name} cannot start");
             }
-            Ok(_) => {
-                tracing::info!(target: "boot", phase = name, duration_seconds = took.as_secs_f64(), "{name} is up")
-            }
-            Err(fatal) => tracing::error!(target: "boot", phase = name, error = fatal.message, "{name} cannot start"),
         }
         done
+    }
+
+    fn done(&self, name: &'static str, took: Duration) {
+        self.note(name, took);
+        let duration_seconds = took.as_secs_f64();
+        if took > self.slow {
+            tracing::warn!(target: "boot", phase = name, duration_seconds, "{name} was slow");
+        } else {
+            tracing::info!(target: "boot", phase = name, duration_seconds, "{name} is up");
+        }
+    }
+
+    fn note(&self, name: &'static str, took: Duration) {
+        self.status.phase(name, took);
+        metering::boot::phase(name, took.as_secs_f64());
     }
 }
 

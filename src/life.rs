@@ -15,7 +15,10 @@ use crate::{
     system,
 };
 use protocol::ports::Capture;
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use supervision::{Planes, Tree};
 use telemetry::{Exporter, logging::LogHandle, reports::SentryGuard};
 use tokio::sync::mpsc;
@@ -45,6 +48,8 @@ pub struct Companion {
 pub struct Life<'a> {
     /// The configuration in force.
     pub loaded: Loaded,
+    /// How long reading it took: the first phase of boot.
+    pub configured: Duration,
     /// Reads it again.
     pub reloader: Arc<Reloader>,
     /// Where things run.
@@ -82,6 +87,7 @@ impl Life<'_> {
         };
         let context = Context {
             loaded: self.loaded,
+            configured: self.configured,
             reloader: Arc::clone(&self.reloader),
             folder: Arc::clone(&folder),
             planes: self.planes.clone(),

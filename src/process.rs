@@ -13,7 +13,12 @@ use protocol::{
     SystemClock,
     ports::{Capture, Report, ReportLevel},
 };
-use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use supervision::{Planes, guarded_sync};
 use telemetry::{
     Exporter, Redactor,
@@ -88,7 +93,9 @@ fn start(
         let _on = control.enter();
         signals::listen().map_err(|error| Fatal::new(Code::Internal, error))?
     };
+    let begun = Instant::now();
     let loaded = config::load(&sources).map_err(|problems| Fatal::new(Code::Config, problems))?;
+    let configured = begun.elapsed();
     if let Some(token) = &loaded.token {
         redactor.hide(token);
     }
@@ -99,7 +106,7 @@ fn start(
         .map_err(|error| Fatal::new(Code::Internal, error))?;
     let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
     let reloader = Reloader::new(sources, loaded.clone(), log.clone());
-    let life = Life { loaded, reloader, planes, log: log.clone(), exporter, sentry, sandbox, wishes };
+    let life = Life { loaded, configured, reloader, planes, log: log.clone(), exporter, sentry, sandbox, wishes };
     let ended = control.block_on(life.live(companion));
     // What is still running by now is blocked or unowned: it is left to the end of the process.
     data.shutdown_background();

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use supervision::{ActorPath, Exit, Tree, core::Rule};
+use supervision::{ActorPath, Exit, Status, Tree, core::Rule};
 use tokio::{sync::mpsc, time::Instant};
 
 /// What is drained first: schedulers stop making work, dispatch stops, running commands finish.
@@ -67,7 +67,8 @@ impl EndReport {
 
     /// One line per step, and what was cut off.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("stopped by {} in {} ms", self.reason, self.took_ms)];
+        let forced = if self.forced { ", forced by a third signal before it was over" } else { "" };
+        let mut lines = vec![format!("stopped by {} in {} ms{forced}", self.reason, self.took_ms)];
         lines.extend(self.steps.iter().map(|step| {
             let how = if step.cut_off { "  CUT OFF" } else { "" };
             format!("  {:<16} {:>6} ms{how}", step.path, step.took_ms)
@@ -180,7 +181,8 @@ pub fn account(tree: &Tree, reason: &str, capture: &Arc<dyn Capture>) -> EndRepo
     report
 }
 
-/// What each child of the root took, and what had to be cut off, from the decisions.
+/// What each child of the root took, and what had to be cut off, from the decisions. What was still on its way down, or
+/// had not been told to stop, when nobody waited any longer was cut off too.
 fn measure(tree: &Tree, after: u64, since: SystemTime) -> (Vec<StepTime>, Vec<String>) {
     let mut open: Vec<(String, SystemTime)> = Vec::new();
     let mut steps: Vec<StepTime> = Vec::new();
@@ -203,6 +205,21 @@ fn measure(tree: &Tree, after: u64, since: SystemTime) -> (Vec<StepTime>, Vec<St
             _ => {}
         }
     }
+    let left = |path: &str| !steps.iter().any(|step| step.path == path);
+    let stopping: Vec<_> = open.iter().filter(|(path, _)| left(path)).collect();
+    let told = |path: &str| open.iter().any(|(open, _)| open == path);
+    let nodes = tree.nodes();
+    let up = nodes.iter().filter(|node| node.path.depth() == 1 && node.status == Status::Running);
+    let untold = up.map(|node| node.path.to_string()).filter(|path| left(path) && !told(path));
+    cut_off.extend(stopping.iter().map(|(path, _)| path.clone()));
+    cut_off.extend(untold.map(|path| format!("{path} (not told to stop)")));
+    let late = stopping.into_iter().map(|(path, began)| StepTime {
+        path: path.clone(),
+        took_ms: millis(began.elapsed().unwrap_or_default()),
+        cut_off: true,
+    });
+    let late: Vec<StepTime> = late.collect();
+    steps.extend(late);
     cut_off.dedup();
     (steps, cut_off)
 }
@@ -215,7 +232,8 @@ fn tell(report: &EndReport, capture: &Arc<dyn Capture>) {
         target: "shutdown",
         reason = report.reason,
         duration_seconds = report.took_ms as f64 / 1e3,
-        cut_off = ?report.cut_off,
+        cut_off = report.cut_off.join(", "),
+        forced = report.forced,
         "{}",
         report.lines().join("\n")
     );

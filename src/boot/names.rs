@@ -17,6 +17,9 @@ pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistr
     for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !tasks.contains(name)) {
         tracing::warn!(task = name, known = tasks.join(", "), "[tasks.{name}]: there is no such task");
     }
+    if !config.plugins.dir.as_os_str().is_empty() {
+        tracing::warn!("plugins.dir is set, but script plugins are not loaded yet: nothing in it runs");
+    }
     let cogs: Vec<&str> = cogs::builtin().iter().map(cog_host::Cog::name).collect();
     for name in config.cogs.keys().filter(|name| !cogs.contains(&name.as_str())) {
         tracing::warn!(cog = name, known = cogs.join(", "), "[cogs.{name}]: there is no such cog");

@@ -118,6 +118,12 @@ fn a_value_out_of_range_names_its_line() {
         ("[rest]\ndeadline_ms = 0", "config.toml:2: rest.deadline_ms: must be at least 1"),
         ("[gateway]\nidentify_limit = 1000", "config.toml:2: gateway.identify_limit: takes 1 to 900"),
         ("[shutdown]\ndrain_ms = 20000", "config.toml:2: shutdown.drain_ms: is above shutdown.total_ms"),
+        (
+            "[gateway]\nreconnect_max_ms = 100",
+            "config.toml:2: gateway.reconnect_max_ms: is below gateway.reconnect_min_ms: set that one too",
+        ),
+        ("[discord]\nowners = [-1]", "config.toml:2: discord.owners: takes a list of ids: digits only"),
+        ("[cogs.info]\nenabld = false", "config.toml:2: cogs.info.enabld: unknown key; the cog info takes enabled"),
         ("[discord]\nprefix = \"a b\"", "config.toml:2: discord.prefix: takes 1 to 16 characters without a blank"),
         (
             "[discord]\nallow_hosts = [\"discord.com\", \"https://x\"]",
@@ -155,7 +161,7 @@ fn a_value_out_of_range_names_its_line() {
 fn free_form_tables_are_typed_and_reach_their_readers() {
     let home = Home::with(
         "[supervision.\"gateway/shard-0\"]\nrestarts = 9\nbackoff_min_ms = 50\ncriticality = \"optional\"\n\
-         [cogs.info]\nenabled = false\nchannel = 7\n[tasks]\nmonitor_ms = 5\n[tasks.presence]\nevery_s = 30\n",
+         [cogs.weather]\nenabled = false\nchannel = 7\n[tasks]\nmonitor_ms = 5\n[tasks.presence]\nevery_s = 30\n",
     );
     let loaded = home.load(&[]).unwrap();
     let mut policy = supervision::Policy::new("shard-0", supervision::Kind::Worker);
@@ -163,7 +169,7 @@ fn free_form_tables_are_typed_and_reach_their_readers() {
     assert_eq!(policy.budget.unwrap().restarts, 9);
     assert_eq!(policy.backoff.unwrap().min, std::time::Duration::from_millis(50));
     assert_eq!(policy.criticality, supervision::Criticality::Optional);
-    let cog = &loaded.config.cogs["info"];
+    let cog = &loaded.config.cogs["weather"];
     assert_eq!((cog.enabled, cog.settings["channel"].as_integer()), (Some(false), Some(7)));
     assert_eq!(loaded.config.tasks.monitor_ms, 5);
     assert_eq!(loaded.config.task_rules["presence"].every_s, Some(30));
@@ -257,7 +263,7 @@ fn a_token_in_the_configuration_is_refused_with_the_remedy() {
     for file in [
         "[discord]\ntoken = \"x\"".to_owned(),
         "token = \"x\"".to_owned(),
-        format!("[cogs.info]\nmotd = \"{real}\""),
+        format!("[cogs.weather]\nmotd = \"{real}\""),
         format!("[discord]\nprefix = \"{real}\""),
     ] {
         let lines = Home::with(&file).lines(&[]);
@@ -338,4 +344,14 @@ fn the_sentry_keys_can_be_read_from_a_wrong_configuration() {
     let keys = sentry_keys(&home.sources(&[("SENTRY_DSN", "https://k@s/1")]));
     assert_eq!((keys.dsn.expose(), keys.environment.as_str()), ("https://k@s/1", "stage"));
     assert_eq!(sentry_keys(&Home::with("= =").sources(&[])).environment, "production");
+}
+
+#[test]
+fn whoever_shortens_the_shutdown_shortens_its_drain() {
+    assert!(Home::with("[shutdown]\ntotal_ms = 2000").load(&[]).is_ok());
+}
+
+#[test]
+fn a_script_cogs_keys_are_its_own_business() {
+    assert!(Home::with("[cogs.my_script]\nanything = 1").load(&[]).is_ok());
 }

@@ -109,7 +109,7 @@ fn section<T: DeserializeOwned>(
         Ok(section) => return Some(section),
         Err(error) => error,
     };
-    let inner: Vec<String> = error.path().to_string().split('.').map(str::to_owned).collect();
+    let inner: Vec<String> = error.path().to_string().split(['.', '[']).map(str::to_owned).collect();
     // The error may stand deeper than any value, as in shards.total: the nearest value above it is the one to change.
     let parts = |depth: usize| above.iter().map(|part| (*part).to_owned()).chain(inner.iter().take(depth).cloned());
     let key = (0..=inner.len()).rev().map(|depth| Key::of(parts(depth))).find(|key| values.get(key).is_some());

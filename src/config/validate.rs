@@ -29,6 +29,16 @@ impl Check<'_> {
         self.problems.push(Problem::new(&origin, key, reason));
     }
 
+    /// Refuses `low` and `high`, which do not fit together, at the one that somebody chose.
+    fn at_odds(&mut self, low: &str, high: &str) {
+        let chosen = |key: &str| self.values.get(&Key::dotted(key)).is_some_and(|set| set.origin != Origin::Default);
+        if chosen(low) {
+            self.must(false, low, format_args!("is above {high}"));
+        } else {
+            self.must(false, high, format_args!("is below {low}: set that one too"));
+        }
+    }
+
     fn must(&mut self, holds: bool, key: &str, reason: impl fmt::Display) {
         if !holds {
             self.refuse(&Key::dotted(key), reason);
@@ -180,8 +190,9 @@ fn rooms(config: &Config, check: &mut Check<'_>) {
     let gateway = &config.gateway;
     let identifies = (1..=900).contains(&gateway.identify_limit);
     check.must(identifies, "gateway.identify_limit", "takes 1 to 900: at 1,000 in 24 hours Discord resets the token");
-    let ordered = gateway.reconnect_min_ms <= gateway.reconnect_max_ms;
-    check.must(ordered, "gateway.reconnect_min_ms", "is above gateway.reconnect_max_ms");
+    if gateway.reconnect_min_ms > gateway.reconnect_max_ms {
+        check.at_odds("gateway.reconnect_min_ms", "gateway.reconnect_max_ms");
+    }
     let host = &config.cog_host;
     check.must(host.lane_capacity > 0, "cog_host.lane_capacity", "must be at least 1");
     check.must(host.lane_commands > 0, "cog_host.lane_commands", "must be at least 1");
@@ -200,16 +211,36 @@ fn rooms(config: &Config, check: &mut Check<'_>) {
         format_args!("has {length} bytes, a socket's path takes at most {most}"),
     );
     let shutdown = &config.shutdown;
-    check.must(shutdown.drain_ms <= shutdown.total_ms, "shutdown.drain_ms", "is above shutdown.total_ms");
+    // The drain is part of the total: whoever shortens the total alone shortens the drain with it.
+    let drain = check.values.get(&Key::dotted("shutdown.drain_ms"));
+    if shutdown.drain_ms > shutdown.total_ms && drain.is_some_and(|drain| drain.origin != Origin::Default) {
+        check.at_odds("shutdown.drain_ms", "shutdown.total_ms");
+    }
 }
 
 fn free_form(config: &Config, check: &mut Check<'_>) {
+    cogs(check);
     for (path, rules) in &config.supervision {
         let key = |rule: &str| Key::of(["supervision", path, rule]);
         if let (Some(min), Some(max)) = (rules.backoff_min_ms, rules.backoff_max_ms)
             && min > max
         {
             check.refuse(&key("backoff_min_ms"), "is above backoff_max_ms");
+        }
+    }
+}
+
+/// The keys of a built-in cog's section are those that its manifest names. (A script cog's are known when it is loaded.)
+fn cogs(check: &mut Check<'_>) {
+    let builtin = cogs::builtin();
+    for (key, setting) in check.values.iter().filter(|(key, _)| key.section() == "cogs") {
+        let [_, name, named, ..] = key.parts() else { continue };
+        let Some(cog) = builtin.iter().find(|cog| cog.name() == name) else { continue };
+        let known: Vec<&str> = std::iter::once("enabled").chain(cog.settings().iter().map(|it| it.key)).collect();
+        if !known.contains(&named.as_str()) {
+            let reason = format!("unknown key; the cog {name} takes {}", known.join(", "));
+            let near = nearest(named, known.iter().copied());
+            check.problems.push(Problem::new(&setting.origin, key, reason).meaning(near));
         }
     }
 }

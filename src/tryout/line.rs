@@ -84,7 +84,7 @@ fn command(text: &str) -> Result<Line, String> {
         "cut" => Line::Cut,
         "reconnect" => Line::Reconnect,
         "help" | "?" => Line::Help,
-        "quit" | "exit" => Line::Quit,
+        "quit" | "exit" | "shutdown" => Line::Quit,
         _ => {
             let (word, said) = (clipped(word), clipped(text));
             return Err(format!("{word:?} is no command here; help lists them. To speak: {OWNER}: {said}"));

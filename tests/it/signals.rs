@@ -178,6 +178,12 @@ fn a_third_signal_ends_it_at_once_with_130() {
     bot.signal(Signal::INT);
     bot.signal(Signal::TERM);
     assert_eq!(bot.ended(), 130);
+    // Forced or not, the account is whole: what was under way, and what nobody got round to.
+    let report = report(&bot);
+    assert!(report.contains("forced by a third signal"), "{report}");
+    for cut in ["drain (asked again)", "cog-host", "telemetry (not told to stop)"] {
+        assert!(report.lines().any(|line| line.contains("cut off:") && line.contains(cut)), "{cut} in {report}");
+    }
 }
 
 /// A minute for the running commands.

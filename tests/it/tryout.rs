@@ -142,3 +142,13 @@ fn steady(text: &str) -> String {
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
+
+#[test]
+fn every_mistake_is_answered_although_they_come_in_a_row() {
+    play("!tell nosuch x\n!crash nosuch\nbob: !tree\nbob: !crash info\n").exits(0).shows(&[
+        "> !tell nosuch x\n  Impresario: ",
+        "> !crash nosuch\n  Impresario: ",
+        "> bob: !tree\n  Impresario: ",
+        "> bob: !crash info\n  Impresario: ",
+    ]);
+}

@@ -213,10 +213,12 @@ async fn speak(shared: &Shared, invocation: &Invocation, responder: &Responder, 
 }
 
 /// An interaction is always answered: its caller alone sees it, and silence would look like an outage. In a channel
-/// error replies are limited.
+/// error replies are limited, except on the stand-in for Discord: whoever tries things out makes mistakes in a row, and
+/// nobody is disturbed by the answers.
 fn admitted(shared: &Shared, invocation: &Invocation, responder: &Responder) -> bool {
     let mut limiter = shared.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-    responder.is_interaction() || limiter.admit(invocation.author, invocation.channel, Instant::now())
+    let free = responder.is_interaction() || shared.access.sandbox;
+    free || limiter.admit(invocation.author, invocation.channel, Instant::now())
 }
 
 fn report(shared: &Shared, call: &Call, message: String, fingerprint: Vec<String>, incident: &str) {

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn a_reload_tells_what_changes_and_what_waits_for_a_restart() {
-    let old =
-        Home::with("[discord]\nprefix = \"?\"\n[shutdown]\ntotal_ms = 9000\n[cogs.info]\nx = 1\n").load(&[]).unwrap();
+    let old = Home::with("[discord]\nprefix = \"?\"\n[shutdown]\ntotal_ms = 9000\n[cogs.weather]\nx = 1\n")
+        .load(&[])
+        .unwrap();
     let new = Home::with("[rest]\nattempts = 5\n").load(&[("DATABASE_URL", "postgres://a:b@c/d")]).unwrap();
     let changes: Vec<_> = diff(&old, &new).into_iter().map(|c| (c.key, c.before, c.now, c.needs_restart)).collect();
     let text = |text: &str| Some(text.to_owned());
@@ -16,7 +17,7 @@ fn a_reload_tells_what_changes_and_what_waits_for_a_restart() {
             ("database.url".to_owned(), text("\"sqlite://impresario.db\""), text("\"postgres://a:***@c/d\""), true),
             ("rest.attempts".to_owned(), text("3"), text("5"), true),
             ("shutdown.total_ms".to_owned(), text("9000"), text("10000"), false),
-            ("cogs.info.x".to_owned(), text("1"), None, true),
+            ("cogs.weather.x".to_owned(), text("1"), None, true),
         ]
     );
     assert!(diff(&old, &old).is_empty());
