@@ -2,12 +2,15 @@
 
 use crate::wire;
 use chrono::Utc;
-use protocol::method::{Method, MethodError, NoParams};
+use protocol::method::{Asked, Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, AdminSpec, OrderError, Role, Tree, Verb};
+use supervision::{
+    ADMIN_DEADLINE, ActorPath, AdminError, AdminSpec, Node, OrderError, Role, Status, Tree, Verb,
+    core::{Outcome, policy::Kind},
+};
 use tokio::sync::{broadcast, mpsc};
 
 /// Decisions that one answer holds at most.
@@ -54,9 +57,6 @@ struct Send {
     /// How long to wait for the answer, in milliseconds (5,000 unless given, 60,000 at most).
     #[serde(default)]
     deadline_ms: Option<u64>,
-    /// Only if this incarnation is still there.
-    #[serde(default)]
-    if_incarnation: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -67,12 +67,6 @@ struct Operate {
     /// For `restart`: budget and cooldown are overridden. For `stop control`: yes, really.
     #[serde(default)]
     force: bool,
-    /// Only if this incarnation is still there.
-    #[serde(default)]
-    if_incarnation: Option<u64>,
-    /// Only check, change nothing.
-    #[serde(default)]
-    dry_run: bool,
 }
 
 /// `tree.get`, `tree.explain`, `tree.log`, `events.recent`, `events.subscribe`, `actor.messages`, `actor.send`,
@@ -117,8 +111,7 @@ fn explain(tree: Tree) -> Method {
             let entries = tree.explain(&path, at.limit.unwrap_or(100).min(DECISIONS_MAX));
             let node = tree.node(&path);
             if node.is_none() && entries.is_empty() {
-                let suggestion = tree.nearest(&path);
-                return Err(AdminError::UnknownPath { path: path.to_string(), suggestion }.into());
+                return Err(unknown(&tree, &path).into());
             }
             Ok(json!({
                 "path": path,
@@ -133,18 +126,31 @@ fn explain(tree: Tree) -> Method {
 fn recent(tree: Tree) -> Method {
     Method::read("events.recent", "The last decisions of every supervisor, oldest first.", move |since: Since, _| {
         let within = since.path.map(ActorPath::from);
+        let known = heard_of(&tree, within.as_ref());
         let limit = since.limit.unwrap_or(50).min(DECISIONS_MAX);
         let mut entries = tree.decisions(since.after, usize::MAX);
         entries.retain(|entry| within.as_ref().is_none_or(|path| entry.path.is_within(path)));
         let entries = entries.split_off(entries.len().saturating_sub(limit));
         let shown: Vec<Value> = entries.iter().map(|entry| wire::decision(entry)).collect();
-        async move { Ok(json!({ "events": shown })) }
+        async move { known.map(|()| json!({ "events": shown })) }
     })
+}
+
+/// Refuses a path that is not in the tree and of which no decision tells.
+fn heard_of(tree: &Tree, path: Option<&ActorPath>) -> Result<(), MethodError> {
+    let Some(path) = path.filter(|path| tree.node(path).is_none()) else { return Ok(()) };
+    let gone = tree.decisions(0, usize::MAX).iter().any(|entry| entry.path.is_within(path));
+    if gone { Ok(()) } else { Err(unknown(tree, path).into()) }
+}
+
+fn unknown(tree: &Tree, path: &ActorPath) -> AdminError {
+    AdminError::UnknownPath { path: path.to_string(), suggestion: tree.nearest(path) }
 }
 
 fn subscribe(tree: Tree) -> Method {
     Method::stream("events.subscribe", "Decisions as they are made.", move |since: Since, _| {
         let within = since.path.map(ActorPath::from);
+        let known = heard_of(&tree, within.as_ref());
         let mut entries = tree.subscribe();
         let (send, items) = mpsc::channel(STREAM_MAX);
         tokio::spawn(async move {
@@ -166,7 +172,7 @@ fn subscribe(tree: Tree) -> Method {
                 }
             }
         });
-        async move { Ok(items) }
+        async move { known.map(|()| items) }
     })
 }
 
@@ -175,58 +181,155 @@ fn messages(tree: Tree) -> Method {
         let tree = tree.clone();
         async move {
             let path = ActorPath::from(at.path);
-            match tree.messages(&path) {
-                Some(specs) => Ok(json!({ "path": path, "messages": specs })),
-                None => {
-                    let suggestion = tree.nearest(&path);
-                    Err(AdminError::UnknownPath { path: path.to_string(), suggestion }.into())
-                }
+            let node = tree.node(&path).ok_or_else(|| unknown(&tree, &path))?;
+            let specs = tree.messages(&path);
+            let mut answer = json!({ "path": path, "messages": specs.as_deref().unwrap_or_default() });
+            if let Some(note) = takes_none(&node) {
+                answer["note"] = note.into();
             }
+            Ok(answer)
         }
     })
 }
 
+/// Why an actor takes no messages, and what acts on it: a supervisor runs nobody's code but its children's.
+fn takes_none(node: &Node) -> Option<String> {
+    let path = &node.path;
+    match node.kind {
+        Kind::Worker => None,
+        Kind::Supervisor if path.is_root() => Some(
+            "root is a supervisor and takes no messages itself: `shutdown` stops it; `messages` and `tell` are for the \
+             actors below it, which `tree` shows"
+                .to_owned(),
+        ),
+        Kind::Supervisor => Some(format!(
+            "{path} is a supervisor and takes no messages itself: restart, stop, start and kill act on it; `messages` \
+             and `tell` are for the actors below it, which `tree` shows"
+        )),
+    }
+}
+
 fn send(tree: Tree) -> Method {
     let about = "Sends an admin message through an actor's mailbox and waits for its answer.";
-    Method::write("actor.send", Role::Observe, about, move |send: Send, peer| {
+    let target = |send: &Send| ActorPath::from(send.path.as_str());
+    let checking = tree.clone();
+    let check = move |send: Send, asked: Asked| {
+        let checked = could_tell(&checking, send, asked.peer.role);
+        async move { checked }
+    };
+    Method::write("actor.send", Role::Observe, about, target, check, move |send: Send, asked: Asked| {
         let tree = tree.clone();
         async move {
             let path = ActorPath::from(send.path);
-            let specs = tree.messages(&path).unwrap_or_default();
-            let needed = specs.iter().find(|spec: &&AdminSpec| spec.name == send.message).map(|spec| spec.role);
-            if let Some(role) = needed.filter(|role| peer.role < *role) {
-                return Err(MethodError::refused(format!(
-                    "{:?} needs the role {role}; you have {}",
-                    send.message, peer.role
-                )));
-            }
             let deadline = send.deadline_ms.map_or(ADMIN_DEADLINE, Duration::from_millis).min(SEND_MAX);
-            let answer = tree.tell(&path, &send.message, send.params, deadline, send.if_incarnation).await?;
+            let answer = tree.tell(&path, &send.message, send.params, deadline, asked.if_incarnation).await?;
             Ok(json!({ "path": path, "answer": answer }))
         }
     })
 }
 
+/// Whether an actor is there and understands the message; what the argument holds is for the actor to judge.
+fn could_tell(tree: &Tree, send: Send, role: Role) -> Result<Checked<Send>, MethodError> {
+    let path = ActorPath::from(send.path.as_str());
+    let node = tree.node(&path).ok_or_else(|| unknown(tree, &path))?;
+    if let Some(why) = takes_none(&node) {
+        return Err(AdminError::Refused { reason: why }.into());
+    }
+    let specs = tree.messages(&path).unwrap_or_default();
+    let Some(spec) = specs.iter().find(|spec: &&AdminSpec| spec.name == send.message) else {
+        let known = specs.iter().map(|spec| spec.name.to_owned()).collect();
+        return Err(AdminError::UnknownMessage { name: send.message, known }.into());
+    };
+    if role < spec.role {
+        return Err(MethodError::refused(format!("{:?} needs the role {}; you have {role}", send.message, spec.role)));
+    }
+    if !matches!(node.status, Status::Running | Status::Suspended | Status::Starting) {
+        let state = node.status.name().to_owned();
+        return Err(AdminError::NotRunning { path: send.path, state }.into());
+    }
+    spec.admit(send.params.clone())?;
+    let would = json!({ "message": send.message, "state": node.status.name() });
+    Ok(Checked::new(send).telling(would))
+}
+
+/// Tells an actor something as an operator does who may do everything.
+///
+/// # Errors
+/// What [`Tree::tell`] refuses, and what a supervisor says to any message.
+pub(crate) async fn tell(tree: &Tree, path: &ActorPath, message: &str, params: Value) -> Result<Value, AdminError> {
+    if let Some(reason) = tree.node(path).as_ref().and_then(takes_none) {
+        return Err(AdminError::Refused { reason });
+    }
+    tree.tell(path, message, params, ADMIN_DEADLINE, None).await
+}
+
 fn order(tree: Tree, name: &'static str, about: &'static str, verb: fn(bool) -> Verb) -> Method {
-    Method::write(name, Role::Admin, about, move |asked: Operate, _| {
+    let target = |asked: &Operate| ActorPath::from(asked.path.as_str());
+    let checking = tree.clone();
+    let check = move |operate: Operate, asked: Asked| {
+        let tree = checking.clone();
+        async move {
+            let order = Ordered { path: operate.path.into(), verb: verb(operate.force), force: operate.force };
+            let would = order.carry_out(&tree, asked.if_incarnation, true).await?;
+            Ok(Checked::new(order).telling(json!({ "done": would })))
+        }
+    };
+    Method::write(name, Role::Admin, about, target, check, move |order: Ordered, asked: Asked| {
         let tree = tree.clone();
         async move {
-            let path = ActorPath::from(asked.path);
-            let verb = verb(asked.force);
-            if verb == Verb::Stop && path.as_str() == control::PATH && !asked.force {
-                return Err(MethodError::refused(
-                    "stopping control locks every operator out until the process ends; use --force if you mean it",
-                ));
-            }
-            let done = tree.order(&path, verb, asked.if_incarnation, asked.dry_run).await;
-            let outcome = done.map_err(refused)?;
-            Ok(json!({ "path": path, "dry_run": asked.dry_run, "done": outcome }))
+            let done = order.carry_out(&tree, asked.if_incarnation, false).await?;
+            Ok(json!({ "path": order.path, "dry_run": false, "done": done }))
         }
     })
 }
 
-fn refused(error: OrderError) -> MethodError {
-    MethodError::refused(error)
+/// An operator's order to an actor, wherever it was given: over the channel, or on the prompt of `try`.
+pub(crate) struct Ordered {
+    /// The actor.
+    pub(crate) path: ActorPath,
+    /// What is to happen to it.
+    pub(crate) verb: Verb,
+    /// Whether the operator insists.
+    pub(crate) force: bool,
+}
+
+impl Ordered {
+    /// Carries it out, or with `dry_run` only finds out whether it could be.
+    ///
+    /// # Errors
+    /// What the tree refuses; and stopping the control channel, unless forced.
+    pub(crate) async fn carry_out(
+        &self,
+        tree: &Tree,
+        if_incarnation: Option<u64>,
+        dry_run: bool,
+    ) -> Result<Outcome, AdminError> {
+        if self.verb == Verb::Stop && self.path.as_str() == control::PATH && !self.force {
+            return Err(AdminError::refused(
+                "stopping control locks every operator out until the process ends; use --force if you mean it",
+            ));
+        }
+        tree.order(&self.path, self.verb, if_incarnation, dry_run).await.map_err(refused)
+    }
+}
+
+/// The same refusal with the same detail, whichever method met it.
+fn refused(error: OrderError) -> AdminError {
+    match error {
+        OrderError::UnknownPath { path, suggestion } => AdminError::UnknownPath { path, suggestion },
+        OrderError::StaleIncarnation { path, wanted, actual } => AdminError::StaleIncarnation { path, wanted, actual },
+        other => AdminError::refused(other),
+    }
+}
+
+/// Holds the incarnation that a mutation means against the one that is there.
+pub fn incarnations(tree: &Tree) -> control::Incarnations {
+    let tree = tree.clone();
+    Arc::new(move |path, wanted| {
+        let actual = tree.node(path).ok_or_else(|| unknown(&tree, path))?.incarnation;
+        let stale = || AdminError::StaleIncarnation { path: path.to_string(), wanted, actual };
+        if wanted == actual { Ok(()) } else { Err(stale()) }
+    })
 }
 
 /// What the tree offers to cogs: reading it, telling actors.

@@ -159,6 +159,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         clock: Arc::clone(&clock),
         plane: planes.control.clone(),
         version: VERSION,
+        incarnations: admin::incarnations(&tree),
     });
     let offered = [
         admin::methods(&tree),

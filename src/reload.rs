@@ -1,12 +1,10 @@
 //! `reload`: the configuration is read again, checked whole, and what can change while running is changed.
 
 use crate::config::{self, Loaded, Sources};
-use protocol::method::{Method, MethodError};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use protocol::method::{Checked, Method, MethodError, NoParams};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
-use supervision::Role;
+use supervision::{ROOT, Role};
 use telemetry::logging::LogHandle;
 
 /// Reads the configuration again, the way it was read first.
@@ -15,14 +13,6 @@ pub struct Reloader {
     /// What is in force: what the process began with, and what reloads have applied since.
     current: Mutex<Loaded>,
     log: LogHandle,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    /// Only tell what would change.
-    #[serde(default)]
-    dry_run: bool,
 }
 
 impl Reloader {
@@ -67,10 +57,14 @@ impl Reloader {
 
     /// `config.reload`
     pub fn methods(self: &Arc<Self>) -> Vec<Method> {
-        let reloader = Arc::clone(self);
+        let (checking, reloader) = (Arc::clone(self), Arc::clone(self));
         let about = "Reads the configuration again and applies what can change while running.";
-        vec![Method::write("config.reload", Role::Admin, about, move |params: Params, _| {
-            let done = reloader.reload(params.dry_run).map_err(MethodError::refused);
+        let check = move |_: NoParams, _| {
+            let would = checking.reload(true).map_err(MethodError::refused);
+            async move { Ok(Checked::new(()).telling(would?)) }
+        };
+        vec![Method::write("config.reload", Role::Admin, about, |_: &NoParams| ROOT.into(), check, move |(), _| {
+            let done = reloader.reload(false).map_err(MethodError::refused);
             async move { done }
         })]
     }

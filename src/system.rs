@@ -1,12 +1,12 @@
 //! The process's methods on the control channel: its end, and its round trip to Discord.
 
 use crate::{admin::SharedTree, shutdown};
-use protocol::method::{Method, MethodError};
+use protocol::method::{Asked, Checked, Method, MethodError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::{Arc, OnceLock};
-use supervision::Role;
+use supervision::{ROOT, Role};
 use tokio::sync::mpsc;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -24,19 +24,33 @@ pub fn stop_method(
     limits: impl Fn() -> shutdown::Limits + Send + Sync + 'static,
 ) -> Method {
     let about = "Stops the bot in order; with plan it only tells the order and the deadlines.";
-    Method::write("system.shutdown", Role::Admin, about, move |asked: Stop, peer| {
-        let stop = stop.clone();
+    let stopping = stop.clone();
+    let check = move |asked: Stop, _| {
         let plan = tree.get().map(|tree| shutdown::plan(tree, limits()));
+        let busy = stopping.capacity() == 0;
         async move {
-            if asked.plan {
-                return plan.ok_or_else(|| MethodError::refused("the tree is not up yet"));
+            let plan = plan.ok_or_else(|| MethodError::refused("the tree is not up yet"))?;
+            match asked.plan {
+                true => Ok(Checked::new(Some(plan.clone())).telling(plan)),
+                false if busy => Err(MethodError::refused(UNDER_WAY)),
+                false => Ok(Checked::new(None).telling(plan)),
             }
-            let reason = format!("admin (uid {})", peer.uid);
-            stop.try_send(reason).map_err(|_full| MethodError::refused("it is shutting down already"))?;
+        }
+    };
+    Method::write("system.shutdown", Role::Admin, about, |_: &Stop| ROOT.into(), check, move |plan, asked: Asked| {
+        let stop = stop.clone();
+        async move {
+            if let Some(plan) = plan {
+                return Ok(plan);
+            }
+            let reason = format!("admin (uid {})", asked.peer.uid);
+            stop.try_send(reason).map_err(|_full| MethodError::refused(UNDER_WAY))?;
             Ok(json!({ "stopping": true }))
         }
     })
 }
+
+const UNDER_WAY: &str = "it is shutting down already";
 
 /// `system.ping`
 pub fn ping_method(gateway: Arc<OnceLock<gateway::Gateway>>) -> Method {

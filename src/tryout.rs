@@ -11,6 +11,7 @@ mod settle;
 mod show;
 
 use crate::{
+    admin::{self, Ordered},
     config::{Flag, Sources, TokenRule},
     console,
     exit::{Code, Fatal},
@@ -26,7 +27,7 @@ use screen::Screen;
 use serde_json::Value;
 use settle::Settled;
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
-use supervision::{ADMIN_DEADLINE, ActorPath, OrderError, Tree, guarded};
+use supervision::{ActorPath, Tree, guarded};
 use tokio::{runtime::Handle, time::timeout};
 
 /// How long the prompt waits for the bot to be ready before it is there all the same.
@@ -163,13 +164,13 @@ async fn obey(sandbox: &Arc<Sandbox>, running: &Running, line: Line) -> Option<S
         Line::Slash { user, command, options } => {
             sandbox.slash(&user, &command, &options).err().map(|error| error.to_string())
         }
-        Line::Order { path, verb } => {
-            let path = ActorPath::from(path);
-            tree.order(&path, verb, None, false).await.err().map(|error: OrderError| error.to_string())
+        Line::Order { path, verb, force } => {
+            let order = Ordered { path: path.into(), verb, force };
+            order.carry_out(tree, None, false).await.err().map(|error| error.to_string())
         }
         Line::Tell { path, message, params } => {
             let path = ActorPath::from(path);
-            let answer = tree.tell(&path, &message, params, ADMIN_DEADLINE, None).await;
+            let answer = admin::tell(tree, &path, &message, params).await;
             Some(match answer {
                 Ok(Value::Null) => "done".to_owned(),
                 Ok(answer) => answer.to_string(),

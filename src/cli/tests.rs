@@ -160,6 +160,7 @@ async fn instance(answers: &[(&str, Value)]) -> Instance {
         clock: Arc::new(SystemClock),
         plane: Handle::current(),
         version: "0",
+        incarnations: Arc::new(|_, _| Ok(())),
     });
     let flags = Flags::new(Strategy::OneForOne);
     let tree = Tree::start(Planes::single(), flags, vec![channel.child()], Arc::new(NoObserver)).await.unwrap();

@@ -8,7 +8,7 @@ pub(super) enum Line {
     Say { user: String, text: String },
     Slash { user: String, command: String, options: Vec<(String, Value)> },
     Tell { path: String, message: String, params: Value },
-    Order { path: String, verb: Verb },
+    Order { path: String, verb: Verb, force: bool },
     Explain { path: String },
     Tree,
     Status,
@@ -71,12 +71,18 @@ fn command(text: &str) -> Result<Line, String> {
         [path] => Ok(path.to_owned()),
         _ => Err(format!("{word} PATH, e.g. {word} database")),
     };
+    let order = |verb: fn(bool) -> Verb| match rest.split_whitespace().collect::<Vec<_>>()[..] {
+        [path, "--force"] | ["--force", path] => {
+            Ok(Line::Order { path: path.to_owned(), verb: verb(true), force: true })
+        }
+        _ => Ok(Line::Order { path: path()?, verb: verb(false), force: false }),
+    };
     Ok(match word {
         "tell" => return tell(rest),
-        "kill" => Line::Order { path: path()?, verb: Verb::Kill },
-        "restart" => Line::Order { path: path()?, verb: Verb::Restart { force: false } },
-        "stop" => Line::Order { path: path()?, verb: Verb::Stop },
-        "start" => Line::Order { path: path()?, verb: Verb::Start },
+        "kill" => return order(|_| Verb::Kill),
+        "restart" => return order(|force| Verb::Restart { force }),
+        "stop" => return order(|_| Verb::Stop),
+        "start" => return order(|_| Verb::Start),
         "explain" => Line::Explain { path: path()? },
         "tree" => Line::Tree,
         "status" => Line::Status,
@@ -128,7 +134,10 @@ mod tests {
         assert_eq!(parse("bob: /prefix set value=?"), Ok(Some(slash)));
         let tell = Line::Tell { path: "a/b".into(), message: "m".into(), params: serde_json::json!({"x": [1, 2]}) };
         assert_eq!(parse("tell a/b m {\"x\": [1, 2]}"), Ok(Some(tell)));
-        assert_eq!(parse("kill database"), Ok(Some(Line::Order { path: "database".into(), verb: Verb::Kill })));
+        let order = |path: &str, verb, force| Ok(Some(Line::Order { path: path.into(), verb, force }));
+        assert_eq!(parse("kill database"), order("database", Verb::Kill, false));
+        assert_eq!(parse("stop control --force"), order("control", Verb::Stop, true));
+        assert_eq!(parse("restart --force rest"), order("rest", Verb::Restart { force: true }, true));
     }
 
     #[test]

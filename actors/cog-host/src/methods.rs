@@ -5,7 +5,7 @@ use crate::{
     cell::CogCell,
     host::{CogHost, Shared},
 };
-use protocol::method::{Method, MethodError, NoParams};
+use protocol::method::{Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use supervision::Role;
+use supervision::{ActorPath, Role};
 
 /// An unload and a load, each within its own deadline, and some.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(20);
@@ -47,23 +47,33 @@ impl CogHost {
             ("cogs.disable", "Unloads a cog and leaves it out at restarts of its actor", Change::Disable),
         ] {
             let shared = Arc::clone(&self.shared);
-            methods.push(Method::write(name, Role::Operate, about, move |named: Named, _| {
-                let found = find(&shared, &named.name);
-                async move {
-                    let cell = found?;
-                    apply(&cell, change).await
-                }
+            let target = |named: &Named| ActorPath::from(crate::host::PATH).child(&named.name);
+            let check = move |named: Named, _| {
+                let checked = find(&shared, &named.name).and_then(|cell| check(cell, change));
+                async move { checked }
+            };
+            methods.push(Method::write(name, Role::Operate, about, target, check, move |cell: Arc<CogCell>, _| {
+                async move { apply(&cell, change).await }
             }));
         }
         methods
     }
 }
 
-async fn apply(cell: &CogCell, change: Change) -> Result<Value, MethodError> {
+/// Whether the cog could be changed like that; what its own hooks make of it only the change itself can tell.
+fn check(cell: Arc<CogCell>, change: Change) -> Result<Checked<Arc<CogCell>>, MethodError> {
     if cell.skipped() {
         let reason = cell.reason().unwrap_or_default();
         return Err(MethodError::refused(format!("{} was skipped: {reason}; then restart", cell.cog.name)));
     }
+    if matches!(change, Change::Load | Change::Reload) && cell.disabled.load(Relaxed) {
+        return Err(MethodError::refused("it is disabled: enable it first"));
+    }
+    let would = json!({ "name": cell.cog.name, "state": cell.word() });
+    Ok(Checked::new(cell).telling(would))
+}
+
+async fn apply(cell: &CogCell, change: Change) -> Result<Value, MethodError> {
     let done = cell.addr.call(CHANGE_DEADLINE, |reply| CogMsg::Change(change, reply)).await;
     let told = done.map_err(|error| MethodError::refused(format!("{}: {error}", cell.addr.path())))?;
     let state = told.map_err(MethodError::refused)?;

@@ -180,12 +180,23 @@ async fn run(method: &Method, call: MethodCall, shared: &Shared) -> Result<Value
     if audited {
         shared.audit.note(&peer, method.name, &params, "begun");
     }
-    let answer = flatten(method.name, guarded(handler(call)).await);
+    let answer = match still_there(method, &call, shared) {
+        Ok(()) => flatten(method.name, guarded(handler(call)).await),
+        Err(error) => flatten(method.name, Ok(Err(error))),
+    };
     if audited {
         let outcome = answer.as_ref().err().map_or("done", |(_, message, _)| message.as_str());
         shared.audit.note(&peer, method.name, &params, outcome);
     }
     answer
+}
+
+/// Whether the incarnation that the caller means is the one that is there.
+fn still_there(method: &Method, call: &MethodCall, shared: &Shared) -> Result<(), MethodError> {
+    match method.condition(call)? {
+        Some((path, wanted)) => Ok((shared.incarnations)(&path, wanted)?),
+        None => Ok(()),
+    }
 }
 
 fn flatten<T>(name: &str, answer: Result<Result<T, MethodError>, Exit>) -> Result<T, Failed> {

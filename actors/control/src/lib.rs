@@ -30,6 +30,6 @@ pub use access::Access;
 pub use client::{Client, ClientError, StreamItem, Subscription};
 pub use config::ControlConfig;
 pub use registry::{Duplicate, Registry};
-pub use server::{Channel, Control, ControlMsg, ControlSetup, PATH};
+pub use server::{Channel, Control, ControlMsg, ControlSetup, Incarnations, PATH};
 pub use socket::{BindError, PATH_MAX, Socket};
 pub use wire::{Code, PROTOCOL};

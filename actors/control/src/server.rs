@@ -16,8 +16,8 @@ use protocol::{Clock, method::Peer, ports::AuditLog};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Restart,
-    Role, guarded,
+    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message,
+    Restart, Role, guarded,
 };
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -55,7 +55,12 @@ pub struct ControlSetup {
     pub plane: Handle,
     /// The program's version, for `hello`.
     pub version: &'static str,
+    /// Holds the incarnation that a mutation means against the one that is there.
+    pub incarnations: Incarnations,
 }
+
+/// Says whether the actor at a path is the incarnation that is meant, else the typed reason.
+pub type Incarnations = Arc<dyn Fn(&ActorPath, u64) -> Result<(), AdminError> + Send + Sync>;
 
 /// What every incarnation and every connection shares.
 pub(crate) struct Shared {
@@ -63,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) audit: Audit,
     pub(crate) version: &'static str,
+    pub(crate) incarnations: Incarnations,
     /// Calls under way, those included whose caller has hung up.
     pub(crate) calls: Arc<Semaphore>,
     socket: Socket,
@@ -226,7 +232,7 @@ impl Actor for Control {
 
 impl Shared {
     pub(crate) fn new(setup: ControlSetup) -> Arc<Self> {
-        let ControlSetup { config, socket, registry, access, audit, clock, plane, version } = setup;
+        let ControlSetup { config, socket, registry, access, audit, clock, plane, version, incarnations } = setup;
         let calls = config.connections_max.saturating_mul(CALLS_MAX as usize).clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             calls: Arc::new(Semaphore::new(calls)),
@@ -235,6 +241,7 @@ impl Shared {
             config,
             registry,
             version,
+            incarnations,
             socket,
             access,
             plane,

@@ -6,7 +6,7 @@ use crate::{
 };
 use protocol::{
     BoxFuture, SystemClock,
-    method::{Method, MethodError, NoParams},
+    method::{Checked, Method, MethodError, NoParams},
     ports::{AuditLog, AuditRow},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -17,7 +17,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
 };
-use supervision::Role;
+use supervision::{ActorPath, AdminError, Role};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -51,8 +51,6 @@ struct Rig {
 #[serde(deny_unknown_fields)]
 struct Target {
     path: String,
-    #[serde(default)]
-    dry_run: bool,
 }
 
 fn config() -> ControlConfig {
@@ -78,9 +76,16 @@ fn rig(config: ControlConfig, access: Access) -> Rig {
                 }
             }),
             Method::read::<NoParams, Value, _, _>("boom", "Panics.", |_, _| async { panic!("boom") }),
-            Method::write("actor.stop", Role::Admin, "Stops.", |target: Target, _| async move {
-                if target.path == "root" { Err(MethodError::refused("not the root")) } else { Ok(target.dry_run) }
-            }),
+            Method::write(
+                "actor.stop",
+                Role::Admin,
+                "Stops.",
+                |target: &Target| ActorPath::from(target.path.as_str()),
+                |target: Target, _| async move {
+                    if target.path == "root" { Err(MethodError::refused("not the root")) } else { Ok(Checked::new(())) }
+                },
+                |(), _| async { Ok("stopped") },
+            ),
             Method::stream("events.subscribe", "Streams.", move |_: NoParams, _| {
                 let source = source.lock().unwrap().take();
                 async move { source.ok_or_else(|| MethodError::refused("taken")) }
@@ -96,6 +101,10 @@ fn rig(config: ControlConfig, access: Access) -> Rig {
         clock: Arc::new(SystemClock),
         plane: Handle::current(),
         version: "1.2.3",
+        incarnations: Arc::new(|path, wanted| match wanted {
+            2 => Ok(()),
+            _ => Err(AdminError::StaleIncarnation { path: path.to_string(), wanted, actual: 2 }),
+        }),
     });
     let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
     let listener = UnixListener::from_std(shared.listener()).unwrap();
@@ -306,6 +315,20 @@ async fn a_mutation_leaves_a_row_before_and_after_and_a_rehearsal_none() {
     assert_eq!(rows, [row("rest", "begun"), row("rest", "done"), row("root", "begun"), row("root", "not the root")]);
     let actor = rig.rows.0.lock().unwrap()[0].actor.clone();
     assert!(actor.starts_with(&format!("uid {}", rustix::process::geteuid().as_raw())), "{actor}");
+}
+
+#[tokio::test]
+async fn a_wrong_incarnation_is_refused_with_the_typed_reason_and_a_rehearsal_of_it_as_well() {
+    let rig = rig(config(), Access::own());
+    let mut client = rig.client().await;
+    for dry_run in [false, true] {
+        let stop = |wanted: u64| json!({"path": "rest", "if_incarnation": wanted, "dry_run": dry_run});
+        let Err(ClientError::Refused { code, data, .. }) = client.call("actor.stop", stop(1)).await else { panic!() };
+        assert_eq!(code, -32000);
+        let reason = json!({"error": "stale_incarnation", "path": "rest", "wanted": 1, "actual": 2});
+        assert_eq!(data, Some(reason));
+        client.call("actor.stop", stop(2)).await.unwrap();
+    }
 }
 
 #[tokio::test]

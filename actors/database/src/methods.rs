@@ -3,21 +3,11 @@
 use crate::{db::Db, error::DbError, migrate::MigrationRow, time::millis};
 use protocol::{
     Class,
-    method::{Method, MethodError, NoParams},
+    method::{Checked, Method, MethodError, NoParams},
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use supervision::Role;
-
-/// Parameters of `db.migrate`.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct MigrateParams {
-    /// Only tell what would be done.
-    #[serde(default)]
-    dry_run: bool,
-}
 
 /// Answer of `db.migrate`.
 #[derive(Debug, Serialize)]
@@ -30,7 +20,7 @@ struct Migrated {
 
 /// `db.health`, `db.status`, `db.migrate`, `db.history`.
 pub fn methods(db: &Db) -> Vec<Method> {
-    let (asked, read, changed, listed) = (db.clone(), db.clone(), db.clone(), db.clone());
+    let (asked, read, tried, changed, listed) = (db.clone(), db.clone(), db.clone(), db.clone(), db.clone());
     vec![
         Method::read(
             "db.health",
@@ -48,9 +38,17 @@ pub fn methods(db: &Db) -> Vec<Method> {
             "db.migrate",
             Role::Admin,
             "Applies pending migrations and lists all; each start of the database does so too.",
-            move |params: MigrateParams, _| {
+            |_: &NoParams| crate::PATH.into(),
+            move |_: NoParams, _| {
+                let db = tried.clone();
+                async move {
+                    let would = migrated(&db, Vec::new()).await.map_err(refused)?;
+                    Ok(Checked::new(()).telling(serde_json::to_value(would).map_err(MethodError::refused)?))
+                }
+            },
+            move |(), _| {
                 let db = changed.clone();
-                async move { migrate(&db, params.dry_run).await.map_err(refused) }
+                async move { migrate(&db).await.map_err(refused) }
             },
         ),
         Method::read("db.history", "Migrations and when each was applied.", move |_: NoParams, _| {
@@ -60,8 +58,12 @@ pub fn methods(db: &Db) -> Vec<Method> {
     ]
 }
 
-async fn migrate(db: &Db, dry_run: bool) -> Result<Migrated, DbError> {
-    let ran = if dry_run { Vec::new() } else { db.migrate().await? };
+async fn migrate(db: &Db) -> Result<Migrated, DbError> {
+    let ran = db.migrate().await?;
+    migrated(db, ran).await
+}
+
+async fn migrated(db: &Db, ran: Vec<String>) -> Result<Migrated, DbError> {
     let (applied, pending) = db.migrations().await?.into_iter().partition(|row| row.applied_at.is_some());
     Ok(Migrated { applied, pending, ran })
 }

@@ -6,7 +6,7 @@ use crate::{
     handle::Emojis,
 };
 use metering::{Collector, Scrape, emoji::Origin as MetricOrigin};
-use protocol::method::{Method, MethodError, NoParams};
+use protocol::method::{Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,19 +85,29 @@ fn list(emojis: &Emojis, params: ListParams) -> Listing {
 
 /// The cache's methods on the control channel.
 pub fn methods(emojis: &Emojis) -> Vec<Method> {
-    let (listed, refreshed) = (emojis.clone(), emojis.clone());
+    let (listed, checked, refreshed) = (emojis.clone(), emojis.clone(), emojis.clone());
     vec![
         Method::read("emoji.list", "lists emojis, of one guild or all", move |params: ListParams, _| {
             let listing = list(&listed, params);
             async move { Ok(listing) }
         }),
-        Method::write("emoji.refresh", Role::Operate, "reads every emoji anew", move |NoParams {}, _| {
-            let emojis = refreshed.clone();
-            async move {
-                let done: Result<Refreshed, String> = emojis.refresh(REFRESH_DEADLINE).await;
-                done.map_err(MethodError::refused)
-            }
-        }),
+        Method::write(
+            "emoji.refresh",
+            Role::Operate,
+            "reads every emoji anew",
+            |NoParams {}| crate::PATH.into(),
+            move |NoParams {}, _| {
+                let would = serde_json::json!({ "status": checked.status() });
+                async move { Ok(Checked::new(()).telling(would)) }
+            },
+            move |(), _| {
+                let emojis = refreshed.clone();
+                async move {
+                    let done: Result<Refreshed, String> = emojis.refresh(REFRESH_DEADLINE).await;
+                    done.map_err(MethodError::refused)
+                }
+            },
+        ),
     ]
 }
 

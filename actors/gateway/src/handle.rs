@@ -17,12 +17,13 @@ use metering::{
 use protocol::{
     ShardId,
     cache::{CacheCounts, CacheView},
-    method::{Method, MethodError, NoParams},
+    method::{Checked, Method, MethodError, NoParams},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use supervision::{Addr, CallError, Role};
+use supervision::{ActorPath, Addr, CallError, Role};
 
 /// How long an order to a shard may wait for it.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
@@ -111,6 +112,18 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// The shard of this number, or all of them.
+    fn chosen(&self, shard: Option<u32>) -> Result<Vec<ShardId>, ReconnectError> {
+        let all: Vec<ShardId> = self.inner.shards.iter().map(|(keeper, _)| keeper.shard()).collect();
+        match shard.map(ShardId) {
+            None => Ok(all),
+            Some(shard) if all.contains(&shard) => Ok(vec![shard]),
+            Some(shard) => Err(ReconnectError::UnknownShard(shard)),
+        }
+    }
+}
+
 /// Why a shard does not reconnect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReconnectError {
@@ -162,7 +175,7 @@ struct Reconnected {
 
 /// The gateway's methods of the control channel.
 pub fn methods(gateway: &Gateway) -> Vec<Method> {
-    let (list, reconnect) = (gateway.clone(), gateway.clone());
+    let (list, chosen, reconnect) = (gateway.clone(), gateway.clone(), gateway.clone());
     vec![
         Method::read(
             "shards.list",
@@ -176,11 +189,21 @@ pub fn methods(gateway: &Gateway) -> Vec<Method> {
             "shards.reconnect",
             Role::Operate,
             "Makes a shard, or all of them, reconnect and resume",
+            |params: &ReconnectParams| match params.shard {
+                Some(shard) => ActorPath::from(format!("gateway/shard-{shard}")),
+                None => "gateway".into(),
+            },
             move |params: ReconnectParams, _| {
+                let chosen = chosen.chosen(params.shard).map_err(MethodError::refused);
+                async move {
+                    let chosen = chosen?;
+                    let would = json!({ "reconnecting": chosen.iter().map(|shard| shard.0).collect::<Vec<_>>() });
+                    Ok(Checked::new(chosen).telling(would))
+                }
+            },
+            move |chosen: Vec<ShardId>, _| {
                 let gateway = reconnect.clone();
                 async move {
-                    let all = gateway.inner.shards.iter().map(|(keeper, _)| keeper.shard());
-                    let chosen: Vec<ShardId> = params.shard.map_or_else(|| all.collect(), |shard| vec![ShardId(shard)]);
                     for shard in &chosen {
                         gateway.reconnect(*shard, true).await.map_err(MethodError::refused)?;
                     }

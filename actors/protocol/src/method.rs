@@ -1,5 +1,9 @@
 //! Methods of the control channel. Each room offers its own; `boot.rs` registers them.
 
+mod mutation;
+
+pub use mutation::{Asked, Checked, Conditions};
+
 use crate::BoxFuture;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,9 +38,13 @@ impl MethodCall {
     /// # Errors
     /// [`MethodError::InvalidParams`] with what does not fit.
     pub fn params<P: DeserializeOwned>(&self) -> Result<P, MethodError> {
-        let value = if self.params.is_null() { Value::Object(serde_json::Map::new()) } else { self.params.clone() };
-        serde_json::from_value(value).map_err(|error| MethodError::InvalidParams(error.to_string()))
+        read(&self.params)
     }
+}
+
+fn read<P: DeserializeOwned>(params: &Value) -> Result<P, MethodError> {
+    let value = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params.clone() };
+    serde_json::from_value(value).map_err(|error| MethodError::InvalidParams(error.to_string()))
 }
 
 /// Why a method did not do what it was asked.
@@ -91,8 +99,10 @@ pub struct Method {
     pub about: &'static str,
     /// JSON schema of the parameters.
     pub params: Schema,
-    /// Whether it changes something: then it leaves an audit row.
+    /// Whether it changes something: then it takes [`Conditions`] and leaves an audit row.
     pub mutates: bool,
+    /// The actor that a mutation changes.
+    target: Option<Arc<mutation::TargetFn>>,
     /// What it does.
     pub handler: Handler,
 }
@@ -100,42 +110,6 @@ pub struct Method {
 impl Method {
     /// A reading method.
     pub fn read<P, R, F, Fut>(name: &'static str, about: &'static str, run: F) -> Self
-    where
-        P: JsonSchema + DeserializeOwned + Send + 'static,
-        R: Serialize,
-        F: Fn(P, Peer) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
-    {
-        Self::call(name, Role::Observe, false, about, run)
-    }
-
-    /// A changing method.
-    pub fn write<P, R, F, Fut>(name: &'static str, role: Role, about: &'static str, run: F) -> Self
-    where
-        P: JsonSchema + DeserializeOwned + Send + 'static,
-        R: Serialize,
-        F: Fn(P, Peer) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
-    {
-        Self::call(name, role, true, about, run)
-    }
-
-    /// A stream of notifications.
-    pub fn stream<P, F, Fut>(name: &'static str, about: &'static str, run: F) -> Self
-    where
-        P: JsonSchema + DeserializeOwned + Send + 'static,
-        F: Fn(P, Peer) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<mpsc::Receiver<Value>, MethodError>> + Send + 'static,
-    {
-        let run = Arc::new(run);
-        let handler = Handler::Stream(Arc::new(move |call| {
-            let run = Arc::clone(&run);
-            Box::pin(async move { run(call.params()?, call.peer).await })
-        }));
-        Self { name, role: Role::Observe, about, params: schema_for!(P), mutates: false, handler }
-    }
-
-    fn call<P, R, F, Fut>(name: &'static str, role: Role, mutates: bool, about: &'static str, run: F) -> Self
     where
         P: JsonSchema + DeserializeOwned + Send + 'static,
         R: Serialize,
@@ -150,7 +124,24 @@ impl Method {
                 serde_json::to_value(answer).map_err(MethodError::refused)
             })
         }));
-        Self { name, role, about, params: schema_for!(P), mutates, handler }
+        let (role, params) = (Role::Observe, schema_for!(P));
+        Self { name, role, about, params, mutates: false, target: None, handler }
+    }
+
+    /// A stream of notifications.
+    pub fn stream<P, F, Fut>(name: &'static str, about: &'static str, run: F) -> Self
+    where
+        P: JsonSchema + DeserializeOwned + Send + 'static,
+        F: Fn(P, Peer) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<mpsc::Receiver<Value>, MethodError>> + Send + 'static,
+    {
+        let run = Arc::new(run);
+        let handler = Handler::Stream(Arc::new(move |call| {
+            let run = Arc::clone(&run);
+            Box::pin(async move { run(call.params()?, call.peer).await })
+        }));
+        let (role, params) = (Role::Observe, schema_for!(P));
+        Self { name, role, about, params, mutates: false, target: None, handler }
     }
 }
 

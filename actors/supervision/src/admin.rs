@@ -60,7 +60,7 @@ impl AdminSpec {
     /// # Errors
     /// [`AdminError::BadArgument`] for a parameter that the schema does not know, or for what is no object where one is
     /// wanted. What the parameters hold is for the actor's reader to judge.
-    pub(crate) fn admit(&self, argument: Value) -> Result<Value, AdminError> {
+    pub fn admit(&self, argument: Value) -> Result<Value, AdminError> {
         parameters::admit(self.name, self.params.as_value(), argument)
             .map_err(|reason| AdminError::BadArgument { reason })
     }

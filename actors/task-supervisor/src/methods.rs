@@ -4,12 +4,12 @@ use crate::{
     registry::TaskRegistry,
     stats::{LastRun, TaskFigures},
 };
-use protocol::method::{Method, MethodError, NoParams};
+use protocol::method::{Asked, Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use supervision::{ADMIN_DEADLINE, Node, Role, Status};
+use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, Node, Role, Status, Tree};
 
 /// Which task.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,19 +40,43 @@ pub fn methods(registry: &Arc<TaskRegistry>) -> Vec<Method> {
         ("tasks.resume", "resume", "Plans runs of a task again."),
     ] {
         let registry = Arc::clone(registry);
-        methods.push(Method::write(name, Role::Operate, about, move |which: Which, _| {
-            let registry = Arc::clone(&registry);
-            async move {
-                let tree = registry.tree.get().ok_or_else(|| MethodError::refused("the tree is not up yet"))?;
-                if !registry.figures().iter().any(|(spec, _)| spec.name == which.name) {
-                    return Err(unknown(&registry, &which.name));
-                }
-                let path = TaskRegistry::path(&which.name);
-                Ok(tree.tell(&path, message, Value::Null, ADMIN_DEADLINE, None).await?)
-            }
+        let target = |which: &Which| TaskRegistry::path(&which.name);
+        let check = move |which: Which, _| {
+            let checked = check(&registry, &which.name, message);
+            async move { checked }
+        };
+        methods.push(Method::write(name, Role::Operate, about, target, check, move |(tree, path), asked: Asked| {
+            let (tree, path): (Tree, ActorPath) = (tree, path);
+            async move { Ok(tree.tell(&path, message, Value::Null, ADMIN_DEADLINE, asked.if_incarnation).await?) }
         }));
     }
     methods
+}
+
+/// Whether the task is there, is up, and can do it; the actor itself decides when it is told.
+fn check(
+    registry: &TaskRegistry,
+    name: &str,
+    message: &'static str,
+) -> Result<Checked<(Tree, ActorPath)>, MethodError> {
+    let tree = registry.tree.get().ok_or_else(|| MethodError::refused("the tree is not up yet"))?;
+    let found = registry.figures().into_iter().find(|(spec, _)| spec.name == name);
+    let (_, figures) = found.ok_or_else(|| unknown(registry, name))?;
+    let path = TaskRegistry::path(name);
+    match tree.node(&path) {
+        Some(node) if message == "run" && node.status == Status::Suspended => {
+            return Err(MethodError::refused("it is suspended: what it needs is missing"));
+        }
+        Some(node) if matches!(node.status, Status::Running | Status::Suspended | Status::Starting) => {}
+        node => {
+            let state = node.map_or("gone", |node| node.status.name()).to_owned();
+            return Err(AdminError::NotRunning { path: path.to_string(), state }.into());
+        }
+    }
+    if message == "run" && figures.running {
+        return Err(MethodError::refused("a run is under way"));
+    }
+    Ok(Checked::new((tree.clone(), path)).telling(json!({ "state": row(registry, name)["state"], "figures": figures })))
 }
 
 fn unknown(registry: &TaskRegistry, name: &str) -> MethodError {

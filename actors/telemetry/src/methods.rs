@@ -1,7 +1,7 @@
 //! The log's methods on the control channel.
 
 use crate::logging::{LogHandle, LogStatus};
-use protocol::method::{Method, MethodError, NoParams};
+use protocol::method::{Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use supervision::Role;
@@ -24,7 +24,7 @@ pub struct LogRecent {
 
 /// `log.get`, `log.set` and `log.recent`.
 pub fn methods(log: &LogHandle) -> Vec<Method> {
-    let (get, set, recent) = (log.clone(), log.clone(), log.clone());
+    let (get, tried, set, recent) = (log.clone(), log.clone(), log.clone(), log.clone());
     vec![
         Method::read(
             "log.get",
@@ -38,9 +38,14 @@ pub fn methods(log: &LogHandle) -> Vec<Method> {
             "log.set",
             Role::Operate,
             "Changes what is logged, until the process ends.",
+            |_: &LogSet| crate::PATH.into(),
             move |wanted: LogSet, _| {
+                let would = tried.would(&wanted.filter).map_err(|error| MethodError::InvalidParams(error.to_string()));
+                async move { Ok(Checked::new(wanted.filter).telling(serde_json::json!({ "filter": would?.to_string() }))) }
+            },
+            move |filter: String, _| {
                 let changed = set
-                    .set(&wanted.filter)
+                    .set(&filter)
                     .map(|_| set.status())
                     .map_err(|error| MethodError::InvalidParams(error.to_string()));
                 async move { changed }

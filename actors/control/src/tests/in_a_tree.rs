@@ -4,7 +4,7 @@ use super::{Rows, config};
 use crate::{Access, Channel, Client, ControlSetup, PATH, Registry, Socket};
 use protocol::{
     SystemClock,
-    method::{Method, MethodError, NoParams},
+    method::{Checked, Method, MethodError, NoParams},
     ports::AuditLog,
 };
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ async fn grow_on(planes: Planes) -> Grown {
         clock: Arc::new(SystemClock),
         plane: planes.control.clone(),
         version: "0",
+        incarnations: Arc::new(|_, _| Ok(())),
     });
     let flags = Flags::new(Strategy::OneForOne);
     let tree = Tree::start(planes, flags, vec![channel.child()], Arc::new(supervision::NoObserver)).await;
@@ -49,14 +50,23 @@ async fn grow_on(planes: Planes) -> Grown {
     assert!(kept.set(tree.clone()).is_ok());
     for (name, verb) in [("actor.kill", Verb::Kill), ("actor.restart", Verb::Restart { force: true })] {
         let kept = Arc::clone(&kept);
-        let order = Method::write(name, Role::Admin, "Does it to the channel itself.", move |_: NoParams, _| {
-            let tree: Option<Tree> = kept.get().cloned();
-            async move {
-                let tree = tree.ok_or_else(|| MethodError::refused("no tree"))?;
-                let done = tree.order(&PATH.into(), verb, None, false).await;
-                done.map(|_: Outcome| json!("done")).map_err(MethodError::refused)
-            }
-        });
+        let about = "Does it to the channel itself.";
+        let check = |_: NoParams, _| async { Ok(Checked::new(())) };
+        let order = Method::write(
+            name,
+            Role::Admin,
+            about,
+            |_: &NoParams| PATH.into(),
+            check,
+            move |(), _| {
+                let tree: Option<Tree> = kept.get().cloned();
+                async move {
+                    let tree = tree.ok_or_else(|| MethodError::refused("no tree"))?;
+                    let done = tree.order(&PATH.into(), verb, None, false).await;
+                    done.map(|_: Outcome| json!("done")).map_err(MethodError::refused)
+                }
+            },
+        );
         registry.add([order]).unwrap();
     }
     Grown { _home: home, path, tree, rows }

@@ -150,16 +150,25 @@ impl LogHandle {
     /// # Errors
     /// The part that cannot be read; nothing is changed then.
     pub fn set(&self, change: &str) -> Result<Directives, FilterError> {
-        let changed = match change.trim() {
-            "default" => self.inner.first.clone(),
-            change => self.inner.now.load().changed(change)?,
-        };
+        let changed = self.would(change)?;
         if self.inner.reload.reload(changed.targets()).is_err() {
             // Only when the subscriber is gone: then nothing is logged at all.
             metering::instrumentation::swallowed("log:reload");
         }
         self.inner.now.store(Arc::new(changed.clone()));
         Ok(changed)
+    }
+
+    /// What [`LogHandle::set`] would lead to; nothing is changed.
+    ///
+    /// # Errors
+    /// The part that cannot be read, or that there is none.
+    pub fn would(&self, change: &str) -> Result<Directives, FilterError> {
+        match change.trim() {
+            "" => Err(FilterError::Level(String::new())),
+            "default" => Ok(self.inner.first.clone()),
+            change => self.inner.now.load().changed(change),
+        }
     }
 
     /// What is logged now.
