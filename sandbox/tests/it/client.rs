@@ -8,9 +8,11 @@ use reqwest::Method;
 use sandbox::{Sandbox, SandboxConfig, Strict};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::strict;
 
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -24,7 +26,8 @@ pub(crate) fn start() -> Strict {
 /// A sandbox that is judged where Discord's description is at hand: every answer has to fit it, and every
 /// request that is not refused.
 pub(crate) fn start_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
-    let mut config = SandboxConfig { description: Some(description()), ..SandboxConfig::default() };
+    let mut config =
+        SandboxConfig { description: Some(description()), tap: Some(strict::judge), ..SandboxConfig::default() };
     change(&mut config);
     Strict::start(config).unwrap().excusing_refusals()
 }
@@ -68,8 +71,13 @@ impl Line {
 
     /// Connects, identifies and takes READY and every GUILD_CREATE of it.
     pub(crate) async fn ready(sandbox: &Sandbox, intents: u64) -> Line {
+        Line::shard(sandbox, intents, 0, 1).await
+    }
+
+    /// As [`Line::ready`], as one of several shards.
+    pub(crate) async fn shard(sandbox: &Sandbox, intents: u64, shard: u64, shards: u64) -> Line {
         let mut line = Line::open(sandbox).await;
-        line.identify(intents, json!([0, 1])).await;
+        line.identify(intents, json!([shard, shards])).await;
         let ready = line.event("READY").await;
         if intents & 1 != 0 {
             for _ in ready["guilds"].as_array().unwrap() {
@@ -106,9 +114,16 @@ impl Line {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
+    /// What comes next as the socket gives it; everything sent so far has to fit serenity's types.
+    pub(crate) async fn message(&mut self) -> Option<Result<Message, Error>> {
+        let next = tokio::time::timeout(SOON, self.socket.next()).await.expect("the gateway is silent");
+        strict::assert_all_fit();
+        next
+    }
+
     pub(crate) async fn heard(&mut self) -> Heard {
         loop {
-            let next = tokio::time::timeout(SOON, self.socket.next()).await.expect("the gateway is silent");
+            let next = self.message().await;
             return match next {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
