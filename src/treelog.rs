@@ -104,8 +104,10 @@ mod tests {
             id: "a".into(),
             incarnation: 1,
             cause: None,
+            reason: None,
             rule,
             budget: None,
+            standing: None,
             rejected: Vec::new(),
             text: String::new(),
         };

@@ -51,6 +51,12 @@ pub(crate) enum Message {
         if_incarnation: Option<u64>,
         reply: Reply<Result<Outcome, Refusal>>,
     },
+    /// What an order would be answered; nothing is done.
+    Rehearse {
+        order: Order,
+        if_incarnation: Option<u64>,
+        reply: Reply<Result<Outcome, Refusal>>,
+    },
     Shutdown {
         exit: Exit,
         within: Option<Duration>,
@@ -91,8 +97,6 @@ pub(crate) struct Desk {
     publisher: Publisher,
     answers: HashMap<Ticket, Reply<Result<Outcome, Refusal>>>,
     tickets: Ticket,
-    /// How it ends when it is killed: its children are killed first.
-    killed: Option<String>,
     /// Whether the tree has been told that its children are gone.
     retired: bool,
 }
@@ -140,11 +144,8 @@ impl Desk {
         if_incarnation: Option<u64>,
         reply: Reply<Result<Outcome, Refusal>>,
     ) {
-        let actual = self.state.child(order.id()).map(|child| child.incarnation);
-        if let (Some(wanted), Some(actual)) = (if_incarnation, actual)
-            && wanted != actual
-        {
-            return reply.send(Err(Refusal::Stale { wanted, actual }));
+        if let Err(stale) = self.is_meant(&order, if_incarnation) {
+            return reply.send(Err(stale));
         }
         if let Order::StartChild { policy, .. } = &order
             && let Err(reason) = starter::needs_others(&self.path.child(&policy.id), policy)
@@ -164,6 +165,21 @@ impl Desk {
         };
         self.answers.insert(self.tickets, reply);
         self.decide(Event::Order { ticket: self.tickets, order });
+    }
+
+    /// What `order` would be answered.
+    fn rehearse(&self, order: Order, if_incarnation: Option<u64>) -> Result<Outcome, Refusal> {
+        self.is_meant(&order, if_incarnation)?;
+        core::rehearse(&self.state, order, self.world.now())
+    }
+
+    /// Whether the incarnation that an order is meant for is the one that is there.
+    fn is_meant(&self, order: &Order, if_incarnation: Option<u64>) -> Result<(), Refusal> {
+        let actual = self.state.child(order.id()).map(|child| child.incarnation);
+        match (if_incarnation, actual) {
+            (Some(wanted), Some(actual)) if wanted != actual => Err(Refusal::Stale { wanted, actual }),
+            _ => Ok(()),
+        }
     }
 
     /// Remembers how to make a child and what it understands.
@@ -241,7 +257,6 @@ impl ractor::Actor for Supervisor {
             specs: HashMap::new(),
             answers: HashMap::new(),
             tickets: 0,
-            killed: None,
             retired: false,
             path,
             world,
@@ -284,7 +299,8 @@ impl ractor::Actor for Supervisor {
                 desk.order(order, spec.map(|spec| *spec), if_incarnation, reply);
             }
             Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
-            Message::KillAll { by } => desk.kill_all(by),
+            Message::KillAll { by } => desk.decide(Event::KillAll { by }),
+            Message::Rehearse { order, if_incarnation, reply } => reply.send(desk.rehearse(order, if_incarnation)),
             Message::Drain(reply) => desk.drain(reply),
         }
         Ok(())

@@ -3,8 +3,8 @@
 use crate::{
     core::{
         Budget, Life, Time,
-        policy::{Criticality, Flags, Intensity, Kind},
-        state::{Child, Phase, Stage, within},
+        policy::{Criticality, Flags, Kind},
+        state::{Child, Phase, Stage},
     },
     exit::Exit,
     mailbox::{Mailbox, MailboxReading},
@@ -117,7 +117,7 @@ pub(crate) struct Row {
 impl Published {
     /// The supervisor's own budget. The window slides while nothing happens: it is counted when it is read.
     fn budget(&self, now: Time) -> Budget {
-        budget(&self.restarts, self.flags.intensity, now)
+        Budget::of(&self.restarts, self.flags.intensity, now)
     }
 
     /// The root's own node: nobody supervises it, so it publishes itself.
@@ -147,16 +147,12 @@ impl Published {
     }
 }
 
-fn budget(restarts: &VecDeque<Time>, intensity: Intensity, now: Time) -> Budget {
-    Budget { used: within(restarts, intensity, now), allowed: intensity.restarts, window: intensity.window }
-}
-
 impl Row {
     pub(crate) fn node(&self, view: &Published, now: Time) -> Node {
         let child = &self.child;
         let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.read());
         let (status, reason, until) = status(child, mailbox.as_ref(), now);
-        let own = child.policy.budget.map(|own| budget(&child.restarts, own, now));
+        let own = child.policy.budget.map(|own| Budget::of(&child.restarts, own, now));
         Node {
             path: view.path.child(child.id()),
             kind: child.policy.kind,

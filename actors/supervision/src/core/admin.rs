@@ -2,7 +2,7 @@
 
 use super::{
     Action, Outcome, Refusal, Step, Ticket, Time,
-    event::{Order, Timer},
+    event::{Event, Order, Timer},
     explain::Rule,
     order,
     policy::{AutoShutdown, Flags, Policy, Restart, Strategy},
@@ -27,6 +27,28 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     }
 }
 
+/// What `order` would be answered now: decided by the rules themselves, on a copy of `state`, and nothing is done. An order
+/// that would be begun is a [`Outcome::WouldBe`], however it would end.
+///
+/// # Errors
+/// What the order would be refused for.
+pub fn rehearse(state: &State, order: Order, now: Time) -> Result<Outcome, Refusal> {
+    let incarnation = state.child(order.id()).map_or(0, |child| child.incarnation);
+    let step = super::decide(&mut state.clone(), Event::Order { ticket: REHEARSAL, order }, now);
+    let refused = step.actions.into_iter().find_map(|action| match action {
+        Action::Answer { ticket: REHEARSAL, answer } => answer.err(),
+        _ => None,
+    });
+    refused.map_or(Ok(Outcome::WouldBe { incarnation }), Err)
+}
+
+/// Nobody's ticket: they are counted from 1.
+const REHEARSAL: Ticket = 0;
+/// What a decision answers that was ordered through the tree.
+const ORDERED: &str = "an operator's order";
+/// What a decision answers that the owner of a dynamic child asked for.
+const OWNER: &str = "its owner's order";
+
 type Answer = Option<Result<Outcome, Refusal>>;
 
 fn start_child(
@@ -50,7 +72,7 @@ fn start_child(
     child.asked = Asked::Start;
     child.waiting.push(ticket);
     child.since = now;
-    step.note(&child, now, Rule::Operator, "added and started");
+    step.note(&child, now, Rule::Operator, "added and started").because(OWNER);
     child.in_round = order::joins_round(state);
     state.children.insert(child);
     None
@@ -124,9 +146,11 @@ fn terminate(state: &mut State, at: usize, ticket: Ticket, goal: Goal, now: Time
         _ if rounds => "ordered down; stays down until it is ordered up or a sibling's failure restarts them all",
         _ => "ordered down; stays down until it is ordered up",
     };
-    step.note(&state.children[at], now, Rule::Operator, text);
+    let why = if goal == Goal::Gone { OWNER } else { ORDERED };
+    step.note(&state.children[at], now, Rule::Operator, text).because(why);
     let child = &mut state.children[at];
     if child.is_alive() {
+        child.told.get_or_insert_with(|| why.to_owned());
         child.parting.push(ticket);
         return None;
     }
@@ -135,18 +159,28 @@ fn terminate(state: &mut State, at: usize, ticket: Ticket, goal: Goal, now: Time
     Some(Ok(Outcome::Done { incarnation }))
 }
 
+/// An operator's start: whoever says that it shall be up again has looked at why it was not, so it asks no budget and no
+/// cooldown. For a parked child it is the try while parked, made now: once it is up its budget begins anew.
 fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut Step) -> Answer {
-    let joins = order::joins_round(state);
-    let child = &mut state.children[at];
-    match &child.life {
+    match &state.children[at].life {
         Life::Running | Life::Starting => return Some(Err(Refusal::Running)),
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
         Life::Waiting { .. } => return Some(Err(Refusal::Restarting)),
-        Life::Down if child.due => return Some(Err(Refusal::Restarting)),
+        Life::Down if state.children[at].due => return Some(Err(Refusal::Restarting)),
         Life::Down | Life::Parked { .. } => {}
     }
-    child.life = Life::Down;
+    let parked = raise(state, at, ticket);
+    state.children[at].half_open = parked;
+    step.note(&state.children[at], now, Rule::Operator, "ordered up").because(ORDERED);
+    None
+}
+
+/// Makes a child that is not there due; whether it was parked.
+fn raise(state: &mut State, at: usize, ticket: Ticket) -> bool {
+    let joins = order::joins_round(state);
+    let child = &mut state.children[at];
+    let was = std::mem::replace(&mut child.life, Life::Down);
     child.goal = Goal::Up;
     child.due = true;
     child.in_round = joins;
@@ -155,8 +189,7 @@ fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut St
     child.half_open = false;
     child.half_open_tries = 0;
     child.waiting.push(ticket);
-    step.note(&state.children[at], now, Rule::Operator, "ordered up");
-    None
+    matches!(was, Life::Parked { .. })
 }
 
 fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refusal> {
@@ -173,22 +206,25 @@ fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refu
     Ok(Outcome::Done { incarnation })
 }
 
-/// An operator's restart: it obeys budget and cooldown like any other, unless forced.
+/// An operator's restart: it obeys budget and cooldown like any other, unless forced, whether the child runs, is down or
+/// was parked. Force goes over the budget once and leaves it as it is.
 fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, step: &mut Step) -> Answer {
     let child = &state.children[at];
     match &child.life {
-        Life::Running => {}
+        Life::Running | Life::Parked { .. } => {}
         Life::Starting => return Some(Err(Refusal::Restarting)),
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
         Life::Waiting { .. } if force => {}
         Life::Waiting { .. } => return Some(Err(Refusal::Restarting)),
-        Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
+        Life::Down if child.due => return Some(Err(Refusal::Restarting)),
+        Life::Down => {}
     }
+    let parked = matches!(child.life, Life::Parked { .. });
     let budget = state.budget(at, now);
     if !force {
         if budget.used >= budget.allowed {
-            return Some(Err(Refusal::Budget { used: budget.used, allowed: budget.allowed }));
+            return Some(Err(Refusal::Budget { used: budget.used, allowed: budget.allowed, parked }));
         }
         if let (Some(cooldown), Some(start)) = (child.policy.cooldown, child.last_start) {
             let remaining = (start + cooldown).saturating_sub(now);
@@ -199,12 +235,17 @@ fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, s
         state.charge(at, now);
     }
     let budget = state.budget(at, now);
-    let child = &mut state.children[at];
-    child.goal = Goal::Again;
-    child.restarts_total += 1;
-    child.waiting.push(ticket);
+    state.children[at].restarts_total += 1;
+    if matches!(state.children[at].life, Life::Down | Life::Parked { .. }) {
+        raise(state, at, ticket);
+    } else {
+        let child = &mut state.children[at];
+        child.goal = Goal::Again;
+        child.told.get_or_insert_with(|| ORDERED.to_owned());
+        child.waiting.push(ticket);
+    }
     let text = if force { "ordered to restart, by force" } else { "ordered to restart" };
-    step.note(&state.children[at], now, Rule::Operator, text).budget = Some(budget);
+    step.note(&state.children[at], now, Rule::Operator, text).because(ORDERED).budget = Some(budget);
     None
 }
 
@@ -223,6 +264,7 @@ fn kill(state: &mut State, at: usize, now: Time, step: &mut Step) -> Answer {
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
         Life::Waiting { .. } | Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
     }
-    step.note(&state.children[at], now, Rule::Operator, "killed by order");
+    state.children[at].told.get_or_insert_with(|| ORDERED.to_owned());
+    step.note(&state.children[at], now, Rule::Operator, "killed by order").because(ORDERED);
     Some(Ok(Outcome::Done { incarnation }))
 }

@@ -119,6 +119,8 @@ pub struct Child {
     pub parting: Vec<Ticket>,
     /// Whose the failure of the start under way would be.
     pub asked: Asked,
+    /// What it was told to go for: an order, a sibling's failure, the end of its supervisor. None while it is to be up.
+    pub told: Option<String>,
     /// Whether its start timed out.
     pub late: bool,
     /// Whether it is on its one try while parked.
@@ -149,6 +151,7 @@ impl Child {
             waiting: Vec::new(),
             parting: Vec::new(),
             asked: Asked::Rule,
+            told: None,
             late: false,
             half_open: false,
             half_open_tries: 0,

@@ -53,6 +53,11 @@ pub enum Event {
         /// How long it has in all; none: as long as its children's own rules allow.
         within: Option<Duration>,
     },
+    /// The supervisor is killed: it kills its children and ends.
+    KillAll {
+        /// Who or what kills it.
+        by: String,
+    },
     /// Somebody asks for something.
     Order {
         /// Who gets the answer.
@@ -151,6 +156,11 @@ pub enum Outcome {
         /// The child's incarnation afterwards.
         incarnation: u64,
     },
+    /// Only rehearsed: it would be carried out, and nothing has been.
+    WouldBe {
+        /// The child's incarnation now.
+        incarnation: u64,
+    },
 }
 
 /// Why an [`Order`] was not carried out. Nothing has changed.
@@ -182,15 +192,17 @@ pub enum Refusal {
     #[error("it is not running")]
     NotRunning,
     /// Its restart budget is spent.
-    #[error("its restart budget is spent ({used} of {allowed}); force it, or wait")]
+    #[error("its restart budget is spent ({used} of {allowed}); {}", remedy(*parked))]
     Budget {
         /// Restarts within the window.
         used: u32,
         /// Restarts allowed.
         allowed: u32,
+        /// Whether it is parked for it: a start, which begins its budget anew, helps then.
+        parked: bool,
     },
     /// Its cooldown has not passed.
-    #[error("its cooldown has {} ms to go; force it, or wait", remaining.as_millis())]
+    #[error("its cooldown has {} ms to go; force it (--force), or wait", remaining.as_millis())]
     Cooldown {
         /// What is left of it.
         remaining: Duration,
@@ -221,6 +233,15 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// What helps against a spent budget.
+fn remedy(parked: bool) -> &'static str {
+    if parked {
+        "start it, which begins its budget anew, force it (--force), or wait"
+    } else {
+        "force it (--force), or wait"
+    }
 }
 
 /// Something to do.

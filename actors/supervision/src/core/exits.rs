@@ -55,14 +55,14 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
         }
         Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
         Life::Quarantined => {
-            child.last_exit = Some(exit);
+            child.last_exit = Some(exit.clone());
             child.due = child.goal == Goal::Up; // left behind by an earlier life of this supervisor
             let text = if child.due {
                 "what an earlier life of its supervisor left behind has ended: it starts"
             } else {
                 "its thread came back and it ended: its path is free, and only an operator starts it again"
             };
-            step.note(&state.children[at], now, Rule::Down, text);
+            step.note(&state.children[at], now, Rule::Down, text).cause = Some(exit);
         }
         Life::Down | Life::Waiting { .. } | Life::Parked { .. } => child.life = was,
     }
@@ -83,7 +83,7 @@ fn recover(child: &mut Child, now: Time) {
 /// A child that was told to go is gone.
 fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
-    let cause = child.last_exit.clone();
+    let (cause, told) = (child.last_exit.clone(), child.told.take());
     let incarnation = child.incarnation;
     step.done(&mut child.parting, Outcome::Done { incarnation });
     if child.goal == Goal::Again {
@@ -92,7 +92,8 @@ fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
     } else {
         step.refuse(&mut child.waiting, &Refusal::NotRunning);
     }
-    step.note(&state.children[at], now, Rule::Down, "is down").cause = cause;
+    let decision = step.note(&state.children[at], now, Rule::Down, "is down");
+    (decision.cause, decision.reason) = (cause, told);
     let child = &state.children[at];
     if child.goal == Goal::Gone || (child.goal == Goal::Down && child.policy.restart == Restart::Temporary) {
         order::forget(state, at, step);
@@ -119,6 +120,7 @@ fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
         }
         Asked::Restart => {
             child.goal = Goal::Down;
+            child.half_open = false;
             step.note(child, now, Rule::Ended, "did not start: stays down").cause = Some(cause);
         }
         asked if temporary || asked == Asked::Start && required => {
@@ -169,7 +171,7 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
     if exit.is_fatal() {
         let text = "says that a restart cannot help";
         step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(exit.clone());
-        return giving_up::give_up_on(state, at, &exit.to_string(), false, now, step);
+        return giving_up::give_up_on(state, at, (text, exit), false, now, step);
     }
     let half_open = state.children[at].half_open;
     if half_open || !state.charge(at, now) {
@@ -181,14 +183,14 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
                 budget.allowed,
                 seconds(budget.window)
             );
-            return giving_up::escalate(state, text, Some(exit), now, step);
+            return giving_up::escalate(state, text, Some(exit), budget, now, step);
         }
         let reason = if half_open {
-            format!("its try while parked failed: {exit}")
+            "its try while parked failed".to_owned()
         } else {
-            format!("budget spent, {} restarts in {}: {exit}", budget.allowed, seconds(budget.window))
+            format!("budget spent, {} restarts in {}", budget.allowed, seconds(budget.window))
         };
-        return giving_up::give_up_on(state, at, &reason, true, now, step);
+        return giving_up::give_up_on(state, at, (&reason, exit), true, now, step);
     }
     restart(state, at, exit, now, step);
 }
@@ -244,6 +246,10 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
     };
     state.children[at].in_round = true;
     let failed = state.children[at].id().to_owned();
+    let why = match &state.children[at].last_exit {
+        Some(exit) => format!("{failed}: {exit}"),
+        None => format!("{failed} failed"),
+    };
     for sibling in from..state.children.len() {
         let child = &mut state.children[sibling];
         let ordered_down = child.is_alive() && matches!(child.goal, Goal::Down | Goal::Gone);
@@ -255,8 +261,10 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
             child.asked = Asked::Rule; // a start that was asked for and is interrupted goes on by rule
         }
         match (child.is_alive(), child.policy.restart) {
-            (true, Restart::Temporary) => child.goal = Goal::Gone,
-            (true, Restart::Permanent | Restart::Transient) => child.goal = Goal::Again,
+            (true, restart) => {
+                child.goal = if restart == Restart::Temporary { Goal::Gone } else { Goal::Again };
+                child.told.get_or_insert_with(|| why.clone());
+            }
             (false, Restart::Temporary) => continue,
             (false, Restart::Permanent | Restart::Transient) => {
                 child.life = Life::Down;
@@ -265,7 +273,7 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
             }
         }
         let text = format!("{failed} failed and the strategy is {}", state.flags.strategy.name());
-        step.note(&state.children[sibling], now, Rule::Strategy, &text);
+        step.note(&state.children[sibling], now, Rule::Strategy, &text).because(&why);
     }
 }
 

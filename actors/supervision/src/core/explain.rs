@@ -3,11 +3,12 @@
 use super::{
     Action, Outcome, Refusal, Step, Time,
     event::{Ticket, Timer},
+    policy::Intensity,
     state::Child,
 };
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// The rule that a decision followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +54,8 @@ pub enum Rule {
     KillDeadline,
     /// Could not be aborted: left behind.
     Quarantine,
+    /// Killed along with its supervisor.
+    Killed,
     /// An operator's order.
     Operator,
     /// The supervisor shuts down.
@@ -85,6 +88,7 @@ impl Rule {
             Self::StopDeadline => "stop_deadline",
             Self::KillDeadline => "kill_deadline",
             Self::Quarantine => "quarantine",
+            Self::Killed => "killed",
             Self::Operator => "operator",
             Self::Shutdown => "shutdown",
             Self::Down => "down",
@@ -103,6 +107,15 @@ pub struct Budget {
     pub window: Duration,
 }
 
+impl Budget {
+    /// `intensity` after these `restarts`, as it stands at `now`.
+    pub(crate) fn of(restarts: &VecDeque<Time>, intensity: Intensity, now: Time) -> Self {
+        let young = restarts.iter().filter(|at| now.saturating_sub(**at) <= intensity.window).count();
+        let used = u32::try_from(young).unwrap_or(u32::MAX);
+        Self { used, allowed: intensity.restarts, window: intensity.window }
+    }
+}
+
 /// One decision about one child (or, with an empty id, about the supervisor).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -112,16 +125,43 @@ pub struct Decision {
     pub id: String,
     /// Its incarnation then; 0 for a supervisor itself, which does not know its own (the journal fills it in).
     pub incarnation: u64,
-    /// What happened: the last exit, where there is one.
+    /// The exit that it answers, where there is one.
     pub cause: Option<Exit>,
+    /// What else it answers: an order, something needed that went or came, a sibling, the end of its supervisor.
+    pub reason: Option<String>,
     /// The rule that fired.
     pub rule: Rule,
     /// The budget after it, where one was consulted.
     pub budget: Option<Budget>,
+    /// The budget that a failure of the child counts against, as it stands after the decision, consulted or not; none
+    /// for the supervisor itself.
+    pub standing: Option<Budget>,
     /// What was not done, and why.
     pub rejected: Vec<String>,
     /// One sentence.
     pub text: String,
+}
+
+impl Decision {
+    /// Why, in words: how an incarnation ended, and what asked for it.
+    pub fn why(&self) -> Option<String> {
+        match (&self.cause, &self.reason) {
+            (Some(exit), Some(reason)) => Some(format!("{exit} ({reason})")),
+            (Some(exit), None) => Some(exit.to_string()),
+            (None, reason) => reason.clone(),
+        }
+    }
+
+    /// The budget that it leaves: the one that was consulted, or that which the child has.
+    pub fn budget_left(&self) -> Option<Budget> {
+        self.budget.or(self.standing)
+    }
+
+    /// Completes it with what it answers.
+    pub(super) fn because(&mut self, reason: impl Into<String>) -> &mut Self {
+        self.reason = Some(reason.into());
+        self
+    }
 }
 
 impl Step {
@@ -132,8 +172,10 @@ impl Step {
             id: child.id().to_owned(),
             incarnation: child.incarnation,
             cause: None,
+            reason: None,
             rule,
             budget: None,
+            standing: child.policy.budget.map(|own| Budget::of(&child.restarts, own, now)),
             rejected: Vec::new(),
             text: text.to_owned(),
         })
@@ -146,8 +188,10 @@ impl Step {
             id: String::new(),
             incarnation: 0,
             cause: None,
+            reason: None,
             rule,
             budget: None,
+            standing: None,
             rejected: Vec::new(),
             text,
         })

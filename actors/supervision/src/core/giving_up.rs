@@ -3,20 +3,27 @@
 use super::{
     Refusal, Step, Time, backoff,
     exits::seconds,
-    explain::Rule,
+    explain::{Budget, Rule},
     policy::AutoShutdown,
     state::{Child, Goal, Life, Phase, State},
     stopping,
 };
 use crate::exit::Exit;
 
-/// The child is beyond help: the tree goes on without it, or not at all.
-pub(super) fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool, now: Time, step: &mut Step) {
+/// The child is beyond help, `why` says by which rule: the tree goes on without it, or not at all.
+pub(super) fn give_up_on(
+    state: &mut State,
+    at: usize,
+    (why, cause): (&str, Exit),
+    retry: bool,
+    now: Time,
+    step: &mut Step,
+) {
     let id = state.children[at].id().to_owned();
-    if state.children[at].is_vital() {
-        return escalate(state, format!("{id} is vital and lost: {reason}"), None, now, step);
-    }
     let budget = state.budget(at, now);
+    if state.children[at].is_vital() {
+        return escalate(state, format!("{id} is vital and lost: {why}"), Some(cause), budget, now, step);
+    }
     let mut seed = state.seed;
     let child = &mut state.children[at];
     child.in_round = false;
@@ -28,7 +35,7 @@ pub(super) fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool
         let wait = backoff::delay(&rule, child.half_open_tries, &mut seed);
         (wait, now + wait)
     });
-    child.life = Life::Parked { reason: reason.to_owned(), retry_at: wait.map(|(_, at)| at) };
+    child.life = Life::Parked { reason: format!("{why}: {cause}"), retry_at: wait.map(|(_, at)| at) };
     child.since = now;
     step.refuse(&mut child.waiting, &Refusal::NotRunning);
     state.seed = seed;
@@ -37,7 +44,8 @@ pub(super) fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool
         None => "until an operator starts it".to_owned(),
     };
     let child = &state.children[at];
-    let decision = step.note(child, now, Rule::Parked, &format!("parked, {next}: {reason}"));
+    let decision = step.note(child, now, Rule::Parked, &format!("parked, {next}: {why}"));
+    decision.cause = Some(cause);
     decision.budget = Some(budget);
     decision.rejected.push("restart: not before".to_owned() + if wait.is_some() { " the try" } else { " then" });
     decision.rejected.push("give up: the tree can do without it".to_owned());
@@ -47,8 +55,20 @@ pub(super) fn give_up_on(state: &mut State, at: usize, reason: &str, retry: bool
 }
 
 /// The supervisor gives up: its children are stopped in reverse order and it exits `shutdown`, as in OTP.
-pub(super) fn escalate(state: &mut State, text: String, cause: Option<Exit>, now: Time, step: &mut Step) {
-    step.note_self(now, Rule::Escalate, format!("gives up: {text}")).cause = cause;
+/// `budget` is the one that was consulted; whoever asks how the supervisor ended is told the `cause` too.
+pub(super) fn escalate(
+    state: &mut State,
+    mut text: String,
+    cause: Option<Exit>,
+    budget: Budget,
+    now: Time,
+    step: &mut Step,
+) {
+    let decision = step.note_self(now, Rule::Escalate, format!("gives up: {text}"));
+    if let Some(cause) = &cause {
+        text.push_str(&format!(": {cause}"));
+    }
+    (decision.cause, decision.budget) = (cause, Some(budget));
     let exit = match &state.phase {
         Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },
         _ => Exit::shutdown_because(text),

@@ -28,7 +28,7 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
-pub use admin::check;
+pub use admin::{check, rehearse};
 pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
 pub use explain::{Budget, Decision, Rule};
 pub use state::{Life, State};
@@ -57,9 +57,15 @@ pub fn decide(state: &mut State, event: Event, now: Time) -> Step {
         Event::Elapsed { id, incarnation, timer } => elapsed(state, &id, incarnation, timer, now, &mut step),
         Event::Dependency { path, up } => dependency(state, &path, up, now, &mut step),
         Event::Shutdown { exit, within } => stopping::shutdown(state, exit, within, now, &mut step),
+        Event::KillAll { by } => stopping::kill_all(state, &by, now, &mut step),
         Event::Order { ticket, order } => admin::order(state, ticket, order, now, &mut step),
     }
     order::advance(state, now, &mut step);
+    // Children without a budget of their own share their supervisor's.
+    let shared = Budget::of(&state.restarts, state.flags.intensity, now);
+    for decision in step.decisions.iter_mut().filter(|decision| !decision.id.is_empty()) {
+        decision.standing.get_or_insert(shared);
+    }
     step
 }
 
@@ -69,7 +75,9 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
     match (timer, &state.children[at].life) {
         (Timer::Start, Life::Starting) => {
             let child = &mut state.children[at];
-            step.note(child, now, Rule::StartTimeout, "did not come up in time: killed");
+            let limit = exits::seconds(child.policy.start_timeout);
+            step.note(child, now, Rule::StartTimeout, "did not come up in time: killed")
+                .because(format!("its start took longer than {limit}"));
             child.late = true;
             step.actions.push(Action::Kill { id: id.to_owned(), by: "start timeout".to_owned() });
             step.timer(child, Timer::Abort, stopping::KILL_GRACE);
@@ -85,10 +93,12 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
         }
         (Timer::HalfOpen, Life::Parked { retry_at: Some(retry_at), .. }) if *retry_at <= now => {
             let child = &mut state.children[at];
-            child.life = Life::Down;
             child.due = true;
             child.half_open = true;
-            step.note(child, now, Rule::HalfOpen, "parked long enough: one try");
+            let decision = step.note(child, now, Rule::HalfOpen, "parked long enough: one try");
+            if let Life::Parked { reason, .. } = std::mem::replace(&mut child.life, Life::Down) {
+                decision.because(reason);
+            }
         }
         (Timer::Stop | Timer::Killed | Timer::Aborted, Life::Stopping { .. }) => {
             stopping::climb(state, at, timer, now, step);
@@ -119,6 +129,7 @@ fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Ste
             let resume = missing.is_empty();
             step.actions.push(if resume { Action::Resume { id } } else { Action::Suspend { id, missing } });
         }
-        step.note(&state.children[at], now, rule, &text);
+        let reason = format!("{path} is {}", if up { "back" } else { "gone" });
+        step.note(&state.children[at], now, rule, &text).because(reason);
     }
 }

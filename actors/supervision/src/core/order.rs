@@ -106,6 +106,7 @@ fn start(state: &mut State, at: usize, now: Time, step: &mut Step) {
     child.since = now;
     child.last_start = Some(now);
     child.late = false;
+    child.told = None;
     let (id, incarnation) = (child.id().to_owned(), child.incarnation);
     step.actions.push(Action::Spawn { id, incarnation, missing: child.missing() });
     step.timer(child, super::Timer::Start, child.policy.start_timeout);

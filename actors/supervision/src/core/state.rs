@@ -5,7 +5,7 @@ use super::{
     Time,
     children::Children,
     explain::Budget,
-    policy::{Flags, Intensity, Policy},
+    policy::{Flags, Policy},
 };
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,7 @@ impl State {
             Some(own) => (own, &child.restarts),
             None => (self.flags.intensity, &self.restarts),
         };
-        Budget { used: within(restarts, intensity, now), allowed: intensity.restarts, window: intensity.window }
+        Budget::of(restarts, intensity, now)
     }
 
     /// Writes a restart of the child at `at` down and tells whether the budget still holds.
@@ -187,11 +187,6 @@ impl Legacy {
             self.left_behind.remove(id);
         }
     }
-}
-
-pub(crate) fn within(restarts: &VecDeque<Time>, intensity: Intensity, now: Time) -> u32 {
-    let young = restarts.iter().filter(|at| now.saturating_sub(**at) <= intensity.window).count();
-    u32::try_from(young).unwrap_or(u32::MAX)
 }
 
 /// The longest delay a timer may be set for: about 30 years, so that sums never overflow.

@@ -34,7 +34,10 @@ pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
     if child.policy.shutdown == Shutdown::Brutal {
         child.life = Life::Stopping { stage: Stage::Killed };
         step.actions.push(Action::Kill { id, by: "brutal".to_owned() });
-        return step.timer(&state.children[at], Timer::Killed, grace);
+        let child = &state.children[at];
+        step.note(child, now, Rule::Stop, "killed without being asked, as its shutdown is brutal").reason =
+            child.told.clone();
+        return step.timer(child, Timer::Killed, grace);
     }
     let own = match child.policy.shutdown {
         Shutdown::Within(within) => Some(within),
@@ -53,7 +56,7 @@ pub(super) fn begin(state: &mut State, at: usize, now: Time, step: &mut Step) {
         None => "asked to stop".to_owned(),
     };
     let child = &state.children[at];
-    step.note(child, now, Rule::Stop, &text);
+    step.note(child, now, Rule::Stop, &text).reason = child.told.clone();
     if let Some(polite) = polite {
         step.timer(child, Timer::Stop, polite);
     }
@@ -103,14 +106,16 @@ pub(super) fn climb(state: &mut State, at: usize, timer: Timer, now: Time, step:
                 return; // an older, longer deadline's timer
             }
             kill(state, at, "stop deadline", now, step);
-            step.note(&state.children[at], now, Rule::StopDeadline, "did not stop in time: killed");
+            let child = &state.children[at];
+            step.note(child, now, Rule::StopDeadline, "did not stop in time: killed").reason = child.told.clone();
         }
         (Timer::Killed, Stage::Killed) => {
             let child = &mut state.children[at];
             child.life = Life::Stopping { stage: Stage::Aborted };
             step.actions.push(Action::Abort { id: child.id().to_owned() });
             let child = &state.children[at];
-            step.note(child, now, Rule::KillDeadline, "did not die in time: its task is aborted");
+            let text = "did not die in time: its task is aborted";
+            step.note(child, now, Rule::KillDeadline, text).reason = child.told.clone();
             step.timer(child, Timer::Aborted, grace);
         }
         (Timer::Aborted, Stage::Aborted) => leave_behind(state, at, now, step),
@@ -136,7 +141,7 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     step.refuse(&mut child.parting, &Refusal::Quarantined);
     let text = "blocks its thread and cannot be ended: left behind, not started again";
     let child = &state.children[at];
-    step.note(child, now, Rule::Quarantine, text);
+    step.note(child, now, Rule::Quarantine, text).reason = child.told.clone();
     if !wanted || state.is_stopping() {
         return;
     }
@@ -144,7 +149,9 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     if boot {
         shutdown(state, Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Aborted) }, None, now, step);
     } else if vital {
-        giving_up::escalate(state, format!("{id} is vital and lost: it could not be ended"), None, now, step);
+        let budget = state.budget(at, now);
+        let text = format!("{id} is vital and lost: it could not be ended");
+        giving_up::escalate(state, text, None, budget, now, step);
     }
 }
 
@@ -166,12 +173,47 @@ pub(super) fn shutdown(state: &mut State, exit: Exit, within: Option<Duration>, 
     }
     let text = format!("shuts down its children in reverse order: {exit}");
     step.note_self(now, Rule::Shutdown, text);
+    let why = match &exit {
+        Exit::Shutdown { info: None } => "its supervisor shuts down".to_owned(),
+        exit => format!("its supervisor shuts down: {exit}"),
+    };
     state.phase = Phase::Stopping { exit, by: wanted, rush: hasty };
+    give_up_all(state, &why, step);
+}
+
+/// The supervisor is killed by `by`: so are its children, all at once and unasked, and then it ends.
+pub(super) fn kill_all(state: &mut State, by: &str, now: Time, step: &mut Step) {
+    let exit = Exit::Killed { by: by.to_owned() };
+    let why = format!("its supervisor was {exit}");
+    match &mut state.phase {
+        Phase::Done => return,
+        Phase::Stopping { exit: planned, by, rush } => (*planned, *by, *rush) = (exit, Some(now), Some(now)),
+        Phase::Idle | Phase::Starting | Phase::Running => {
+            step.note_self(now, Rule::Shutdown, format!("{exit}: its children are killed too"));
+            state.phase = Phase::Stopping { exit, by: Some(now), rush: Some(now) };
+            give_up_all(state, &why, step);
+        }
+    }
+    for at in 0..state.children.len() {
+        match state.children[at].life {
+            Life::Starting | Life::Running | Life::Stopping { stage: Stage::Asked } => {
+                kill(state, at, by, now, step);
+                step.note(&state.children[at], now, Rule::Killed, "killed with its supervisor").because(&why);
+            }
+            Life::Stopping { .. } | Life::Down | Life::Waiting { .. } | Life::Parked { .. } | Life::Quarantined => {}
+        }
+    }
+    hurry(state, now, step);
+}
+
+/// No child shall be up any more.
+fn give_up_all(state: &mut State, why: &str, step: &mut Step) {
     for at in 0..state.children.len() {
         let child = &mut state.children[at];
         step.refuse(&mut child.waiting, &Refusal::ShuttingDown);
         child.in_round = true;
         child.due = false;
+        child.told.get_or_insert_with(|| why.to_owned());
         if child.goal != Goal::Gone {
             child.goal = Goal::Down;
         }
@@ -192,7 +234,7 @@ fn hurry(state: &mut State, now: Time, step: &mut Step) {
                 child.stop_by = Some(now + polite);
                 step.actions.push(Action::AskStop { id: child.id().to_owned(), within: Some(polite) });
                 let child = &state.children[at];
-                step.note(child, now, Rule::Stop, "asked to hurry");
+                step.note(child, now, Rule::Stop, "asked to hurry").reason = child.told.clone();
                 step.timer(child, Timer::Stop, polite);
             }
             Stage::Killed => step.timer(&state.children[at], Timer::Killed, grace),

@@ -61,13 +61,7 @@ impl Desk {
                 }
             }
             Action::Ready => self.life.notify(Signal::Started),
-            Action::Exit { exit } => {
-                let exit = match self.killed.take() {
-                    Some(by) => Exit::Killed { by },
-                    None => exit,
-                };
-                self.life.end(exit);
-            }
+            Action::Exit { exit } => self.life.end(exit),
         }
     }
 
@@ -157,17 +151,6 @@ impl Desk {
             Some(grip) => grip.pending.push(Box::new(pull)),
             None => {} // its exit is on the way
         }
-    }
-
-    /// Killed: every child is killed, and the supervisor ends once they are gone.
-    pub(super) fn kill_all(&mut self, by: String) {
-        let ids: Vec<String> = self.hands.levers.keys().cloned().collect();
-        for id in ids {
-            let by = by.clone();
-            self.pull(&id, move |lever| lever.kill(&by));
-        }
-        self.killed = Some(by);
-        self.decide(Event::Shutdown { exit: Exit::shutdown(), within: Some(std::time::Duration::ZERO) });
     }
 
     /// Passes a drain on to every child and answers when all have drained or gone.

@@ -1,5 +1,8 @@
 use super::probe::*;
-use crate::{AdminError, ChildSpec, Flags, OrderError, Status, Strategy, Verb, core::Refusal};
+use crate::{
+    AdminError, ChildSpec, Flags, OrderError, Status, Strategy, Verb,
+    core::{Outcome, Refusal},
+};
 use serde_json::json;
 use std::time::Duration;
 
@@ -57,7 +60,7 @@ async fn an_operators_restart_obeys_the_budget_unless_forced() {
     tree.order(&"a".into(), gentle, None, false).await.expect("within budget");
     until_incarnation(&tree, "a", 2).await;
     let refused = tree.order(&"a".into(), gentle, None, false).await;
-    let budget = Refusal::Budget { used: 1, allowed: 1 };
+    let budget = Refusal::Budget { used: 1, allowed: 1, parked: false };
     assert_eq!(refused, Err(OrderError::Refused { path: "a".into(), refusal: budget }));
     tree.order(&"a".into(), Verb::Restart { force: true }, None, false).await.expect("forced");
     until_incarnation(&tree, "a", 3).await;
@@ -78,6 +81,49 @@ async fn orders_about_nobody_and_stale_incarnations_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dry_run_refuses_what_the_order_would_be_refused_for_and_never_says_done() {
+    let log = Log::default();
+    let (_a, spec) = probe("a", &log, Plan::default());
+    let tree = up(vec![spec.budget(1, Duration::from_secs(60))]).await;
+    let path = crate::ActorPath::from("a");
+    let would_be = |incarnation| Ok(Outcome::WouldBe { incarnation });
+    let refused = |refusal| Err(OrderError::Refused { path: "a".into(), refusal });
+    assert_eq!(tree.order(&path, Verb::Start, None, true).await, refused(Refusal::Running));
+    let gentle = Verb::Restart { force: false };
+    assert_eq!(tree.order(&path, gentle, None, true).await, would_be(1));
+    assert_eq!(tree.order(&path, gentle, None, true).await, would_be(1), "a rehearsal costs no restart");
+    tree.order(&path, gentle, None, false).await.expect("within budget");
+    let spent = || refused(Refusal::Budget { used: 1, allowed: 1, parked: false });
+    assert_eq!(tree.order(&path, gentle, None, true).await, spent());
+    assert_eq!(tree.order(&path, gentle, None, false).await, spent());
+    assert_eq!(tree.order(&path, Verb::Stop, Some(2), true).await, would_be(2));
+    assert_eq!(tree.node(&path).map(|node| (node.status, node.incarnation)), Some((Status::Running, 2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_a_parked_actor_obeys_the_budget_that_parked_it_and_a_start_does_not() {
+    let log = Log::default();
+    let (a, spec) = probe("a", &log, Plan::default());
+    let spec = spec.criticality(crate::Criticality::Important).budget(1, Duration::from_secs(60));
+    let tree = up(vec![spec]).await;
+    let path = crate::ActorPath::from("a");
+    for _ in 0..2 {
+        a.send(Say::Fail).await.expect("delivered");
+        until("it has failed", || tree.node(&path).is_some_and(|node| node.last_exit.is_some())).await;
+        until("it is up or parked", || {
+            tree.node(&path).is_some_and(|node| matches!(node.status, Status::Running | Status::Parked))
+        })
+        .await;
+    }
+    until("it is parked", || tree.node(&path).is_some_and(|node| node.status == Status::Parked)).await;
+    let refused = tree.order(&path, Verb::Restart { force: false }, None, false).await.unwrap_err().to_string();
+    assert!(refused.contains("(1 of 1)") && refused.contains("start it"), "{refused}");
+    tree.order(&path, Verb::Start, None, false).await.expect("started");
+    a.send(Say::Fail).await.expect("delivered");
+    until_incarnation(&tree, "a", 4).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_killed_supervisor_takes_its_children_along_and_comes_back_with_them() {
     let log = Log::default();
     let inner = ["inner/x", "inner/y"].map(|path| probe(path, &log, Plan::default()).1);
@@ -90,6 +136,11 @@ async fn a_killed_supervisor_takes_its_children_along_and_comes_back_with_them()
     let mut seen = log.take();
     seen[..2].sort();
     assert_eq!(seen, ["~x#1", "~y#1", "+x#2", "+y#2"]);
+    for path in ["inner/x", "inner/y"] {
+        let explained = tree.explain(&path.into(), 100);
+        let rules: Vec<_> = explained.iter().map(|entry| entry.decision.rule.name()).collect();
+        assert_eq!(rules, ["up", "killed", "down", "up"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,6 @@ use crate::{
     path::ActorPath,
     spec::ChildSpec,
     supervisor::Message,
-    view::{Node, Status},
 };
 
 /// Why an order to the tree was not carried out. Nothing has changed.
@@ -53,21 +52,23 @@ pub enum OrderError {
 /// What an operator may do to an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Stop and start again, within budget and cooldown unless forced.
+    /// Stop, if it is there, and start again, within budget and cooldown unless forced.
     Restart {
         /// Whether budget and cooldown are overridden.
         force: bool,
     },
     /// Stop and stay down.
     Stop,
-    /// Start what is down or parked.
+    /// Start what is down or parked, whatever its budget and cooldown say: that is the operator's decision. The budget of
+    /// a parked one begins anew once it is up, as after a try while parked; a start that fails leaves it down.
     Start,
     /// Kill the incarnation; its restart rule answers.
     Kill,
 }
 
 impl Tree {
-    /// Carries out `verb` on the actor at `path`. With `dry_run` it only checks that it could be asked.
+    /// Carries out `verb` on the actor at `path`. With `dry_run` its supervisor only decides about it: the answer is
+    /// [`Outcome::WouldBe`], or what the order would be refused for.
     ///
     /// # Errors
     /// See [`OrderError`].
@@ -78,23 +79,22 @@ impl Tree {
         if_incarnation: Option<u64>,
         dry_run: bool,
     ) -> Result<Outcome, OrderError> {
-        let node = self.check(path, if_incarnation)?;
-        if dry_run {
-            return Ok(Outcome::Done { incarnation: node.incarnation });
-        }
+        self.check(path, if_incarnation)?;
         let id = path.id().to_owned();
         let order = match verb {
-            // Starting what is down needs no budget, and nothing to force.
-            Verb::Restart { .. } if matches!(node.status, Status::Down | Status::Parked) => Order::RestartChild { id },
             Verb::Restart { force } => Order::Cycle { id, force },
             Verb::Stop => Order::TerminateChild { id },
             Verb::Start => Order::RestartChild { id },
             Verb::Kill => Order::Kill { id },
         };
+        if dry_run {
+            let asked = |reply| Message::Rehearse { order, if_incarnation, reply };
+            return self.put(path, asked).await;
+        }
         self.ask(path, order, None, if_incarnation).await
     }
 
-    fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<Node, OrderError> {
+    fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<(), OrderError> {
         if path.is_root() {
             return Err(OrderError::Root);
         }
@@ -105,7 +105,7 @@ impl Tree {
             Some(wanted) if wanted != node.incarnation => {
                 Err(OrderError::StaleIncarnation { path: path.to_string(), wanted, actual: node.incarnation })
             }
-            _ => Ok(node),
+            _ => Ok(()),
         }
     }
 
@@ -135,10 +135,19 @@ impl Tree {
         spec: Option<Box<ChildSpec>>,
         if_incarnation: Option<u64>,
     ) -> Result<Outcome, OrderError> {
+        self.put(path, |reply| Message::Order { order, spec, if_incarnation, reply }).await
+    }
+
+    /// Puts a question to the supervisor of `path`.
+    async fn put(
+        &self,
+        path: &ActorPath,
+        question: impl FnOnce(Reply<Result<Outcome, Refusal>>) -> Message,
+    ) -> Result<Outcome, OrderError> {
         let gone = || OrderError::NoSupervisor { path: path.to_string() };
         let office = path.parent().and_then(|parent| self.world.office(&parent)).ok_or_else(gone)?;
         let (reply, answer) = Reply::channel();
-        office.handle.send(Message::Order { order, spec, if_incarnation, reply });
+        office.handle.send(question(reply));
         let answered = answer.await.map_err(|_dropped| gone())?;
         answered.map_err(|refusal| match (path.to_string(), refusal) {
             (path, Refusal::Stale { wanted, actual }) => OrderError::StaleIncarnation { path, wanted, actual },

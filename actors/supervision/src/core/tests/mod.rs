@@ -1,6 +1,8 @@
 //! The core alone: hand-made situations, and a simulation that makes up its own.
 
+mod causes;
 mod orders;
+mod parked;
 mod rounds;
 mod script;
 mod simulation;

@@ -2,7 +2,7 @@
 
 use crate::{
     core::{
-        Action, Event, Life, Order, Outcome, Refusal, Rule, State, Step, Time, Timer, decide,
+        Action, Decision, Event, Life, Order, Outcome, Refusal, Rule, State, Step, Time, Timer, decide,
         policy::{Criticality, Flags, Kind, Policy, Strategy},
         state::Child,
     },
@@ -19,6 +19,8 @@ pub(super) struct Script {
     timers: BTreeMap<String, (Time, u64, Timer)>,
     pub(super) actions: Vec<Action>,
     pub(super) decisions: Vec<(String, Rule, String)>,
+    /// The same with everything that they say.
+    pub(super) explained: Vec<Decision>,
     tickets: u64,
 }
 
@@ -42,8 +44,8 @@ pub(super) fn boom() -> Exit {
 impl Script {
     pub(super) fn new(flags: Flags, children: Vec<Policy>) -> Self {
         let state = State::new(flags, children, |_| true, 1);
-        let (actions, decisions) = (Vec::new(), Vec::new());
-        Self { state, now: S(100), timers: BTreeMap::new(), actions, decisions, tickets: 0 }
+        let (actions, decisions, explained) = (Vec::new(), Vec::new(), Vec::new());
+        Self { state, now: S(100), timers: BTreeMap::new(), actions, decisions, explained, tickets: 0 }
     }
 
     /// A supervisor under `strategy`, allowing 100 restarts, begun.
@@ -64,6 +66,7 @@ impl Script {
         }
         script.actions.clear();
         script.decisions.clear();
+        script.explained.clear();
         script
     }
 
@@ -76,6 +79,7 @@ impl Script {
             }
         }
         self.actions.extend(actions);
+        self.explained.extend(decisions.iter().cloned());
         self.decisions.extend(decisions.into_iter().map(|decision| (decision.id, decision.rule, decision.text)));
     }
 
@@ -111,6 +115,12 @@ impl Script {
 
     pub(super) fn terminate(&mut self, id: &str) -> u64 {
         self.order(Order::TerminateChild { id: id.to_owned() })
+    }
+
+    /// The last decision about `id` by `rule`.
+    pub(super) fn last(&self, id: &str, rule: Rule) -> &Decision {
+        let found = self.explained.iter().rev().find(|decision| decision.id == id && decision.rule == rule);
+        found.unwrap_or_else(|| panic!("no {rule:?} of {id:?} in {:?}", self.decisions))
     }
 
     /// Lets time pass; timers fire when they are due.

@@ -4,6 +4,7 @@
 use crate::core::{
     Action, Event, Order, State, Time, Timer, decide,
     policy::{AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
+    rehearse,
     state::{Life, Phase},
 };
 use crate::exit::Exit;
@@ -90,7 +91,7 @@ impl Simulation {
             };
         }
         match &event {
-            Event::Shutdown { .. } => self.draining = true,
+            Event::Shutdown { .. } | Event::KillAll { .. } => self.draining = true,
             Event::Started { id, incarnation } => {
                 // As the supervisor does: a timer for the start ends with it.
                 let there = self.state.child(id);
@@ -108,7 +109,18 @@ impl Simulation {
             }
             Event::Begin | Event::Dependency { .. } => {}
         }
+        let rehearsed = match &event {
+            Event::Order { ticket, order } => Some((*ticket, rehearse(&self.state, order.clone(), self.now))),
+            _ => None,
+        };
         let step = decide(&mut self.state, event, self.now);
+        if let Some((ticket, rehearsed)) = rehearsed {
+            let refused = step.actions.iter().find_map(|action| match action {
+                Action::Answer { ticket: to, answer } if *to == ticket => answer.as_ref().err(),
+                _ => None,
+            });
+            assert_eq!(rehearsed.as_ref().err(), refused, "what is rehearsed is what would happen");
+        }
         for action in step.actions {
             self.perform(action);
         }
@@ -127,7 +139,7 @@ impl Simulation {
             Order::TerminateChild { id } if !matches!(self.state.child(id), Some(c) if c.life == Life::Quarantined) => {
                 self.ordered_down.insert(id.clone());
             }
-            Order::RestartChild { id } | Order::RemoveChild { id } => {
+            Order::RestartChild { id } | Order::RemoveChild { id } | Order::Cycle { id, .. } => {
                 self.ordered_down.remove(id);
             }
             Order::StartChild { policy, .. } => {
@@ -254,6 +266,9 @@ impl Simulation {
         for path in ["db", "net", "db", "net"] {
             let up = self.rng.random();
             self.later(60_000, Event::Dependency { path: path.into(), up });
+        }
+        if self.rng.random_bool(0.2) {
+            self.later(60_000, Event::KillAll { by: "operator".into() });
         }
         let mut deadline = None;
         while let Some(((at, _), event)) = self.queue.pop_first() {
