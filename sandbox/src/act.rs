@@ -228,6 +228,7 @@ impl Sandbox {
 impl State {
     fn say(&mut self, guild: Id, channel: Id, user: &str, text: &str) -> Result<MessageId, ApiError> {
         let user = self.present(guild, user)?;
+        self.world.require_voice(guild, user, self.now_ms)?;
         let posted = self.world.post(user, channel, Draft::text(text), self.now_ms)?;
         Ok(MessageId(posted.message.id.0))
     }

@@ -33,6 +33,7 @@ impl ApiError {
             Unknown::Emoji => (10014, "Emoji"),
             Unknown::Webhook => (10015, "Webhook"),
             Unknown::Interaction => (10062, "interaction"),
+            Unknown::Ban => (10026, "Ban"),
             Unknown::Command => (10063, "application command"),
         };
         ApiError::new(404, code, &format!("Unknown {name}"))
@@ -85,6 +86,7 @@ pub(crate) enum Unknown {
     User,
     Emoji,
     Webhook,
+    Ban,
     Interaction,
     Command,
 }

@@ -172,6 +172,17 @@ pub enum SandboxEvent {
         /// How many commands there are now, of that scope.
         n: usize,
     },
+    /// The bot did something that the audit log of a guild keeps.
+    Moderated {
+        /// Guild it was done in.
+        guild: u64,
+        /// Discord's number of the audit log event: 20 for a kick, 22 for a ban, 24 for a member's change …
+        action: u8,
+        /// Whom or what it was done to.
+        target: u64,
+        /// The reason given in the header `X-Audit-Log-Reason`.
+        reason: Option<String>,
+    },
     /// A REST request was answered.
     Request {
         /// HTTP method.

@@ -1,12 +1,14 @@
 //! Messages: read, created, edited, deleted.
 
+use super::form::Form;
 use super::request::{Answer, Call};
 use crate::MessageId;
 use crate::api_error::ApiError;
 use crate::events::SandboxEvent;
 use crate::shared::State;
+use crate::world::audit::action;
 use crate::world::draft::{Draft, Edit};
-use crate::world::ids::Id;
+use crate::world::ids::{DISCORD_EPOCH_MS, Id};
 use crate::world::message::Message;
 use crate::world::permissions;
 
@@ -70,7 +72,40 @@ pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Answer, ApiError>
     let (channel, id) = (call.channel()?, call.message()?);
     state.world.require(channel, 0)?;
     state.world.require_unless_own(channel, id, permissions::MANAGE_MESSAGES)?;
-    state.world.delete(channel, id)?;
+    let message = state.world.delete(channel, id)?;
     state.journal.record(SandboxEvent::BotDeletedMessage { message: MessageId(id.0), channel: channel.0 });
+    let guild = state.world.guild_of(channel)?.map(|guild| guild.id);
+    if let Some(guild) = guild.filter(|_| message.author.id != state.world.bot) {
+        let (author, reason) = (message.author.id, call.reason.as_deref());
+        state.world.audit(guild, action::MESSAGE_DELETE, author, reason, state.now_ms);
+    }
+    Answer::nothing()
+}
+
+pub(crate) fn bulk_delete(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    /// Older messages cannot be deleted together.
+    const AGE_MAX_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
+    let channel = call.channel()?;
+    let guild = state.world.guild_of(channel)?.map(|guild| guild.id);
+    let guild = guild.ok_or_else(|| ApiError::new(403, 50003, "Cannot execute action on a DM channel"))?;
+    state.world.require(channel, permissions::MANAGE_MESSAGES)?;
+    let mut form = Form::new(&call.body);
+    form.require("messages");
+    let ids = form.ids("messages", 0..=usize::MAX).unwrap_or_default();
+    form.finish()?;
+    if !(2..=100).contains(&ids.len()) {
+        let message = "You can only bulk delete between 2 and 100 messages";
+        return Err(ApiError::new(400, 50016, message));
+    }
+    let oldest = state.now_ms.saturating_sub(AGE_MAX_MS + DISCORD_EPOCH_MS) << 22;
+    if ids.iter().any(|id| id.0 < oldest) {
+        return Err(ApiError::new(400, 50034, "You can only bulk delete messages that are under 14 days old."));
+    }
+    state.world.delete_many(guild, channel, &ids);
+    for id in ids {
+        state.journal.record(SandboxEvent::BotDeletedMessage { message: MessageId(id.0), channel: channel.0 });
+    }
+    let reason = call.reason.as_deref();
+    state.world.audit(guild, action::MESSAGE_BULK_DELETE, channel, reason, state.now_ms);
     Answer::nothing()
 }

@@ -15,6 +15,8 @@ pub(crate) struct Call {
     pub body: Value,
     /// Attachments that came as parts of a form.
     pub files: Vec<Value>,
+    /// Why, for the audit log: the header `X-Audit-Log-Reason`.
+    pub reason: Option<String>,
 }
 
 /// An answer; no body means 204.

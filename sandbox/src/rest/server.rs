@@ -23,6 +23,8 @@ use crate::shared::{Shared, State};
 
 /// Where API v10 begins.
 pub(crate) const API: &str = "/api/v10";
+/// Characters of a reason for the audit log.
+const REASON_MAX: usize = 512;
 /// Bytes of a request; Discord takes 25 MiB with files.
 const BODY_MAX: usize = 25 * 1024 * 1024;
 
@@ -160,7 +162,12 @@ impl Turn<'_> {
         let bytes = self.bytes.as_ref().map_err(|_| ApiError::new(413, 40005, "Request entity too large"))?;
         let kind = self.parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let (body, files) = read_body(kind.unwrap_or_default(), bytes)?;
-        Ok(Call { params: self.params.clone(), query: query(self.parts), body, files })
+        let reason = self.parts.headers.get("x-audit-log-reason").map(|value| percent_decoded(value.as_bytes()));
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_MAX) {
+            let message = format!("Must be {REASON_MAX} or fewer in length.");
+            return Err(ApiError::invalid_field("reason", "BASE_TYPE_MAX_LENGTH", &message));
+        }
+        Ok(Call { params: self.params.clone(), query: query(self.parts), body, files, reason })
     }
 }
 
@@ -243,6 +250,26 @@ fn shown_path(operation: &Operation, parts: &Parts) -> String {
 
 fn shown_status(answer: &Answer, fault: Option<&RestFault>) -> u16 {
     if fault == Some(&RestFault::Malformed) { 200 } else { answer.status }
+}
+
+/// The text of a header that carries more than ASCII: percent-encoded UTF-8.
+fn percent_decoded(bytes: &[u8]) -> String {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 fn filter(method: &str) -> MethodFilter {

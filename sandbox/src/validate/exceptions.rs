@@ -23,6 +23,9 @@ pub fn exceptions() -> &'static [Exception] {
     EXCEPTIONS
 }
 
+/// Why permissions are no numbers in requests.
+const BITS_ARE_TEXT: &str = "the documentation sends permissions as a string, and answers have them so; the description wants a number in requests";
+
 const EXCEPTIONS: &[Exception] = &[
     Exception {
         operation: "*",
@@ -43,7 +46,35 @@ const EXCEPTIONS: &[Exception] = &[
         by: Side::Peer,
         place: "*/default_member_permissions",
         keyword: "type",
-        reason: "the documentation sends permissions as a string, and answers have them so; the description wants a number in requests",
+        reason: BITS_ARE_TEXT,
+    },
+    Exception {
+        operation: "* /guilds/{guild_id}/roles*",
+        by: Side::Peer,
+        place: "/permissions",
+        keyword: "type",
+        reason: BITS_ARE_TEXT,
+    },
+    Exception {
+        operation: "PUT /channels/{channel_id}/permissions/{overwrite_id}",
+        by: Side::Peer,
+        place: "/allow",
+        keyword: "type",
+        reason: BITS_ARE_TEXT,
+    },
+    Exception {
+        operation: "PUT /channels/{channel_id}/permissions/{overwrite_id}",
+        by: Side::Peer,
+        place: "/deny",
+        keyword: "type",
+        reason: BITS_ARE_TEXT,
+    },
+    Exception {
+        operation: "DELETE /guilds/{guild_id}/bans/{user_id}",
+        by: Side::Peer,
+        place: "body",
+        keyword: "required",
+        reason: "the documentation gives lifting a ban no body; the description wants an empty object",
     },
 ];
 

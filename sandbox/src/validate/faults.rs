@@ -42,15 +42,15 @@ fn leaves(error: &ValidationError<'_>) -> Vec<Misfit> {
 }
 
 /// A member that is of another kind altogether (`null`, or with another `type`) is farther than any that only
-/// has a fault somewhere; of two equals, the one that fits deeper down is meant.
-fn distance(faults: &[Misfit], union: &str) -> (usize, usize, Reverse<usize>) {
+/// has a fault somewhere; among the others, the one that fits farther down is meant.
+fn distance(faults: &[Misfit], union: &str) -> (usize, Reverse<usize>, usize) {
     let tells = format!("{union}/type");
     let other_kind = faults.iter().filter(|fault| {
         (fault.place == union && fault.keyword == "type")
             || (fault.place == tells && matches!(fault.keyword.as_str(), "const" | "enum" | "oneOf"))
     });
     let depth = faults.iter().map(|fault| fault.place.matches('/').count()).max();
-    (other_kind.count(), faults.len(), Reverse(depth.unwrap_or_default()))
+    (other_kind.count(), Reverse(depth.unwrap_or_default()), faults.len())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::components::components;
 use super::ids::Id;
 use super::mentions::AllowedMentions;
 use super::message::flag;
@@ -149,39 +150,6 @@ fn embeds(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
     Ok(Some(embeds))
 }
 
-/// The components with the ids that Discord gives to those without: the next free numbers, in reading order.
-fn components(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
-    let Some(mut components) = list(body, "components")? else { return Ok(None) };
-    let mut taken = Vec::new();
-    components.iter().for_each(|component| collect_ids(component, &mut taken));
-    let mut last = 0;
-    components.iter_mut().for_each(|component| give_ids(component, &taken, &mut last));
-    Ok(Some(components))
-}
-
-fn collect_ids(component: &Value, taken: &mut Vec<u64>) {
-    taken.extend(component["id"].as_u64());
-    let children = component["components"].as_array().into_iter().flatten().chain(component.get("accessory"));
-    children.for_each(|child| collect_ids(child, taken));
-}
-
-fn give_ids(component: &mut Value, taken: &[u64], last: &mut u64) {
-    let Some(fields) = component.as_object_mut() else { return };
-    if fields.get("id").and_then(Value::as_u64).is_none_or(|id| id == 0) {
-        *last += 1;
-        while taken.contains(last) {
-            *last += 1;
-        }
-        fields.insert("id".into(), json!(*last));
-    }
-    for child in fields.get_mut("components").and_then(Value::as_array_mut).into_iter().flatten() {
-        give_ids(child, taken, last);
-    }
-    if let Some(child) = fields.get_mut("accessory") {
-        give_ids(child, taken, last);
-    }
-}
-
 /// Characters that count towards the limit: title, description, fields, footer, author.
 fn embed_text(embed: &Value) -> usize {
     let chars = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
@@ -195,7 +163,7 @@ fn embed_text(embed: &Value) -> usize {
         + fields
 }
 
-fn list(body: &Value, field: &str) -> Result<Option<Vec<Value>>, ApiError> {
+pub(super) fn list(body: &Value, field: &str) -> Result<Option<Vec<Value>>, ApiError> {
     match &body[field] {
         Value::Null => Ok(None),
         Value::Array(values) => Ok(Some(values.clone())),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::audit::AuditLog;
 use super::emoji::Emoji;
 use super::ids::{Id, Stamp};
 use super::user::User;
@@ -24,6 +25,9 @@ pub(crate) struct Guild {
     pub channels: Vec<Channel>,
     pub members: BTreeMap<Id, Member>,
     pub emojis: Vec<Emoji>,
+    /// Banned users and why.
+    pub bans: BTreeMap<Id, Option<String>>,
+    pub audit: AuditLog,
 }
 
 /// A role object (Discord documentation, "Role Object").

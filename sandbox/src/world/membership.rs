@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::World;
+use super::audit::AuditLog;
 use super::guild::{Channel, Guild, Member, Role, RoleTags, channel_type};
 use super::ids::{Id, Stamp};
 use super::outbox::to_json;
@@ -38,6 +39,8 @@ impl World {
             channels: Vec::new(),
             members,
             emojis: Vec::new(),
+            bans: BTreeMap::new(),
+            audit: AuditLog::default(),
         };
         self.guilds.insert(id, guild);
         let category = self.ids.next(now_ms);
@@ -63,6 +66,7 @@ impl World {
             self.homes.remove(&channel.id);
             self.logs.remove(&channel.id);
         }
+        self.webhooks.retain(|_, hook| hook.guild != id);
         self.commands.forget_guild(id);
         self.outbox.guild_event("GUILD_DELETE", id, &json!({ "id": id }));
         Ok(())
@@ -80,6 +84,9 @@ impl World {
         let home = self.guild_mut(guild)?;
         if home.members.contains_key(&user.id) {
             return Ok(());
+        }
+        if home.bans.contains_key(&user.id) {
+            return Err(ApiError::new(403, 40007, "The user is banned from this guild."));
         }
         let member = Member::new(Arc::clone(&user), roles, Stamp(now_ms));
         let body = member.with(json!({ "guild_id": guild }));

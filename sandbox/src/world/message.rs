@@ -44,6 +44,8 @@ pub(crate) struct Message {
     pub embeds: Vec<Value>,
     pub components: Vec<Value>,
     pub pinned: bool,
+    #[serde(skip)]
+    pub pinned_at: Option<Stamp>,
     pub flags: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
@@ -79,6 +81,7 @@ impl Message {
             embeds: Vec::new(),
             components: Vec::new(),
             pinned: false,
+            pinned_at: None,
             flags: 0,
             reactions: Vec::new(),
             nonce: None,
@@ -135,6 +138,16 @@ pub(crate) struct Reaction {
     pub users: Vec<Id>,
     /// Whether the bot is among them.
     pub me: bool,
+}
+
+impl Reaction {
+    /// Whether it is this emoji: a custom one is known by its id alone.
+    pub(crate) fn is_of(&self, emoji: &ReactionEmoji) -> bool {
+        match emoji.id {
+            Some(id) => self.emoji.id == Some(id),
+            None => self.emoji == *emoji,
+        }
+    }
 }
 
 impl Serialize for Reaction {
@@ -199,6 +212,11 @@ impl ChannelLog {
 
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Message> {
         self.messages.get_mut(&id)
+    }
+
+    /// The messages from an id on, oldest first.
+    pub(crate) fn since(&self, first: Id) -> impl Iterator<Item = &Message> {
+        self.messages.range(first..).map(|(_, message)| message)
     }
 
     pub(crate) fn remove(&mut self, id: Id) -> Option<Message> {

@@ -1,7 +1,9 @@
 //! The world that the stand-in shows: users, guilds, messages, commands, interactions. It is pure: every
 //! change takes the time it happens at and leaves what it caused in the [`Outbox`].
 
+pub(crate) mod audit;
 pub(crate) mod command;
+pub(crate) mod components;
 pub(crate) mod draft;
 pub(crate) mod emoji;
 pub(crate) mod expressions;
@@ -12,12 +14,17 @@ pub(crate) mod invoke;
 pub(crate) mod membership;
 pub(crate) mod mentions;
 pub(crate) mod message;
+pub(crate) mod moderation;
 pub(crate) mod options;
 pub(crate) mod outbox;
 pub(crate) mod permissions;
+pub(crate) mod pins;
+pub(crate) mod places;
 pub(crate) mod react;
 pub(crate) mod reply;
+pub(crate) mod roles;
 pub(crate) mod user;
+pub(crate) mod webhook;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -35,6 +42,7 @@ use self::interaction::Interactions;
 use self::message::ChannelLog;
 use self::outbox::Outbox;
 use self::user::User;
+use self::webhook::Webhook;
 use crate::api_error::{ApiError, Unknown};
 
 /// Everything there is, and what the last changes caused.
@@ -52,6 +60,7 @@ pub(crate) struct World {
     pub commands: Commands,
     pub interactions: Interactions,
     pub application_emojis: Vec<Emoji>,
+    pub webhooks: BTreeMap<Id, Webhook>,
     /// Messages sent with `enforce_nonce`: author, nonce, channel, message, when.
     nonces: VecDeque<(Id, String, Id, Id, u64)>,
     pub bot: Id,
@@ -79,6 +88,7 @@ impl World {
             commands: Commands::default(),
             interactions: Interactions::default(),
             application_emojis: Vec::new(),
+            webhooks: BTreeMap::new(),
             nonces: VecDeque::new(),
             bot: Id(0),
             application: Id(0),

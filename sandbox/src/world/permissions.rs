@@ -1,7 +1,10 @@
 //! Permission bits and how they add up (Discord documentation, "Permissions").
 
+use std::cmp::Reverse;
+
 use super::guild::Guild;
 use super::ids::Id;
+use crate::api_error::{ApiError, Unknown};
 
 pub(crate) const ADD_REACTIONS: u64 = 1 << 6;
 pub(crate) const ADMINISTRATOR: u64 = 1 << 3;
@@ -12,21 +15,23 @@ pub(crate) const READ_MESSAGE_HISTORY: u64 = 1 << 16;
 pub(crate) const MENTION_EVERYONE: u64 = 1 << 17;
 pub(crate) const MANAGE_GUILD_EXPRESSIONS: u64 = 1 << 30;
 pub(crate) const CREATE_GUILD_EXPRESSIONS: u64 = 1 << 43;
-const KICK_MEMBERS: u64 = 1 << 1;
-const BAN_MEMBERS: u64 = 1 << 2;
-const MANAGE_CHANNELS: u64 = 1 << 4;
-const VIEW_AUDIT_LOG: u64 = 1 << 7;
+pub(crate) const KICK_MEMBERS: u64 = 1 << 1;
+pub(crate) const BAN_MEMBERS: u64 = 1 << 2;
+pub(crate) const MANAGE_CHANNELS: u64 = 1 << 4;
+pub(crate) const VIEW_AUDIT_LOG: u64 = 1 << 7;
 const EMBED_LINKS: u64 = 1 << 14;
 const ATTACH_FILES: u64 = 1 << 15;
 const USE_EXTERNAL_EMOJIS: u64 = 1 << 18;
 const CONNECT: u64 = 1 << 20;
 const SPEAK: u64 = 1 << 21;
-const CHANGE_NICKNAME: u64 = 1 << 26;
-const MANAGE_NICKNAMES: u64 = 1 << 27;
-const MANAGE_ROLES: u64 = 1 << 28;
-const MANAGE_WEBHOOKS: u64 = 1 << 29;
+pub(crate) const CHANGE_NICKNAME: u64 = 1 << 26;
+pub(crate) const MANAGE_NICKNAMES: u64 = 1 << 27;
+pub(crate) const MANAGE_GUILD: u64 = 1 << 5;
+pub(crate) const MANAGE_ROLES: u64 = 1 << 28;
+pub(crate) const MANAGE_WEBHOOKS: u64 = 1 << 29;
 const USE_APPLICATION_COMMANDS: u64 = 1 << 31;
-const MODERATE_MEMBERS: u64 = 1 << 40;
+pub(crate) const MODERATE_MEMBERS: u64 = 1 << 40;
+pub(crate) const PIN_MESSAGES: u64 = 1 << 51;
 
 /// All bits that Discord has given a meaning (0 to 52).
 pub(crate) const ALL: u64 = (1 << 53) - 1;
@@ -45,8 +50,14 @@ pub(crate) const EVERYONE: u64 = ADD_REACTIONS
     | USE_APPLICATION_COMMANDS;
 
 /// What the role "moderators" may do.
-pub(crate) const MODERATOR: u64 =
-    EVERYONE | KICK_MEMBERS | BAN_MEMBERS | VIEW_AUDIT_LOG | MANAGE_MESSAGES | MANAGE_NICKNAMES | MODERATE_MEMBERS;
+pub(crate) const MODERATOR: u64 = EVERYONE
+    | KICK_MEMBERS
+    | BAN_MEMBERS
+    | VIEW_AUDIT_LOG
+    | MANAGE_MESSAGES
+    | MANAGE_NICKNAMES
+    | MODERATE_MEMBERS
+    | PIN_MESSAGES;
 
 /// What the bot's own role may do: all a moderation bot asks for, short of ADMINISTRATOR.
 pub(crate) const BOT: u64 = MODERATOR
@@ -81,4 +92,38 @@ pub(crate) fn of(guild: &Guild, user: Id, channel: Option<Id>) -> u64 {
         bits = bits & !overwrite.deny | overwrite.allow;
     }
     bits
+}
+
+/// How high a member stands: the position of its highest role; of two at one position the older is the higher.
+pub(crate) fn rank(guild: &Guild, user: Id) -> (u16, Reverse<Id>) {
+    let roles = guild.members.get(&user).into_iter().flat_map(|member| &member.roles);
+    let ranks = roles.filter_map(|id| guild.role(*id)).map(|role| (role.position, Reverse(role.id)));
+    ranks.max().unwrap_or((0, Reverse(Id(u64::MAX))))
+}
+
+/// Refuses unless `actor` may moderate `target`: not itself, not the owner, nobody as high as itself.
+pub(crate) fn require_above(guild: &Guild, actor: Id, target: Id) -> Result<(), ApiError> {
+    let allowed = target != actor
+        && target != guild.owner
+        && (actor == guild.owner || !guild.members.contains_key(&target) || rank(guild, actor) > rank(guild, target));
+    if allowed { Ok(()) } else { Err(ApiError::missing_permissions()) }
+}
+
+/// Refuses unless `actor` may give, take, move and delete the role: below its own, and no bot's.
+pub(crate) fn require_above_role(guild: &Guild, actor: Id, role: Id) -> Result<(), ApiError> {
+    require_rank_above(guild, actor, role)?;
+    let managed = guild.role(role).is_some_and(|role| role.managed);
+    if managed || role == guild.id { Err(ApiError::missing_permissions()) } else { Ok(()) }
+}
+
+/// Refuses unless the role is below the highest of `actor`.
+pub(crate) fn require_rank_above(guild: &Guild, actor: Id, role: Id) -> Result<(), ApiError> {
+    let role = guild.role(role).ok_or_else(|| ApiError::unknown(Unknown::Role))?;
+    let above = actor == guild.owner || rank(guild, actor) > (role.position, Reverse(role.id));
+    if above { Ok(()) } else { Err(ApiError::missing_permissions()) }
+}
+
+/// Refuses unless `actor` has all the bits itself that it wants to give.
+pub(crate) fn require_has(guild: &Guild, actor: Id, bits: u64) -> Result<(), ApiError> {
+    if bits & !of(guild, actor, None) == 0 { Ok(()) } else { Err(ApiError::missing_permissions()) }
 }

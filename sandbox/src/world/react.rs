@@ -58,6 +58,36 @@ impl World {
         Ok(())
     }
 
+    /// Takes all reactions off a message, or all of one emoji.
+    pub(crate) fn clear_reactions(
+        &mut self,
+        channel: Id,
+        id: Id,
+        emoji: Option<ReactionEmoji>,
+    ) -> Result<(), ApiError> {
+        self.message(channel, id)?;
+        let guild = self.guild_of(channel)?.map(|guild| guild.id);
+        if let Some(message) = self.logs.get_mut(&channel).and_then(|log| log.get_mut(id)) {
+            message.reactions.retain(|known| emoji.as_ref().is_some_and(|emoji| !known.is_of(emoji)));
+        }
+        let mut body = json!({ "channel_id": channel, "message_id": id });
+        if let Some(guild) = guild {
+            body["guild_id"] = json!(guild);
+        }
+        let name = match emoji {
+            None => "MESSAGE_REACTION_REMOVE_ALL",
+            Some(emoji) => {
+                body["emoji"] = emoji.as_object();
+                // Not documented for this event, but foreign clients read it as they read the others.
+                body["burst"] = json!(false);
+                body["type"] = json!(0);
+                "MESSAGE_REACTION_REMOVE_EMOJI"
+            }
+        };
+        self.outbox.push(name, guild, &body, None::<&()>);
+        Ok(())
+    }
+
     fn knows_emoji(&self, id: Id) -> bool {
         self.application_emojis.iter().any(|emoji| emoji.id == id)
             || self.guilds.values().any(|guild| guild.emojis.iter().any(|emoji| emoji.id == id))
@@ -72,11 +102,7 @@ fn change_reactions(
     add: bool,
     by_bot: bool,
 ) -> Result<bool, ApiError> {
-    let same = |reaction: &Reaction| match emoji.id {
-        Some(id) => reaction.emoji.id == Some(id),
-        None => reaction.emoji == *emoji,
-    };
-    let place = reactions.iter().position(same);
+    let place = reactions.iter().position(|reaction| reaction.is_of(emoji));
     match (place, add) {
         (None, false) => Ok(false),
         (None, true) if reactions.len() >= REACTIONS_MAX => {

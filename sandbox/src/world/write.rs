@@ -208,7 +208,7 @@ impl World {
         Ok(())
     }
 
-    fn tell_of(&mut self, name: &'static str, message: &Message) {
+    pub(crate) fn tell_of(&mut self, name: &'static str, message: &Message) {
         if message.is_ephemeral() {
             return;
         }

@@ -35,7 +35,11 @@ pub(crate) fn start_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
 /// Where Discord's own OpenAPI description is: beside the repository, or where the environment says.
 pub(crate) fn description() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/discord-openapi.json");
-    std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from)
+    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
+    if !description.is_file() {
+        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
+    }
+    description
 }
 
 /// One gateway connection.
