@@ -1,10 +1,20 @@
 //! The whole room in a real tree against a scripted gateway on a loopback socket.
 
 pub(crate) mod bot;
+mod budget;
 mod campaign;
+mod cuts;
 pub(crate) mod fake;
+mod fatal;
 mod faults;
 mod flow;
+mod liveness;
+mod members;
 mod orders;
+mod payloads;
 mod quota;
+mod requests;
 mod restarts;
+mod sends;
+mod unreachable;
+mod unstable;

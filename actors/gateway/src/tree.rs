@@ -19,9 +19,10 @@ use protocol::{
 use std::{sync::Arc, time::Duration};
 use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
 
-/// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY.
+/// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY. The window is long
+/// against the longest backoff, or a shard that crashes again and again would never spend it, and never be parked.
 const CRASHES_MAX: u32 = 5;
-const CRASH_WINDOW: Duration = Duration::from_secs(600);
+const CRASH_WINDOW: Duration = Duration::from_secs(3600);
 const RESTART_BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(300));
 /// A shard parked for crashing is tried again after these waits; one parked by a fatal close code never is.
 const PARKED_BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600));
@@ -110,7 +111,7 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
     (Gateway { inner: Arc::new(inner) }, child)
 }
 
-fn rules(spec: ChildSpec) -> ChildSpec {
+pub(crate) fn rules(spec: ChildSpec) -> ChildSpec {
     spec.criticality(Criticality::Important)
         .budget(CRASHES_MAX, CRASH_WINDOW)
         .backoff(RESTART_BACKOFF)

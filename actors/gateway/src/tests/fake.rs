@@ -116,6 +116,18 @@ impl Peer {
         }
     }
 
+    /// The first frame that is no heartbeat.
+    pub(crate) async fn first(&mut self) -> Value {
+        loop {
+            let next = soon("a frame", self.ws.next()).await;
+            let Some(Ok(Message::Text(text))) = next else { panic!("a frame was expected, not {next:?}") };
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            if frame["op"] != 1 {
+                return frame;
+            }
+        }
+    }
+
     /// The code of the bot's close frame.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         soon("a close frame", async {

@@ -1,0 +1,168 @@
+//! G20: members asked for over the gateway. Chunks out of order, doubled, missing; Discord's limit and our own.
+
+use super::{fake::*, payloads::resident_mib};
+use crate::{
+    Intents,
+    members::{Members, MembersError, Want},
+};
+use protocol::id::{GuildId, UserId};
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use serde_json::{Value, json};
+use serenity::model::gateway::GatewayIntents;
+use std::time::{Duration, Instant};
+
+const GUILD: GuildId = GuildId::new(100);
+
+async fn online(fake: &Fake) -> (Bot, Peer) {
+    let intents = Intents::Exactly(GatewayIntents::GUILD_MEMBERS | GatewayIntents::GUILD_MESSAGES);
+    let bot = Bot::start(Setup { intents, ..Setup::of(fake) }).await;
+    let peer = fake.begin(600_000).await;
+    bot.gateway.wait_ready().await;
+    (bot, peer)
+}
+
+fn ask(bot: &Bot, want: Want, within: Duration) -> tokio::task::JoinHandle<Result<Members, MembersError>> {
+    let gateway = bot.gateway.clone();
+    tokio::spawn(async move { gateway.request_members(GUILD, &want, within).await })
+}
+
+fn chunk(seq: u64, nonce: &Value, index: u64, of: u64, size: u64) -> String {
+    let member = |nth: u64| {
+        let id = index * size + nth + 1;
+        json!({"user": {"id": id.to_string(), "username": format!("m{id}")}, "roles": ["1"], "nick": null})
+    };
+    let members: Vec<Value> = (0..size).map(member).collect();
+    let data = json!({"guild_id": "100", "chunk_index": index, "chunk_count": of, "members": members, "nonce": nonce});
+    format!(r#"{{"t":"GUILD_MEMBERS_CHUNK","s":{seq},"op":0,"d":{data}}}"#)
+}
+
+fn limited(seq: u64, nonce: &Value, seconds: f64) -> String {
+    let data = json!({"opcode": 8, "retry_after": seconds, "meta": {"guild_id": "100", "nonce": nonce}});
+    format!(r#"{{"t":"RATE_LIMITED","s":{seq},"op":0,"d":{data}}}"#)
+}
+
+#[tokio::test]
+async fn two_hundred_thousand_members_in_any_order_come_once_each() {
+    const CHUNKS: u64 = 200;
+    let seed = 5;
+    let fake = Fake::bind().await;
+    let (bot, mut peer) = online(&fake).await;
+    let before = resident_mib();
+    let asked = ask(&bot, Want::All, Duration::from_secs(60));
+    let request = peer.expect(8).await;
+    let nonce = &request["d"]["nonce"];
+    assert!(nonce.as_str().is_some_and(|nonce| nonce.len() <= 32));
+    assert_eq!((&request["d"]["query"], &request["d"]["limit"]), (&json!(""), &json!(0)));
+    let mut order: Vec<u64> = (0..CHUNKS).chain(0..10).collect(); // some come twice
+    order.shuffle(&mut StdRng::seed_from_u64(seed));
+    for (nth, index) in order.into_iter().enumerate() {
+        peer.raw(&chunk(2 + u64::try_from(nth).unwrap(), nonce, index, CHUNKS, 1_000)).await;
+    }
+    let members = tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap().unwrap().unwrap();
+    let held = resident_mib() - before;
+    println!("G20 members={} requests=1 rss_growth_mib={held:.0} seed={seed}", members.members.len());
+    assert!(members.complete);
+    assert!(members.members.iter().map(|member| member.id.get()).eq(1..=200_000), "all, once, in order");
+    // Discord would answer the next one with RATE_LIMITED: it is not even sent.
+    let again = ask(&bot, Want::All, Duration::from_secs(5)).await.unwrap();
+    assert!(
+        matches!(again, Err(MembersError::TooSoon { retry_after }) if retry_after > Duration::from_secs(1)),
+        "{again:?}"
+    );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn missing_chunks_end_the_wait_and_what_came_is_given_as_incomplete() {
+    let fake = Fake::bind().await;
+    let (bot, mut peer) = online(&fake).await;
+    let start = Instant::now();
+    let asked = ask(&bot, Want::Named { prefix: "m".into(), limit: 100 }, Duration::from_millis(300));
+    let request = peer.expect(8).await;
+    let nonce = &request["d"]["nonce"];
+    peer.raw(&chunk(2, nonce, 2, 3, 10)).await;
+    peer.raw(&chunk(3, nonce, 0, 3, 10)).await;
+    peer.raw(&chunk(4, &json!("somebody else's"), 1, 3, 10)).await;
+    peer.raw(r#"{"t":"GUILD_MEMBERS_CHUNK","s":5,"op":0,"d":{"guild_id":"100","members":"none"}}"#).await;
+    let members = asked.await.unwrap().unwrap();
+    println!("G20 chunks=2/3 waited_ms={}", start.elapsed().as_millis());
+    assert!(!members.complete && members.members.len() == 20);
+    assert_eq!((members.members[0].id, members.members[10].id), (UserId::new(1), UserId::new(21)), "in order");
+    let nothing = ask(&bot, Want::Ids(vec![UserId::new(7)]), Duration::from_millis(50)).await.unwrap();
+    assert_eq!(nothing, Err(MembersError::Timeout(Duration::from_millis(50))));
+    assert_eq!(bot.gateway.statuses()[0].counts.disconnects, 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn rate_limited_is_honoured_with_one_retry() {
+    let fake = Fake::bind().await;
+    let (bot, mut peer) = online(&fake).await;
+    let asked = ask(&bot, Want::All, Duration::from_secs(10));
+    let nonce = peer.expect(8).await["d"]["nonce"].clone();
+    let told = Instant::now();
+    peer.raw(&limited(2, &nonce, 0.25)).await;
+    let again = peer.expect(8).await;
+    let waited = told.elapsed();
+    assert_eq!(again["d"]["nonce"], nonce);
+    peer.raw(&chunk(3, &nonce, 0, 1, 3)).await;
+    assert_eq!(asked.await.unwrap().unwrap().members.len(), 3);
+    println!("G20 retry_after_ms=250 waited_ms={} requests=2", waited.as_millis());
+    assert!(waited >= Duration::from_millis(250), "{waited:?}");
+
+    let asked = ask(&bot, Want::Ids(vec![UserId::new(7)]), Duration::from_secs(10));
+    for seq in [4, 5] {
+        let nonce = peer.expect(8).await["d"]["nonce"].clone();
+        peer.raw(&limited(seq, &nonce, 0.01)).await;
+    }
+    assert!(matches!(asked.await.unwrap(), Err(MembersError::TooSoon { .. })), "not a third time");
+    let soon = ask(&bot, Want::Ids(vec![UserId::new(7)]), Duration::from_secs(2));
+    let nonce = peer.expect(8).await["d"]["nonce"].clone();
+    peer.raw(&limited(6, &nonce, 600.0)).await;
+    let told = soon.await.unwrap();
+    assert_eq!(told, Err(MembersError::TooSoon { retry_after: Duration::from_secs(600) }), "nobody waits in vain");
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn what_discord_would_refuse_is_refused_here() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let _peer = fake.begin(600_000).await;
+    bot.gateway.wait_ready().await;
+    let within = Duration::from_secs(1);
+    for want in [
+        Want::Named { prefix: String::new(), limit: 5 },
+        Want::Named { prefix: "a".into(), limit: 0 },
+        Want::Named { prefix: "a".into(), limit: 101 },
+        Want::Ids(Vec::new()),
+        Want::Ids(vec![UserId::new(1); 101]),
+    ] {
+        let asked = bot.gateway.request_members(GUILD, &want, within).await;
+        assert!(matches!(asked, Err(MembersError::Refused(_))), "{want:?}: {asked:?}");
+    }
+    bot.stop().await;
+    // Without the privileged intent Discord would close the connection for good.
+    let intents = Intents::Exactly(GatewayIntents::GUILD_MESSAGES);
+    let bot = Bot::start(Setup { intents, ..Setup::of(&fake) }).await;
+    let _peer = fake.begin(600_000).await;
+    bot.gateway.wait_ready().await;
+    let asked = bot.gateway.request_members(GUILD, &Want::All, within).await;
+    assert!(matches!(asked, Err(MembersError::Refused(_))), "{asked:?}");
+    bot.stop().await;
+}
+
+/// A request that many make at once is bounded, and one that is given up leaves room.
+#[tokio::test]
+async fn sixteen_requests_may_be_under_way() {
+    let fake = Fake::bind().await;
+    let (bot, _peer) = online(&fake).await;
+    let want = Want::Ids(vec![UserId::new(7)]);
+    let many = (0..20).map(|_| bot.gateway.request_members(GUILD, &want, Duration::from_millis(200)));
+    let answers = futures_util::future::join_all(many).await;
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(MembersError::TooSoon { .. }))).count();
+    assert_eq!(refused, 4);
+    let one = bot.gateway.request_members(GUILD, &want, Duration::from_millis(10)).await;
+    assert_eq!(one, Err(MembersError::Timeout(Duration::from_millis(10))), "there is room again");
+    bot.stop().await;
+}
