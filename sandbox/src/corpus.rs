@@ -99,10 +99,10 @@ fn events(state: &mut State) -> Result<(), SandboxError> {
 }
 
 fn drain(state: &mut State, connection: u64, frames: &mut Vec<String>) {
-    let batch = state.hub.take(connection, &state.world, &mut state.journal, state.now_ms);
+    let batch = state.hub.take(connection, &state.world, &mut state.journal, &mut None, state.now_ms);
     frames.extend(batch.frames.into_iter().filter_map(|frame| match frame {
         Outgoing::Text(frame) => Some(frame.text.as_str().to_owned()),
-        Outgoing::Binary(_) | Outgoing::Close(_) => None,
+        Outgoing::Binary(_) | Outgoing::Close(_) | Outgoing::Cut => None,
     }));
 }
 

@@ -24,6 +24,14 @@ pub enum Fault {
         /// Only this shard's; `None` for all.
         shard: Option<u32>,
     },
+    /// Ends each connection as [`Fault::CutConnection`] does once it has carried so many events, GUILD_CREATEs
+    /// and replays among them: always after the same event, however fast the bot reads.
+    CutEvery {
+        /// Events of one connection; 0 ends it after HELLO.
+        events: u64,
+        /// How many connections.
+        times: u32,
+    },
     /// Closes with an empty close frame; the session stays.
     CloseEmpty,
     /// Closes with this code. 1000, 1001, 4004, 4007, 4009 and 4010 to 4014 end the session.
@@ -242,6 +250,7 @@ pub enum ChunkTrouble {
 pub(crate) struct Standing {
     pub acks_stopped: bool,
     pub ack_delay_ms: u64,
+    pub cut_every: Option<(u32, u64)>,
     pub resume_url: Option<String>,
     pub chunks: Option<(u32, ChunkTrouble)>,
     pub hello_held: bool,

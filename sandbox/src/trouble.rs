@@ -30,6 +30,7 @@ impl State {
             Fault::ResetConnection { shard: only } => self.each_line(shard.or(only), |state, line| {
                 state.hub.reset(line, &mut state.journal, now_ms);
             }),
+            Fault::CutEvery { events, times } => standing.cut_every = some(times, events),
             Fault::CloseEmpty => self.each_line(shard, |state, line| {
                 state.hub.close(line, None, &mut state.journal, now_ms);
             }),

@@ -13,6 +13,7 @@ use super::members::MemberRequests;
 use super::session::{Frame, Session};
 use super::stream::Stream;
 use crate::events::{SandboxEvent, Side};
+use crate::faults::take;
 use crate::journal::Journal;
 use crate::world::World;
 use crate::world::ids::Id;
@@ -77,7 +78,14 @@ impl Hub {
     }
 
     /// What is to be written next; greets with further guilds, then streams, when there is nothing else.
-    pub(crate) fn take(&mut self, connection: u64, world: &World, journal: &mut Journal, now_ms: u64) -> Batch {
+    pub(crate) fn take(
+        &mut self,
+        connection: u64,
+        world: &World,
+        journal: &mut Journal,
+        cut_every: &mut Option<(u32, u64)>,
+        now_ms: u64,
+    ) -> Batch {
         let Some(line) = self.lines.get_mut(&connection) else { return Batch::default() };
         let mut session = line.session.as_ref().and_then(|id| self.sessions.get_mut(id));
         while let Some(what) = if line.ended { None } else { line.due(now_ms) } {
@@ -97,11 +105,15 @@ impl Hub {
             }
             journal.stats.dispatches += line.outbox.len() as u64;
         }
-        Batch {
-            compressed: session.is_some_and(|session| session.compressed),
-            next_ms: line.next_ms(),
-            frames: std::mem::take(&mut line.outbox),
+        let (compressed, next_ms) = (session.is_some_and(|session| session.compressed), line.next_ms());
+        let mut frames = std::mem::take(&mut line.outbox);
+        let most = cut_every.map(|(_, events)| events).filter(|_| !line.ended);
+        if line.carry(&mut frames, most) {
+            take(cut_every);
+            line.ended = true;
+            self.ended(connection, None, Side::Sandbox, journal, now_ms);
         }
+        Batch { frames, compressed, next_ms }
     }
 
     /// Gives an event to every session that covers its guild and asked for its kind.

@@ -16,6 +16,8 @@ pub(crate) enum Outgoing {
     Binary(Bytes),
     /// A close frame, without a code where there is none.
     Close(Option<u16>),
+    /// The end of the connection, once what is before it was written.
+    Cut,
 }
 
 /// Something that is held back until its time.
@@ -49,6 +51,8 @@ pub(crate) struct Line {
     pub shard: Option<u32>,
     /// When the frames of the last minute came in (Unix milliseconds).
     pub received_ms: VecDeque<u64>,
+    /// Events it has carried.
+    pub carried: u64,
     /// Its end was decided: nothing more is queued or heard.
     pub ended: bool,
 }
@@ -64,6 +68,7 @@ impl Line {
             session: None,
             shard: None,
             received_ms: VecDeque::new(),
+            carried: 0,
             ended: false,
         }
     }
@@ -84,6 +89,20 @@ impl Line {
     /// When the next of what is held back is due.
     pub(crate) fn next_ms(&self) -> Option<u64> {
         self.later.front().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Counts the events among `frames`. Where the connection is to end after `most`, what is behind the last
+    /// of them is dropped; the value says whether it ends.
+    pub(crate) fn carry(&mut self, frames: &mut VecDeque<Outgoing>, most: Option<u64>) -> bool {
+        for at in 0..frames.len() {
+            self.carried += u64::from(matches!(&frames[at], Outgoing::Text(frame) if frame.is_event));
+            if most.is_some_and(|most| self.carried >= most) {
+                frames.truncate(at + 1);
+                frames.push_back(Outgoing::Cut);
+                return true;
+            }
+        }
+        false
     }
 
     /// What is queued or held back.

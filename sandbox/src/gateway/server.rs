@@ -141,11 +141,14 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes what is queued until a close frame was written and had its time, or the socket breaks.
+    /// Writes what is queued until the connection is to end (a close frame has its time to be answered), or the
+    /// socket breaks.
     async fn run(mut self, sink: &mut SplitSink<Socket, Message>, shared: &Shared) {
         loop {
-            let (batch, now_ms) = shared
-                .with(|state| (state.hub.take(self.id, &state.world, &mut state.journal, state.now_ms), state.now_ms));
+            let (batch, now_ms) = shared.with(|state| {
+                let (journal, cuts) = (&mut state.journal, &mut state.standing.cut_every);
+                (state.hub.take(self.id, &state.world, journal, cuts, state.now_ms), state.now_ms)
+            });
             if batch.frames.is_empty() {
                 match batch.next_ms {
                     Some(due_ms) => {
@@ -159,7 +162,11 @@ impl Writer {
             }
             for frame in batch.frames {
                 let closing = matches!(frame, Outgoing::Close(_));
-                if let Err(error) = sink.feed(self.message(frame, batch.compressed)).await {
+                let Some(message) = self.message(frame, batch.compressed) else {
+                    sink.flush().await.ok(); // What cannot be written is lost with the connection.
+                    return;
+                };
+                if let Err(error) = sink.feed(message).await {
                     return self.broke(&error).await;
                 }
                 if closing {
@@ -180,9 +187,10 @@ impl Writer {
         tokio::time::sleep(PATIENCE).await;
     }
 
-    fn message(&mut self, frame: Outgoing, by_payload: bool) -> Message {
+    /// What goes over the socket; `None` where the connection is to end instead.
+    fn message(&mut self, frame: Outgoing, by_payload: bool) -> Option<Message> {
         let closing = |code: u16| CloseFrame { code: code.into(), reason: close::reason(code).into() };
-        match frame {
+        Some(match frame {
             Outgoing::Text(frame) => {
                 if let Some(tap) = self.tap.filter(|_| !frame.odd) {
                     tap(frame.text.as_str());
@@ -198,6 +206,7 @@ impl Writer {
             }
             Outgoing::Binary(bytes) => Message::Binary(bytes),
             Outgoing::Close(code) => Message::Close(code.map(closing)),
-        }
+            Outgoing::Cut => return None,
+        })
     }
 }

@@ -11,13 +11,15 @@ use crate::world::ids::{Id, shard_of};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub text: Utf8Bytes,
+    /// It has a sequence number.
+    pub is_event: bool,
     /// A fault made it: nothing that Discord documents need be in it.
     pub odd: bool,
 }
 
 impl Frame {
     pub(crate) fn new(text: impl Into<Utf8Bytes>) -> Frame {
-        Frame { text: text.into(), odd: false }
+        Frame { text: text.into(), is_event: false, odd: false }
     }
 
     pub(crate) fn odd(self) -> Frame {
@@ -138,7 +140,7 @@ impl Session {
         frame.push_str(",\"op\":0,\"d\":");
         frame.push_str(data);
         frame.push('}');
-        Frame::new(frame)
+        Frame { is_event: true, ..Frame::new(frame) }
     }
 }
 

@@ -89,6 +89,41 @@ async fn a_flood_waits_for_its_reader_and_loses_nothing_to_cuts() {
 }
 
 #[tokio::test]
+async fn connections_end_after_as_many_events_as_told_and_nothing_is_lost() {
+    let sandbox = start();
+    let mut line = Line::ready(&sandbox, MESSAGES).await;
+    let cuts = 10;
+    sandbox.fault(Fault::CutEvery { events: 5, times: cuts });
+    for n in 0..100 {
+        sandbox.say("alice", &n.to_string());
+    }
+    let (mut next, mut ended) = (0, 0);
+    // READY was the first event of the first connection.
+    let mut carried = 1;
+    while next < 100 {
+        match line.heard().await {
+            Heard::Frame(frame) => {
+                carried += 1;
+                if frame["t"] == "MESSAGE_CREATE" {
+                    assert_eq!(frame["d"]["content"], next.to_string());
+                    next += 1;
+                }
+            }
+            Heard::Closed(code) => {
+                assert_eq!((code, carried), (None, 5), "connection {ended}");
+                ended += 1;
+                carried = 0;
+                line = Line::resumed(&sandbox, &line).await;
+            }
+            other @ Heard::Binary(_) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ended, cuts);
+    let stats = sandbox.stats();
+    assert_eq!((stats.identifies, stats.resumes), (1, u64::from(cuts)));
+}
+
+#[tokio::test]
 async fn a_guild_can_be_as_large_as_wished() {
     let sandbox = start();
     let mut line = Line::ready(&sandbox, ALL).await;

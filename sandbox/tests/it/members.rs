@@ -130,3 +130,25 @@ async fn chunks_are_lost_late_and_out_of_order_once_each() {
     }
     assert_eq!(indices, [0, 2, 1, 2, 0, 2, 1, 0, 0, 1, 2]);
 }
+
+/// The figure of a guild of 200,000; run it with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement, not a check"]
+async fn two_hundred_thousand_members_measured() {
+    let begin = Instant::now();
+    let sandbox = start_with(|config| {
+        config.guilds = 1;
+        config.members_per_guild = 200_000;
+        config.tap = None;
+    });
+    let guild = *sandbox.guild_ids().last().unwrap();
+    let mut line = Line::ready(&sandbox, 1 << 1).await;
+    let built = begin.elapsed();
+    ask(&mut line, guild, json!({ "query": "" })).await;
+    let mut members = 0;
+    for _ in 0..200 {
+        members += chunk(&mut line).await.2;
+    }
+    assert_eq!(members, 200_000);
+    println!("the world took {built:?}, the chunks {:?}", begin.elapsed() - built);
+}

@@ -62,3 +62,19 @@ fn a_million_changed_frames_measured() {
     let bytes: usize = mutate(1).take(1_000_000).map(|frame| frame.len()).sum();
     println!("1,000,000 frames, {} MB, {:?}", bytes / 1_000_000, begin.elapsed());
 }
+
+/// As above, over a socket and as fast as a reader takes them that does nothing with them.
+#[tokio::test]
+#[ignore = "a measurement, not a check"]
+async fn a_million_changed_events_over_a_socket_measured() {
+    let sandbox = start();
+    let mut line = Line::ready(&sandbox, ALL).await;
+    let events = 1_000_000;
+    let begin = std::time::Instant::now();
+    sandbox.fault(Fault::Mutated { seed: 1, events });
+    let mut bytes = 0;
+    for _ in 0..events {
+        bytes += text(&mut line).await.len();
+    }
+    println!("{events} events, {} MB, {:?}", bytes / 1_000_000, begin.elapsed());
+}
