@@ -3,7 +3,7 @@
 
 use crate::{Failure, usage};
 use futures_util::{SinkExt as _, StreamExt as _};
-use gateway::{Cache, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan};
+use gateway::{Cache, Compression, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan};
 use impresario::config::{Flag, Sources, TokenRule};
 use protocol::{
     BoxFuture, Delivery, Dispatch, EventKind, EventSink, KindSet, Secret, SystemClock,
@@ -140,7 +140,13 @@ impl Consumer {
 async fn shard(url: String, wants: KindSet) -> Result<(), Failure> {
     supervision::install_panic_hook();
     telemetry::Exporter::new(telemetry::CLUSTER, Vec::new())?.install()?;
-    let config = GatewayConfig { identify_limit: 900, reconnect_min_ms: 5, reconnect_max_ms: 1000, connect_ms: 10_000 };
+    let config = GatewayConfig {
+        identify_limit: 900,
+        reconnect_min_ms: 5,
+        reconnect_max_ms: 1000,
+        connect_ms: 10_000,
+        compression: Compression::None,
+    };
     let deps = GatewayDeps {
         token: Secret::new(TOKEN),
         gateway_url: url,

@@ -48,3 +48,12 @@ pub fn pin(core: usize) {
     set.set(core);
     rustix::thread::sched_setaffinity(None, &set).ok(); // it then runs wherever it may
 }
+
+/// Processor time of this thread so far, in nanoseconds.
+///
+/// # Errors
+/// When the kernel keeps no such account.
+pub fn thread_nanos() -> Result<u64, Failure> {
+    let account = fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(account.split_whitespace().next().ok_or("/proc/thread-self/schedstat is empty")?.parse()?)
+}

@@ -16,6 +16,38 @@ pub struct GatewayConfig {
     pub reconnect_max_ms: u64,
     /// How long connecting may take, and then HELLO.
     pub connect_ms: u64,
+    /// How Discord compresses what it sends.
+    pub compression: Compression,
+}
+
+/// The transport compression that is asked for when a connection is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// The better by measurement: see [`Compression::resolved`].
+    Auto,
+    /// None: for a gateway on this machine, where bytes cost less than inflating them.
+    None,
+    /// One zlib stream for the connection.
+    Zlib,
+    /// One zstd stream for the connection.
+    Zstd,
+}
+
+impl Compression {
+    /// What `Auto` stands for: zstd, which takes less time to inflate than zlib and sends fewer bytes.
+    pub fn resolved(self) -> Self {
+        if self == Self::Auto { Self::Zstd } else { self }
+    }
+
+    /// The value of `compress` in the address; none without compression.
+    pub(crate) fn parameter(self) -> Option<&'static str> {
+        match self.resolved() {
+            Self::Zlib => Some("zlib-stream"),
+            Self::Zstd => Some("zstd-stream"),
+            Self::Auto | Self::None => None,
+        }
+    }
 }
 
 /// Which shards this process runs.

@@ -14,6 +14,7 @@ mod directory;
 mod handle;
 mod hosts;
 mod identify;
+pub mod inflate;
 mod keeper;
 mod limiter;
 pub mod members;
@@ -31,7 +32,7 @@ mod tests;
 mod tree;
 
 pub use cache::Cache;
-pub use config::{GatewayConfig, Intents, PlanError, ShardPlan};
+pub use config::{Compression, GatewayConfig, Intents, PlanError, ShardPlan};
 pub use handle::{Gateway, ReconnectError, methods};
 pub use hosts::{AddressError, AllowHosts};
 pub use identify::Budget;

@@ -18,7 +18,7 @@ use crate::{
     payload::{self, PAYLOAD_MAX_BYTES},
     presence::{Presence, PresenceData},
     session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing},
-    socket::{ConnectError, Socket, connect},
+    socket::{ConnectError, Opening, Socket, connect},
     status::count,
 };
 use futures_util::StreamExt;
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     pub(crate) hosts: AllowHosts,
     pub(crate) directory: Arc<Directory>,
     pub(crate) timing: Timing,
-    pub(crate) connect: Duration,
+    pub(crate) connect: Opening,
     pub(crate) intents: Option<GatewayIntents>,
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) cache: Arc<Cache>,
@@ -211,6 +211,7 @@ impl Shard {
             wants: self.wants,
             clock: &self.shared.clock,
             draining: &self.draining,
+            compression: self.shared.connect.compression,
         };
         ctx.spawn(Reader::new(&link, shared).run(stream));
         ctx.spawn(link::write(sink, outgoing));

@@ -1,6 +1,9 @@
-//! Opens the WebSocket and turns its messages into frame texts.
+//! Opens the WebSocket.
 
-use crate::hosts::{AddressError, AllowHosts};
+use crate::{
+    config::Compression,
+    hosts::{AddressError, AllowHosts},
+};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -12,7 +15,7 @@ use tokio_tungstenite::{
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A frame larger than this ends the connection: GUILD_CREATE of the largest guilds is about 20 MB.
-const FRAME_MAX_BYTES: usize = 64 << 20;
+pub(crate) const FRAME_MAX_BYTES: usize = 64 << 20;
 
 /// Why a connection was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +41,25 @@ impl ConnectError {
     }
 }
 
+/// How a connection is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// What is asked for.
+    pub(crate) compression: Compression,
+}
+
 /// Opens a connection to `address`, if `allowed`.
-pub(crate) async fn connect(address: &str, allowed: &AllowHosts, limit: Duration) -> Result<Socket, ConnectError> {
-    let uri = allowed.admit(address)?;
+pub(crate) async fn connect(address: &str, allowed: &AllowHosts, how: Opening) -> Result<Socket, ConnectError> {
+    let limit = how.limit;
+    let uri = match (allowed.admit(address)?, how.compression.parameter()) {
+        (uri, None) => uri,
+        (uri, Some(compress)) => {
+            let longer = format!("{uri}&compress={compress}");
+            longer.parse().map_err(|_unreadable| AddressError::NotAnAddress(address.to_owned()))?
+        }
+    };
     let config =
         WebSocketConfig::default().max_message_size(Some(FRAME_MAX_BYTES)).max_frame_size(Some(FRAME_MAX_BYTES));
     let opening = connect_async_with_config(uri, Some(config), true);
@@ -51,30 +70,14 @@ pub(crate) async fn connect(address: &str, allowed: &AllowHosts, limit: Duration
     }
 }
 
-/// The transport compression of a connection: the seam for zlib-stream and zstd-stream.
-#[derive(Debug, Default)]
-pub(crate) enum Inflate {
-    /// None: every binary message is a JSON text.
-    #[default]
-    Plain,
-}
-
-impl Inflate {
-    /// Takes one binary message; a text once it is complete.
-    ///
-    /// # Errors
-    /// When it is not text.
-    pub(crate) fn push<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a str>, std::str::Utf8Error> {
-        match self {
-            Self::Plain => std::str::from_utf8(bytes).map(Some),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
+
+    fn within(limit: Duration) -> Opening {
+        Opening { limit, compression: Compression::Zlib }
+    }
 
     /// Also shows that a TLS provider is there: without one rustls panics when its first connection is made.
     #[tokio::test]
@@ -83,7 +86,7 @@ mod tests {
         let address = format!("wss://{}", listener.local_addr().unwrap());
         let hangs_up = tokio::spawn(async move { drop(listener.accept().await) });
         let hosts = AllowHosts::new(["127.0.0.1".to_owned()]);
-        let refused = connect(&address, &hosts, Duration::from_secs(20)).await;
+        let refused = connect(&address, &hosts, within(Duration::from_secs(20))).await;
         assert!(matches!(refused, Err(ConnectError::Refused(_))), "{:?}", refused.err());
         hangs_up.await.unwrap();
     }
@@ -93,7 +96,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("ws://{}", listener.local_addr().unwrap());
         let hosts = AllowHosts::new(["127.0.0.1".to_owned()]);
-        let silent = connect(&address, &hosts, Duration::from_millis(50)).await;
+        let silent = connect(&address, &hosts, within(Duration::from_millis(50))).await;
         assert!(matches!(silent, Err(ConnectError::Timeout(_))), "{:?}", silent.err());
     }
 }

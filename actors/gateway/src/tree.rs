@@ -11,6 +11,7 @@ use crate::{
     presence::Presence,
     session::Timing,
     shard::{self, Shard},
+    socket::Opening,
 };
 use protocol::{
     Clock, EventSink, Secret,
@@ -75,7 +76,7 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
             reconnect_max: Duration::from_millis(config.reconnect_max_ms),
             hello: connect,
         },
-        connect,
+        connect: Opening { limit: connect, compression: config.compression },
         intents: match deps.intents {
             Intents::Auto => None,
             Intents::Exactly(intents) => Some(intents),

@@ -9,11 +9,13 @@ use super::{
 };
 use crate::{
     cache::{Cache, Ready},
+    config::Compression,
     decode::decode,
+    inflate::{Inflate, InflateError},
     keeper::{Books, Keeper},
     scan::{Header, scan},
     session::ResumePoint,
-    socket::{Inflate, Socket},
+    socket::Socket,
     status::count,
 };
 use futures_util::{StreamExt, stream::SplitStream};
@@ -54,6 +56,7 @@ pub(crate) struct Reader {
     over: CancellationToken,
     books: Option<Arc<Books>>,
     counters: EventCounters,
+    compression: Compression,
     turn: Option<OwnedSemaphorePermit>,
     _gone: DropGuard,
 }
@@ -67,6 +70,7 @@ pub(super) struct Shared<'a> {
     pub(super) wants: KindSet,
     pub(super) clock: &'a Arc<dyn Clock>,
     pub(super) draining: &'a Arc<AtomicBool>,
+    pub(super) compression: Compression,
 }
 
 /// Whether reading goes on.
@@ -87,6 +91,7 @@ impl Reader {
             vitals: Arc::clone(&link.vitals),
             over: link.over.clone(),
             counters: EventCounters::new(EventKind::ALL.iter().map(|kind| kind.name())),
+            compression: shared.compression,
             turn: None,
             _gone: link.gone.clone().drop_guard(),
         }
@@ -96,7 +101,7 @@ impl Reader {
     pub(crate) async fn run(mut self, mut socket: SplitStream<Socket>) {
         let over = self.over.clone();
         let mut given_up = std::pin::pin!(over.cancelled());
-        let mut inflate = Inflate::default();
+        let mut inflate = Inflate::new(self.compression);
         loop {
             // A busy socket is asked first: the flag below is cheaper to read for each frame than the token.
             let message = tokio::select! {
@@ -123,9 +128,13 @@ impl Reader {
             Some(Ok(Message::Binary(bytes))) => match inflate.push(&bytes) {
                 Ok(Some(text)) => self.frame(text).await,
                 Ok(None) => self.alive(),
-                Err(_) => {
+                Err(error @ InflateError::NotText(_)) => {
                     self.alive();
-                    self.malformed("frame", None);
+                    self.malformed("frame", Some(&error.to_string()));
+                }
+                Err(error) => {
+                    self.malformed("frame", Some(&error.to_string()));
+                    return Err(Control::Closed(None, error.to_string()));
                 }
             },
             Some(Ok(Message::Close(frame))) => {
@@ -338,6 +347,9 @@ impl Reader {
         self.shard.send(message).await.ok(); // without a shard this task ends too
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 #[derive(Deserialize)]
 struct Hello {

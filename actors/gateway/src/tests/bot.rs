@@ -1,7 +1,7 @@
 //! A bot that is nothing but a gateway, with a sink that can be shut.
 
 use super::fake::{Fake, soon};
-use crate::{Cache, Gateway, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan, Snapshot, build};
+use crate::{Cache, Compression, Gateway, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan, Snapshot, build};
 use protocol::{
     BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, KindSet, Secret, SystemClock,
     ports::{Capture, GatewayBot, GatewayDirectory, IdentifyGrant, IdentifyLedger, NotNow, Report},
@@ -30,6 +30,10 @@ impl Sink {
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
         KindSet::of(&[EventKind::MessageCreate, EventKind::GuildMemberAdd])
+    }
+
+    fn may_concern(&self, _: EventKind, payload: &str) -> bool {
+        !payload.contains("nobody's business")
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
@@ -156,6 +160,7 @@ impl Setup {
                 reconnect_min_ms: 2,
                 reconnect_max_ms: 1000,
                 connect_ms: 5000,
+                compression: Compression::None,
             },
         }
     }
