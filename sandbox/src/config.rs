@@ -43,6 +43,8 @@ pub struct SandboxConfig {
     pub sends_per_minute: u32,
     /// Time to give an interaction its first answer, in milliseconds. Discord's is 3,000.
     pub interaction_deadline_ms: u64,
+    /// How long an interaction's token works, in milliseconds. Discord's is 900,000.
+    pub interaction_token_ms: u64,
     /// Limit of each REST bucket.
     pub bucket: Rate,
     /// Limit of creating messages, per channel.
@@ -93,6 +95,7 @@ impl Default for SandboxConfig {
             session_life_ms: 180_000,
             sends_per_minute: 120,
             interaction_deadline_ms: 3_000,
+            interaction_token_ms: crate::world::TOKEN_LIFE_MS,
             bucket: Rate { requests: 50, window_ms: 1_000 },
             message_bucket: Rate { requests: 50, window_ms: 1_000 },
             global_per_second: 0,

@@ -24,6 +24,7 @@ const ROLES_MAX: usize = 3;
 /// Builds the world that `config` describes.
 pub(crate) fn world(config: &SandboxConfig) -> Result<World, ApiError> {
     let mut world = World::new(config.seed, config.messages_kept);
+    world.interactions.token_life_ms = config.interaction_token_ms;
     let mut time_ms = BEGINNING_MS;
     let mut next = |world: &mut World| {
         time_ms += 1;

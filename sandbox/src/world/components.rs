@@ -26,11 +26,16 @@ mod kind {
 pub(super) fn components(body: &Value) -> Result<Option<Vec<Value>>, ApiError> {
     let Some(mut components) = list(body, "components")? else { return Ok(None) };
     check(&components)?;
+    number(&mut components);
+    Ok(Some(components))
+}
+
+/// Completes every component: its id, and what it leaves to the default.
+pub(super) fn number(components: &mut [Value]) {
     let mut taken = Vec::new();
     components.iter().for_each(|component| collect_ids(component, &mut taken));
     let mut last = 0;
     components.iter_mut().for_each(|component| complete(component, &taken, &mut last));
-    Ok(Some(components))
 }
 
 fn check(components: &[Value]) -> Result<(), ApiError> {
@@ -64,7 +69,8 @@ fn check_custom_ids<'a>(component: &'a Value, seen: &mut Vec<&'a str>) -> Result
 }
 
 fn children(component: &Value) -> impl Iterator<Item = &Value> {
-    component["components"].as_array().into_iter().flatten().chain(component.get("accessory"))
+    let inside = component["components"].as_array().into_iter().flatten();
+    inside.chain(component.get("accessory")).chain(component.get("component"))
 }
 
 fn collect_ids(component: &Value, taken: &mut Vec<u64>) {
@@ -88,8 +94,10 @@ fn complete(component: &mut Value, taken: &[u64], last: &mut u64) {
     for child in fields.get_mut("components").and_then(Value::as_array_mut).into_iter().flatten() {
         complete(child, taken, last);
     }
-    if let Some(child) = fields.get_mut("accessory") {
-        complete(child, taken, last);
+    for holder in ["accessory", "component"] {
+        if let Some(child) = fields.get_mut(holder) {
+            complete(child, taken, last);
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 
+use serde_json::Value;
+
 use super::ids::Id;
 use crate::api_error::{ApiError, Unknown};
 
-/// How long an interaction's token works (Discord documentation, "Receiving and Responding").
-pub(crate) const TOKEN_LIFE_MS: u64 = 15 * 60 * 1_000;
 /// Interactions remembered; the oldest are forgotten.
 const INTERACTIONS_MAX: usize = 10_000;
 
@@ -57,16 +57,24 @@ pub(crate) struct Interaction {
     /// Message that holds the component used.
     pub source: Option<Id>,
     pub followups: Vec<Id>,
+    /// The modal that was shown as its answer and is not sent yet.
+    pub modal: Option<Value>,
 }
 
 /// The interactions of the last while.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Interactions {
+    /// How long a token works, in milliseconds.
+    pub token_life_ms: u64,
     by_id: HashMap<Id, Interaction>,
     order: VecDeque<Id>,
 }
 
 impl Interactions {
+    pub(crate) fn new(token_life_ms: u64) -> Interactions {
+        Interactions { token_life_ms, by_id: HashMap::new(), order: VecDeque::new() }
+    }
+
     pub(crate) fn insert(&mut self, interaction: Interaction) {
         if self.order.len() == INTERACTIONS_MAX
             && let Some(oldest) = self.order.pop_front()
@@ -117,7 +125,7 @@ impl Interactions {
         let id = token.split('-').next().and_then(|id| id.parse().ok());
         let found = id.and_then(|id| self.get(id)).filter(|interaction| interaction.token == token);
         let interaction = found.ok_or_else(|| ApiError::unknown(Unknown::Webhook))?;
-        if now_ms.saturating_sub(interaction.created_ms) > TOKEN_LIFE_MS {
+        if now_ms.saturating_sub(interaction.created_ms) > self.token_life_ms {
             return Err(ApiError::new(401, 50027, "Invalid Webhook Token"));
         }
         if interaction.progress == Progress::Waiting {

@@ -1,14 +1,18 @@
 //! People using commands and components: INTERACTION_CREATE with typed options.
 
 use rand::Rng;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::World;
 use super::ids::Id;
 use super::interaction::{Interaction, Kind, Progress};
+use super::modal;
 use super::options::Typing;
 use super::permissions;
 use crate::config::SandboxError;
+
+/// The type of a component that is a button.
+const BUTTON: u64 = 2;
 
 /// What a person typed after the slash.
 pub(crate) struct Invocation<'a> {
@@ -64,13 +68,45 @@ impl World {
         let unknown = || SandboxError::UnknownComponent(custom_id.to_owned());
         let held = self.message(channel, message).map_err(|_| unknown())?;
         let component = held.components.iter().find_map(|row| find_component(row, custom_id)).ok_or_else(unknown)?;
-        let kind = component["type"].as_u64().unwrap_or(2);
-        let mut data = json!({ "custom_id": custom_id, "component_type": kind, "id": 1 });
-        if kind != 2 {
+        let component = component.clone();
+        let kind = component["type"].as_u64().unwrap_or(BUTTON);
+        check_use(&component, custom_id, values)?;
+        let mut data = json!({ "custom_id": custom_id, "component_type": kind, "id": component["id"] });
+        if kind != BUTTON {
+            let (values, resolved) = self.chosen(channel, user, &component, custom_id, values)?;
             data["values"] = json!(values);
+            if !resolved.is_empty() {
+                data["resolved"] = Value::Object(resolved);
+            }
         }
         let guild = self.guild_of(channel).map_err(|_| unknown())?.map(|guild| guild.id);
         self.create_interaction(Kind::Component, user, guild, channel, data, Some(message), now_ms)
+    }
+
+    /// What a menu's values mean: ids of people, roles and channels are found by name, and described.
+    fn chosen(
+        &self,
+        channel: Id,
+        user: Id,
+        menu: &Value,
+        custom_id: &str,
+        values: &[String],
+    ) -> Result<(Vec<Value>, Map<String, Value>), SandboxError> {
+        // The types of options that fit the types of menus.
+        let option = match menu["type"].as_u64().unwrap_or(0) {
+            5 => 6,
+            6 => 8,
+            7 => 9,
+            8 => 7,
+            _ => return Ok((values.iter().map(|value| json!(value)).collect(), Map::new())),
+        };
+        let guild = self.guild_of(channel).ok().flatten().ok_or(SandboxError::UnknownChannel(channel.0))?;
+        let invocation = Invocation { user, guild: guild.id, channel, command: "", options: &[], focused: None };
+        let mut typing = Typing::new(self, guild, &invocation);
+        let definition = json!({ "type": option });
+        let named = values.iter().map(|value| typing.value(&definition, custom_id, &json!(value)));
+        let named = named.collect::<Result<Vec<Value>, SandboxError>>()?;
+        Ok((named, typing.resolved))
     }
 
     /// Sends the modal that the bot showed as its answer to `opened_by`, with the text of each field.
@@ -82,13 +118,13 @@ impl World {
         now_ms: u64,
     ) -> Result<Id, SandboxError> {
         let unknown = || SandboxError::UnknownComponent(custom_id.to_owned());
-        let earlier = self.interactions.get(opened_by).ok_or_else(unknown)?;
+        let earlier = self.interactions.get_mut(opened_by).ok_or_else(unknown)?;
+        let modal = earlier.modal.as_ref().filter(|modal| modal["custom_id"] == custom_id).ok_or_else(unknown)?;
+        let filled_in = modal::submission(modal, fields)?;
+        // A modal is sent once.
+        earlier.modal = None;
         let (user, guild, channel, source) = (earlier.user, earlier.guild, earlier.channel, earlier.source);
-        let rows: Vec<Value> = fields
-            .iter()
-            .map(|(id, text)| json!({ "type": 1, "id": 1, "components": [{ "type": 4, "id": 2, "custom_id": id, "value": text }] }))
-            .collect();
-        let data = json!({ "custom_id": custom_id, "components": rows });
+        let data = json!({ "custom_id": custom_id, "components": filled_in });
         self.create_interaction(Kind::Modal, user, guild, channel, data, source, now_ms)
     }
 
@@ -146,9 +182,28 @@ impl World {
             original: None,
             source,
             followups: Vec::new(),
+            modal: None,
         });
         Ok(id)
     }
+}
+
+/// Refuses what a person could not do: press a disabled button, choose too little, too much or what is not there.
+fn check_use(component: &Value, custom_id: &str, values: &[String]) -> Result<(), SandboxError> {
+    let bad = |problem| Err(SandboxError::BadOption { option: custom_id.to_owned(), problem });
+    if component["disabled"] == true {
+        return bad("is disabled");
+    }
+    if component["type"] == BUTTON {
+        return if values.is_empty() { Ok(()) } else { bad("is a button and takes no values") };
+    }
+    let (least, most) = (component["min_values"].as_u64().unwrap_or(1), component["max_values"].as_u64().unwrap_or(1));
+    if !(least..=most).contains(&(values.len() as u64)) {
+        return bad("does not take so many values");
+    }
+    let options = component["options"].as_array();
+    let offered = |value: &String| options.is_none_or(|all| all.iter().any(|option| option["value"] == value.as_str()));
+    if values.iter().all(offered) { Ok(()) } else { bad("has no such option") }
 }
 
 fn find_component<'a>(component: &'a Value, custom_id: &str) -> Option<&'a Value> {

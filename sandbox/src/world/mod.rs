@@ -14,6 +14,7 @@ pub(crate) mod invoke;
 pub(crate) mod membership;
 pub(crate) mod mentions;
 pub(crate) mod message;
+pub(crate) mod modal;
 pub(crate) mod moderation;
 pub(crate) mod options;
 pub(crate) mod outbox;
@@ -44,6 +45,9 @@ use self::outbox::Outbox;
 use self::user::User;
 use self::webhook::Webhook;
 use crate::api_error::{ApiError, Unknown};
+
+/// How long an interaction's token works unless configured (Discord documentation, "Receiving and Responding").
+pub(crate) const TOKEN_LIFE_MS: u64 = 15 * 60 * 1_000;
 
 /// Everything there is, and what the last changes caused.
 pub(crate) struct World {
@@ -86,7 +90,7 @@ impl World {
             direct: BTreeMap::new(),
             logs: HashMap::new(),
             commands: Commands::default(),
-            interactions: Interactions::default(),
+            interactions: Interactions::new(TOKEN_LIFE_MS),
             application_emojis: Vec::new(),
             webhooks: BTreeMap::new(),
             nonces: VecDeque::new(),

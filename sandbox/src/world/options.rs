@@ -88,7 +88,7 @@ impl<'a> Typing<'a> {
         Ok(options)
     }
 
-    fn value(&mut self, definition: &Value, name: &str, value: &Value) -> Result<Value, SandboxError> {
+    pub(crate) fn value(&mut self, definition: &Value, name: &str, value: &Value) -> Result<Value, SandboxError> {
         let choices = definition["choices"].as_array().map_or(&[][..], Vec::as_slice);
         if let Some(chosen) = choices.iter().find(|choice| choice["name"] == *value) {
             // People pick a choice by its name.

@@ -7,14 +7,12 @@ use super::draft::{Draft, Edit};
 use super::ids::Id;
 use super::interaction::{Interaction, Kind, Progress};
 use super::message::{Message, flag, message_type};
+use super::modal;
 use crate::api_error::{ApiError, Unknown};
 use crate::events::{Pings, ReplyKind, SandboxEvent};
 
 /// Choices of an autocompletion.
 const CHOICES_MAX: usize = 25;
-
-/// Characters of a modal's `custom_id` and title, and its components (Discord documentation, "Modal").
-const MODAL_LIMITS: [(&str, usize); 3] = [("custom_id", 100), ("title", 45), ("components", 5)];
 
 impl World {
     /// The first answer (`POST /interactions/{id}/{token}/callback`). The value is what `with_response` shows.
@@ -76,8 +74,11 @@ impl World {
                 None
             }
             (9, Kind::Command | Kind::Component) => {
-                check_modal(data)?;
+                modal::check(data)?;
                 self.progress(id, Progress::Answered, None);
+                if let Some(interaction) = self.interactions.get_mut(id) {
+                    interaction.modal = Some(data.clone());
+                }
                 self.note_reply(id, ReplyKind::Modal, None, Pings::default(), data);
                 None
             }
@@ -205,23 +206,4 @@ impl World {
             data: data.clone(),
         });
     }
-}
-
-fn check_modal(data: &Value) -> Result<(), ApiError> {
-    for (field, max) in MODAL_LIMITS {
-        let length = match &data[field] {
-            Value::String(text) if field != "components" => text.chars().count(),
-            Value::Array(components) if field == "components" => components.len(),
-            _ => return Err(in_data(ApiError::invalid_field(field, "BASE_TYPE_REQUIRED", "This field is required"))),
-        };
-        if !(1..=max).contains(&length) {
-            let message = format!("Must be between 1 and {max} in length.");
-            return Err(in_data(ApiError::invalid_field(field, "BASE_TYPE_BAD_LENGTH", &message)));
-        }
-    }
-    Ok(())
-}
-
-fn in_data(error: ApiError) -> ApiError {
-    ApiError { errors: error.errors.map(|errors| json!({ "data": errors })), ..error }
 }

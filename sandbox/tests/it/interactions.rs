@@ -197,3 +197,100 @@ async fn components_without_an_id_are_given_one() {
         (&json!(1), &json!(2), &json!(3))
     );
 }
+
+/// A message of the bot's with these rows, and the id to press it by.
+async fn with_components(sandbox: &Sandbox, line: &mut Line, rows: Value) -> (Value, sandbox::MessageId) {
+    let body = json!({ "content": "choose", "components": rows });
+    let (status, message) = post(sandbox, &crate::client::messages(sandbox), body).await;
+    assert_eq!(status, 200, "{message}");
+    line.event("MESSAGE_CREATE").await;
+    let id = sandbox::MessageId(message["id"].as_str().unwrap().parse().unwrap());
+    (message, id)
+}
+
+#[tokio::test]
+async fn a_menu_takes_what_it_offers_and_describes_whom_it_names() {
+    let sandbox = start();
+    let mut line = Line::ready(&sandbox, ALL).await;
+    let options =
+        json!([{ "label": "A", "value": "a" }, { "label": "B", "value": "b" }, { "label": "C", "value": "c" }]);
+    let rows = json!([
+        { "type": 1, "components": [{ "type": 3, "custom_id": "letters", "max_values": 2, "options": options }] },
+        { "type": 1, "components": [{ "type": 5, "custom_id": "people" }] },
+        { "type": 1, "components": [{ "type": 2, "style": 1, "label": "no", "custom_id": "off", "disabled": true }] },
+    ]);
+    let (_, id) = with_components(&sandbox, &mut line, rows).await;
+    let general = sandbox.general_id();
+    let press = |custom_id: &str, values: &[&str]| {
+        let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+        sandbox.press("alice", general, id, custom_id, &values)
+    };
+    for (custom_id, values) in [("letters", &[][..]), ("letters", &["a", "b", "c"]), ("letters", &["d"]), ("off", &[])]
+    {
+        let refused = press(custom_id, values);
+        assert!(matches!(refused, Err(sandbox::SandboxError::BadOption { .. })), "{custom_id}: {refused:?}");
+    }
+    press("letters", &["a", "c"]).unwrap();
+    assert_eq!(line.event("INTERACTION_CREATE").await["data"]["values"], json!(["a", "c"]));
+    press("people", &["bob"]).unwrap();
+    let data = line.event("INTERACTION_CREATE").await["data"].take();
+    let bob = sandbox.user_id("bob").unwrap().to_string();
+    assert_eq!((&data["values"], &data["resolved"]["users"][&bob]["username"]), (&json!([bob]), &json!("bob")));
+}
+
+#[tokio::test]
+async fn a_modal_is_sent_once_with_its_own_fields() {
+    let sandbox = start();
+    let (mut line, asked) = asked(&sandbox).await;
+    let field = |name: &str, required: bool| {
+        json!({ "type": 1, "components": [{ "type": 4, "custom_id": name, "style": 1, "label": "L", "required": required,
+            "max_length": 5 }] })
+    };
+    let data = json!({ "custom_id": "m", "title": "T", "components": [field("name", true), field("note", false)] });
+    assert_eq!(post(&sandbox, &asked.callback, json!({ "type": 9, "data": data })).await.0, 204);
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let send = |custom_id: &str, fields: &[(String, String)]| sandbox.submit_modal(asked.id, custom_id, fields);
+    assert!(send("other", &[pair("name", "x")]).is_err());
+    for wrong in [vec![], vec![pair("name", "too long")], vec![pair("name", "x"), pair("extra", "x")]] {
+        assert!(send("m", &wrong).is_err(), "{wrong:?}");
+    }
+    send("m", &[pair("name", "x")]).unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    let sent = |at: usize| event["data"]["components"][at]["components"][0]["value"].clone();
+    assert_eq!((&event["type"], sent(0), sent(1)), (&json!(5), json!("x"), json!("")));
+    assert!(send("m", &[pair("name", "x")]).is_err(), "it was sent");
+    let reply = json!({ "type": 4, "data": { "content": "thanks" } });
+    assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, reply).await.0, 204);
+    assert_eq!(line.event("MESSAGE_CREATE").await["content"], "thanks");
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_old_answers_nothing_any_more() {
+    let sandbox = start_with(|config| config.interaction_token_ms = 0);
+    let (_line, asked) = asked(&sandbox).await;
+    assert_eq!(post(&sandbox, &asked.callback, json!({ "type": 5 })).await.0, 204);
+    let before = std::time::Instant::now();
+    while before.elapsed().as_millis() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let original = format!("{}/messages/@original", asked.webhook);
+    let (status, late) = call(&sandbox, Method::PATCH, &original, Some(json!({ "content": "late" }))).await;
+    assert_eq!((status, &late["code"]), (401, &json!(50027)));
+    assert_eq!(post(&sandbox, &asked.webhook, json!({ "content": "late" })).await.1["code"], 50027);
+}
+
+#[tokio::test]
+async fn components_that_discord_refuses_are_refused() {
+    let sandbox = start();
+    let button = |id: &str| json!({ "type": 2, "style": 1, "label": "x", "custom_id": id });
+    let row = |buttons: Vec<Value>| json!({ "type": 1, "components": buttons });
+    let cases = [
+        json!([row(vec![button("same"), button("same")])]),
+        json!([row(vec![button(&"x".repeat(101))])]),
+        Value::Array((0..6).map(|n| row(vec![button(&n.to_string())])).collect()),
+    ];
+    for components in cases {
+        let body = json!({ "content": "x", "components": components });
+        assert_eq!(post(&sandbox, &crate::client::messages(&sandbox), body).await.1["code"], 50035, "{components}");
+    }
+}

@@ -4,7 +4,7 @@ use reqwest::Method;
 use sandbox::{Sandbox, SandboxError, SandboxEvent};
 use serde_json::{Value, json};
 
-use crate::client::{ALL, Line, call, get, post, start};
+use crate::client::{Line, call, get, post, start};
 
 const BAN_MEMBERS: u64 = 1 << 2;
 const ADMINISTRATOR: u64 = 1 << 3;
