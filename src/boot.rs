@@ -19,7 +19,7 @@ use crate::{
     ready::{self, PostReady},
     reload::Reloader,
     status::Status,
-    treelog, wire,
+    system, treelog, wire,
 };
 use child::Builder;
 use cogs::{CogRoom, cog_room};
@@ -71,7 +71,7 @@ pub struct Context {
     pub status: Arc<Status>,
     /// Filled when the gateway has been made.
     pub gateway: Arc<OnceLock<Gateway>>,
-    /// The process's own methods: shutdown, ping.
+    /// The process's own methods: shutdown.
     pub methods: Vec<Method>,
 }
 
@@ -168,6 +168,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         methods,
         telemetry::methods(&log),
         rest::methods(&rest),
+        vec![system::ping_method(rest.clone(), Arc::clone(&gateway))],
         database::methods(&db),
         emoji_cache::methods(&emojis),
         host.methods(),

@@ -1,6 +1,7 @@
 //! The data folder: made at boot, and gone again when boot comes to nothing.
 
 use crate::exit::{Code, Fatal};
+use control::{FileLock, LockError};
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
@@ -11,14 +12,23 @@ use std::{
 /// The folders that this process has made, outermost first. Dropped before [`DataFolder::keep`], it removes those of
 /// them that are still empty: what fails at boot leaves nothing behind. It must outlive the control socket, which
 /// may stand inside.
+///
+/// It also holds the folder's lock: two bots on one folder would answer everything twice and write over each other's
+/// files, and a control socket of its own does not keep them apart.
 #[derive(Debug, Default)]
-pub struct DataFolder(Mutex<Vec<PathBuf>>);
+pub struct DataFolder {
+    made: Mutex<Vec<PathBuf>>,
+    lock: Mutex<Option<FileLock>>,
+}
+
+/// The lock's file in the data folder. The kernel lets go of it when the process dies; an orderly end removes it.
+const LOCK: &str = "impresario.lock";
 
 impl DataFolder {
-    /// Makes the folder where there is none, for its owner alone, and tries whether it can be written.
+    /// Makes the folder where there is none, for its owner alone, tries whether it can be written, and locks it.
     ///
     /// # Errors
-    /// Exit 69 with the folder and what to do.
+    /// Exit 69 with the folder and what to do; also when another instance works on it.
     pub fn open(&self, path: &Path) -> Result<(), Fatal> {
         let unusable = |error: std::io::Error| {
             let (path, remedy) = (path.display(), "make it writable or set data.dir to another folder");
@@ -35,7 +45,21 @@ impl DataFolder {
         }
         // Whether files can be made there: asked of the system, since modes do not bind everybody.
         let probe = path.join(format!(".probe-{}", std::process::id()));
-        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)
+        std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(unusable)?;
+        let lock = FileLock::take(&path.join(LOCK)).map_err(|error| match error {
+            LockError::Io { error, .. } => unusable(error),
+            LockError::Held { pid, .. } => {
+                let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                let path = path.display();
+                let text = format!(
+                    "another instance{who} works on the data folder {path}: stop it, or set data.dir to a folder of this \
+                     one's own"
+                );
+                Fatal::new(Code::Unavailable, text)
+            }
+        })?;
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        Ok(())
     }
 
     /// Something that stays has been put there.
@@ -44,7 +68,7 @@ impl DataFolder {
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,6 +79,7 @@ fn is_missing(path: &Path) -> bool {
 
 impl Drop for DataFolder {
     fn drop(&mut self) {
+        self.lock.get_mut().unwrap_or_else(PoisonError::into_inner).take(); // its file goes before the folder can
         while let Some(folder) = { self.made().pop() } {
             if std::fs::remove_dir(&folder).is_err() {
                 return; // something is in it after all: it stays, and so does what it stands in
@@ -83,6 +108,20 @@ mod tests {
         std::fs::write(home.path().join("a/b/mine"), "x").unwrap();
         drop(folder);
         assert!(home.path().join("a/b/mine").exists() && !deep.exists());
+    }
+
+    #[test]
+    fn a_folder_serves_one_instance_and_the_next_one_once_it_has_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let first = DataFolder::default();
+        first.open(home.path()).unwrap();
+        let error = DataFolder::default().open(home.path()).unwrap_err();
+        assert_eq!(error.code, Code::Unavailable);
+        let pid = format!("(pid {})", std::process::id());
+        assert!(error.message.contains("data.dir") && error.message.contains(&pid), "{error}");
+        drop(first);
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing stays behind");
+        DataFolder::default().open(home.path()).unwrap();
     }
 
     #[test]

@@ -98,11 +98,8 @@ impl Life<'_> {
             flags: Arc::clone(&flags),
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),
-            gateway: Arc::clone(&gateway),
-            methods: vec![
-                system::stop_method(stop.clone(), Arc::clone(&tree), limits.clone()),
-                system::ping_method(gateway),
-            ],
+            gateway,
+            methods: vec![system::stop_method(stop.clone(), Arc::clone(&tree), limits.clone())],
         };
 
         // A signal in any phase of boot cancels it; what has started is unwound in reverse.

@@ -63,9 +63,16 @@ impl Reloader {
             let would = checking.reload(true).map_err(MethodError::refused);
             async move { Ok(Checked::new(()).telling(would?)) }
         };
-        vec![Method::write("config.reload", Role::Admin, about, |_: &NoParams| ROOT.into(), check, move |(), _| {
-            let done = reloader.reload(false).map_err(MethodError::refused);
-            async move { done }
-        })]
+        vec![Method::write(
+            "config.reload",
+            Role::Admin,
+            about,
+            |_: &NoParams| ROOT.into(),
+            check,
+            move |(), _| {
+                let done = reloader.reload(false).map_err(MethodError::refused);
+                async move { done }
+            },
+        )]
     }
 }

@@ -1,11 +1,15 @@
 //! The process's methods on the control channel: its end, and its round trip to Discord.
 
 use crate::{admin::SharedTree, shutdown};
-use protocol::method::{Asked, Checked, Method, MethodError};
+use protocol::method::{Asked, Checked, Method, MethodError, NoParams};
+use rest::{Rest, RestError};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
-use std::sync::{Arc, OnceLock};
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 use supervision::{ROOT, Role};
 use tokio::sync::mpsc;
 
@@ -37,25 +41,67 @@ pub fn stop_method(
             }
         }
     };
-    Method::write("system.shutdown", Role::Admin, about, |_: &Stop| ROOT.into(), check, move |plan, asked: Asked| {
-        let stop = stop.clone();
-        async move {
-            if let Some(plan) = plan {
-                return Ok(plan);
+    Method::write(
+        "system.shutdown",
+        Role::Admin,
+        about,
+        |_: &Stop| ROOT.into(),
+        check,
+        move |plan, asked: Asked| {
+            let stop = stop.clone();
+            async move {
+                if let Some(plan) = plan {
+                    return Ok(plan);
+                }
+                let reason = format!("admin (uid {})", asked.peer.uid);
+                stop.try_send(reason).map_err(|_full| MethodError::refused(UNDER_WAY))?;
+                Ok(json!({ "stopping": true }))
             }
-            let reason = format!("admin (uid {})", asked.peer.uid);
-            stop.try_send(reason).map_err(|_full| MethodError::refused(UNDER_WAY))?;
-            Ok(json!({ "stopping": true }))
-        }
-    })
+        },
+    )
 }
 
 const UNDER_WAY: &str = "it is shutting down already";
 
-/// `system.ping`
-pub fn ping_method(gateway: Arc<OnceLock<gateway::Gateway>>) -> Method {
-    Method::read("system.ping", "The gateway's heartbeat round trip.", move |_: protocol::method::NoParams, _| {
-        let latency = gateway.get().and_then(gateway::Gateway::latency);
-        async move { Ok(json!({ "gateway_ms": latency.map(|latency| latency.as_secs_f64() * 1e3) })) }
+/// How long `system.ping` waits for Discord.
+const PING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// `system.ping`: measured by the instance itself, with its own token.
+pub fn ping_method(rest: Rest, gateway: Arc<OnceLock<gateway::Gateway>>) -> Method {
+    let about = "Round trips as the bot has them: its token and HTTP client, and the gateway's last heartbeat.";
+    Method::read("system.ping", about, move |_: NoParams, _| {
+        let (rest, gateway) = (rest.clone(), gateway.get().cloned());
+        async move {
+            let began = Instant::now();
+            let asked = tokio::time::timeout(PING_DEADLINE, rest.current_user()).await;
+            let ms = began.elapsed().as_millis();
+            let failed = |reason: String| json!({ "ok": false, "ms": null, "reason": reason });
+            let unknown = |reason: &str| json!({ "ok": null, "reason": reason });
+            let (token, http) = match asked {
+                Ok(Ok(_)) => (json!({ "ok": true, "reason": null }), json!({ "ok": true, "ms": ms, "reason": null })),
+                Ok(Err(error @ RestError::Unauthorized)) => (
+                    json!({ "ok": false, "reason": error.to_string() }),
+                    json!({ "ok": true, "ms": ms, "reason": null }),
+                ),
+                Ok(Err(error)) => (unknown("not told: REST failed"), failed(error.to_string())),
+                Err(_) => {
+                    let late = format!("no answer within {} s", PING_DEADLINE.as_secs());
+                    (unknown("not told: REST failed"), failed(late))
+                }
+            };
+            Ok(json!({ "running": true, "token": token, "rest": http, "gateway": heartbeat(gateway.as_ref()) }))
+        }
     })
+}
+
+/// The gateway's part: the greatest heartbeat round trip, and why there is none.
+fn heartbeat(gateway: Option<&gateway::Gateway>) -> Value {
+    let ms = gateway.and_then(gateway::Gateway::latency).map(|latency| latency.as_secs_f64() * 1e3);
+    let online = gateway.is_some_and(gateway::Gateway::is_online);
+    let reason = match (online, ms) {
+        (true, Some(_)) => None,
+        (true, None) => Some("no heartbeat was answered yet"),
+        (false, _) => Some("not every shard is connected"),
+    };
+    json!({ "ok": online, "ms": ms, "reason": reason })
 }

@@ -12,28 +12,21 @@ use std::{
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(10);
 
-/// Runs the command. The running instance knows its gateway's round trip; token and REST are measured from here.
+/// Runs the command. A running instance measures with its own token: the one in this environment may be another bot's.
 pub(super) async fn run(socket: &Path, sources: Sources, output: &mut Output) -> Exit {
-    let running = match remote::ask(socket, "system.ping", Value::Null).await {
-        Ok(answer) => Some(answer),
-        Err(ClientError::NotRunning { .. }) => None,
+    let answer = match remote::ask(socket, "system.ping", Value::Null).await {
+        Ok(answer) => answer,
+        Err(ClientError::NotRunning { .. }) => match config::load(&sources.with_token(TokenRule::Required)) {
+            Ok(loaded) => measure(&loaded).await,
+            Err(problems) => {
+                for problem in &problems.list {
+                    output.problem(&problem.to_string());
+                }
+                return Exit::Config;
+            }
+        },
         Err(error) => return remote::failed(&error, output),
     };
-    let measured = match config::load(&sources.with_token(TokenRule::Required)) {
-        Ok(loaded) => measure(&loaded, running.is_none()).await,
-        // The instance may have its token from where this command cannot see it: what it says is worth showing.
-        Err(_) if running.is_some() => json!({}),
-        Err(problems) => {
-            for problem in &problems.list {
-                output.problem(&problem.to_string());
-            }
-            return Exit::Config;
-        }
-    };
-    let mut answer = json!({"running": running.is_some()});
-    for (key, value) in running.iter().chain([&measured]).filter_map(Value::as_object).flatten() {
-        answer[key] = value.clone();
-    }
     if output.json {
         output.value(&answer);
     } else {
@@ -44,11 +37,14 @@ pub(super) async fn run(socket: &Path, sources: Sources, output: &mut Output) ->
     if failed { Exit::Failed } else { Exit::Done }
 }
 
-async fn measure(loaded: &Loaded, with_gateway: bool) -> Value {
+async fn measure(loaded: &Loaded) -> Value {
     let client = reqwest::Client::builder().timeout(STEP).redirect(reqwest::redirect::Policy::none()).build();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return json!({"rest": {"ok": false, "reason": error.to_string()}}),
+        Err(error) => {
+            let (unknown, failed) = (step(None, Some("not asked")), step_ms(false, None, Some(&error.to_string())));
+            return json!({"running": false, "token": unknown, "rest": failed, "gateway": failed});
+        }
     };
     let get = |route: &str| {
         let token = loaded.token.as_ref().map(|token| format!("Bot {}", token.expose())).unwrap_or_default();
@@ -57,28 +53,37 @@ async fn measure(loaded: &Loaded, with_gateway: bool) -> Value {
     let began = Instant::now();
     let answered = get("/users/@me").await;
     let took = millis(began);
-    let mut measured = match answered {
+    let (token, rest) = match answered {
         Ok(answer) => {
             let status = answer.status();
             let token = match status.as_u16() {
-                200 => json!({"ok": true}),
-                401 => json!({"ok": false, "reason": "Discord refuses it: reset it in the developer portal"}),
-                other => json!({"ok": null, "reason": format!("Discord answered {other}")}),
+                200 => step(Some(true), None),
+                401 => step(Some(false), Some("Discord refuses it: reset it in the developer portal")),
+                other => step(None, Some(&format!("Discord answered {other}"))),
             };
-            json!({"token": token, "rest": {"ok": !status.is_server_error(), "ms": took}})
+            let broken = status.is_server_error().then(|| format!("Discord answered {}", status.as_u16()));
+            (token, step_ms(broken.is_none(), Some(took), broken.as_deref()))
         }
         Err(error) => {
             let reason = error.without_url().to_string();
-            json!({"token": {"ok": null, "reason": "not asked"}, "rest": {"ok": false, "reason": reason}})
+            (step(None, Some("not asked")), step_ms(false, None, Some(&reason)))
         }
     };
-    if with_gateway {
-        measured["gateway"] = match get("/gateway").await {
-            Ok(answer) => connect(loaded, &answer.json::<Value>().await.unwrap_or_default()).await,
-            Err(error) => json!({"ok": false, "reason": error.without_url().to_string()}),
-        };
-    }
-    measured
+    let gateway = match get("/gateway").await {
+        Ok(answer) => connect(loaded, &answer.json::<Value>().await.unwrap_or_default()).await,
+        Err(error) => step_ms(false, None, Some(&error.without_url().to_string())),
+    };
+    json!({"running": false, "token": token, "rest": rest, "gateway": gateway})
+}
+
+/// What a step came to; null where it could not be found out.
+fn step(ok: Option<bool>, reason: Option<&str>) -> Value {
+    json!({"ok": ok, "reason": reason})
+}
+
+/// The same of a step that takes time.
+fn step_ms(ok: bool, ms: Option<u64>, reason: Option<&str>) -> Value {
+    json!({"ok": ok, "ms": ms, "reason": reason})
 }
 
 /// How long a connection to the gateway takes; nothing is sent over it, so no session is spent.
@@ -86,20 +91,20 @@ async fn connect(loaded: &Loaded, answer: &Value) -> Value {
     let configured = loaded.config.discord.gateway_url.as_str();
     let url = if configured.is_empty() { answer["url"].as_str().unwrap_or_default() } else { configured };
     let Some((host, port)) = host_port(url) else {
-        return json!({"ok": false, "reason": "Discord named no gateway"});
+        return step_ms(false, None, Some("Discord named no gateway"));
     };
     let allowed = loaded.config.discord.allow_hosts.iter().any(|entry| match entry.strip_prefix('.') {
         Some(domain) => host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')),
         None => entry.trim_matches(['[', ']']).eq_ignore_ascii_case(host),
     });
     if !allowed {
-        return json!({"ok": false, "reason": format!("its host {host:?} is not in discord.allow_hosts")});
+        return step_ms(false, None, Some(&format!("its host {host:?} is not in discord.allow_hosts")));
     }
     let began = Instant::now();
     match tokio::time::timeout(STEP, tokio::net::TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => json!({"ok": true, "connect_ms": millis(began)}),
-        Ok(Err(error)) => json!({"ok": false, "reason": error.to_string()}),
-        Err(_) => json!({"ok": false, "reason": format!("no answer within {} s", STEP.as_secs())}),
+        Ok(Ok(_)) => step_ms(true, Some(millis(began)), None),
+        Ok(Err(error)) => step_ms(false, None, Some(&error.to_string())),
+        Err(_) => step_ms(false, None, Some(&format!("no answer within {} s", STEP.as_secs()))),
     }
 }
 

@@ -66,6 +66,14 @@ pub(super) fn failed(error: &ClientError, output: &mut Output) -> Exit {
             output.error(&sentence, json!({"code": "not_running", "message": sentence}));
             Exit::NotRunning
         }
+        ClientError::TooLong { .. } => {
+            output.problem(&sentence);
+            Exit::Usage
+        }
+        ClientError::Deaf { .. } => {
+            output.error(&sentence, json!({"code": "not_listening", "message": sentence}));
+            Exit::Failed
+        }
         ClientError::Denied { .. } | ClientError::Lost(_) | ClientError::Malformed(_) | ClientError::Deadline => {
             output.problem(&sentence);
             Exit::Failed

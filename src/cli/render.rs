@@ -28,19 +28,17 @@ pub fn draw_status(status: &Value) -> String {
 pub(super) fn ping(answer: &Value, _: &Output) -> String {
     let mut rows = Vec::new();
     for part in ["token", "rest", "gateway"] {
-        let (found, ms) = (&answer[part], |key: &str| answer[part][key].as_u64());
+        let found = &answer[part];
+        let beat = part == "gateway" && answer["running"] == true;
         let text = match (found["ok"].as_bool(), found["reason"].as_str()) {
-            (Some(true), _) => match ms("ms").or(ms("connect_ms")) {
+            (Some(true), reason) => match found["ms"].as_f64() {
+                Some(ms) if beat => format!("{ms:.1} ms (the last heartbeat)"),
                 Some(ms) => format!("{ms} ms"),
-                None => "accepted".to_owned(),
+                None => reason.map_or_else(|| "accepted".to_owned(), style::clean),
             },
             (Some(false), reason) => format!("failed: {}", style::clean(reason.unwrap_or("no reason given"))),
             (None, Some(reason)) => style::clean(reason),
-            (None, None) if part == "gateway" && answer["running"] == true => match answer["gateway_ms"].as_f64() {
-                Some(ms) => format!("{ms:.1} ms (the running bot's last heartbeat)"),
-                None => "no heartbeat was answered yet".to_owned(),
-            },
-            (None, None) => "not measured: the token is not known here".to_owned(),
+            (None, None) => "not measured".to_owned(),
         };
         rows.push(vec![part.to_owned(), text]);
     }

@@ -2,7 +2,7 @@
 
 use crate::harness::{Home, Log, assert_answers, discord, signal, until, wait};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 
 #[test]
@@ -126,6 +126,88 @@ fn what_orders_changes_something() {
     let mut bot = bot;
     bot.cli(&["shutdown"]).exits(0);
     assert_eq!(bot.ended(), 0);
+}
+
+#[test]
+fn every_mutation_takes_a_dry_run_and_an_incarnation() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.wait_state("task-supervisor/presence", "running");
+    let mutations: Vec<Value> = bot.json(&["ctl", "rpc.discover"])["methods"].as_array().unwrap().to_vec();
+    let mutations: Vec<Value> = mutations.into_iter().filter(|method| method["mutates"] == true).collect();
+    // What each is asked, and what it is asked that it refuses in a dry run as well.
+    let asked = |name: &str| match name.split_once('.').unwrap() {
+        ("actor", "send") => (json!({"path": "emoji-cache", "message": "refresh"}), "message", json!("dance")),
+        ("actor", "start") => (json!({"path": "cog-host/settings"}), "path", json!("database")), // which is running
+        ("actor", _) => (json!({"path": "emoji-cache"}), "path", json!("nobody")),
+        ("cogs", _) => (json!({"name": "info"}), "name", json!("nobody")),
+        ("tasks", _) => (json!({"name": "presence"}), "name", json!("nobody")),
+        ("shards", _) => (json!({"shard": 0}), "shard", json!(9)),
+        ("log", _) => (json!({"filter": "debug"}), "filter", json!("loud")),
+        _ => (json!({}), "nonsense", json!(1)),
+    };
+    bot.cli(&["stop", "cog-host/settings"]).exits(0);
+    let incarnations = || {
+        let nodes = bot.nodes().into_iter();
+        nodes.map(|node| (node["path"].to_string(), node["incarnation"].clone())).collect::<Vec<_>>()
+    };
+    let (before, filter) = (incarnations(), bot.json(&["ctl", "log.get"])["filter"].clone());
+    assert!(mutations.len() >= 19, "{mutations:?}");
+    for method in &mutations {
+        let name = method["name"].as_str().unwrap();
+        for key in ["if_incarnation", "dry_run"] {
+            assert!(method["params"]["properties"].get(key).is_some(), "{method}");
+        }
+        let (mut params, wrong, with) = asked(name);
+        params["dry_run"] = true.into();
+        let answer = bot.json(&["ctl", name, &params.to_string()]);
+        assert!(answer["dry_run"] == true && answer["path"].is_string(), "{name}: {answer}");
+        let refused = |params: &Value| -> Value {
+            let answer = home.json(&["ctl", name, &params.to_string()]).exits(1);
+            serde_json::from_str(&answer.err).unwrap()
+        };
+        let mut bad = params.clone();
+        bad[wrong] = with;
+        assert!(refused(&bad)["error"]["message"].is_string(), "{name}");
+        for dry_run in [true, false] {
+            params["dry_run"] = dry_run.into();
+            params["if_incarnation"] = 99.into();
+            let error = refused(&params);
+            assert_eq!(error["error"]["data"]["error"], "stale_incarnation", "{name}: {error}");
+            assert_eq!(error["error"]["data"]["wanted"], 99, "{name}: {error}");
+        }
+    }
+    assert_eq!(incarnations(), before, "nothing has been changed");
+    assert_eq!(bot.json(&["ctl", "log.get"])["filter"], filter);
+    assert_eq!(bot.json(&["tasks", "show", "presence"])["figures"]["paused"], false);
+    assert_eq!(bot.json(&["cogs", "show", "info"])["state"], "loaded");
+    assert_eq!(discord.stats().resumes, 0);
+    let dry = bot.log.records().into_iter().filter(|record| record["fields"]["audit.action"].is_string());
+    let dry: Vec<Value> = dry.filter(|record| record["fields"]["audit.outcome"] == "done").collect();
+    assert!(dry.iter().all(|record| record["fields"]["audit.target"] == "cog-host/settings"), "{dry:?}");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_supervisor_says_that_it_takes_no_messages_and_what_acts_on_it() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    for (path, verb) in [("root", "shutdown"), ("gateway", "restart")] {
+        bot.cli(&["tell", path, "refresh"]).exits(1).says(&[path, "takes no messages itself", verb]);
+        bot.cli(&["messages", path]).exits(0).shows(&[path, "takes no messages itself", verb]);
+        let answer = bot.json(&["messages", path]);
+        assert!(answer["messages"].as_array().unwrap().is_empty() && answer["note"].is_string(), "{answer}");
+    }
+    // An unknown path has the same detail whichever command met it, also where only decisions are asked for.
+    for args in [&["kill", "databse"][..], &["explain", "databse"], &["events", "--path", "databse"]] {
+        let error: Value = serde_json::from_str(&home.json(args).exits(1).err).unwrap();
+        let reason = json!({"error": "unknown_path", "path": "databse", "suggestion": "database"});
+        assert_eq!(error["error"]["data"], reason, "{args:?}");
+    }
+    bot.cli(&["log", ""]).exits(1).says(&["level"]);
+    assert_eq!(bot.terminate(), 0);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_second_instance_is_69_and_the_first_goes_on() {
     let discord = discord();
     let home = home(&discord);
     let bot = home.start();
-    home.run_to_end().exits(69).says(&["another instance", "control.sock", "--socket"]);
+    home.run_to_end().exits(69).says(&["another instance (pid ", "data.dir"]);
     bot.cli(&["status"]).exits(0);
     assert_answers(&discord);
     assert_eq!(discord.stats().identifies, 1);

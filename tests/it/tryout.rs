@@ -28,6 +28,18 @@ fn a_script_gives_a_transcript_and_its_end_exits_with_0() {
 }
 
 #[test]
+fn the_prompt_obeys_the_rules_of_the_command_line() {
+    let played = play("stop control\ntell gateway reconnect\ntree\nstop control --force\nalice: !ping\n").exits(0);
+    let played = played.shows(&[
+        "> stop control\nstopping control locks every operator out until the process ends; use --force",
+        "> tell gateway reconnect\ngateway is a supervisor and takes no messages itself",
+        "Pong!",
+    ]);
+    let after = played.out.split("> stop control --force").nth(1).unwrap();
+    assert!(after.contains("control#1"), "{}", played.out);
+}
+
+#[test]
 fn quit_ends_it_before_the_end_of_input() {
     let played = play("quit\nalice: !ping\n").exits(0);
     assert!(!played.out.contains("Pong"), "{}", played.out);

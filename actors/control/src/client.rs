@@ -1,5 +1,9 @@
 //! The other end: connects, calls, subscribes.
 
+use crate::{
+    lock::FileLock,
+    socket::{BindError, PATH_MAX, check_length, lock_path},
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{
@@ -28,6 +32,27 @@ pub enum ClientError {
     NotRunning {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// A Unix socket address has no room for the path.
+    #[error("the path {} has {length} bytes, a control socket's has {PATH_MAX} at most: name a shorter one with --socket", path.display())]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// An instance holds the lock beside the socket, but nobody listens on it.
+    #[error(
+        "an instance{} runs, but nobody listens on {}: its socket was removed (it binds anew within seconds: try again) \
+         or its control channel is stopped or parked (its log says which; SIGTERM stops it in order)",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(),
+        path.display()
+    )]
+    Deaf {
+        /// The socket.
+        path: PathBuf,
+        /// Its process id, where it is known.
+        pid: Option<u32>,
     },
     /// The system does not let us connect.
     #[error("the control socket {} is not ours to use: run this as the user that runs the bot", path.display())]
@@ -84,12 +109,20 @@ impl Client {
     /// Connects to the socket at `path`.
     ///
     /// # Errors
-    /// [`ClientError::NotRunning`], [`ClientError::Denied`], [`ClientError::Lost`].
+    /// [`ClientError::NotRunning`], [`ClientError::Deaf`], [`ClientError::TooLong`], [`ClientError::Denied`],
+    /// [`ClientError::Lost`].
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        if let Err(BindError::TooLong { path, length }) = check_length(path) {
+            return Err(ClientError::TooLong { path, length });
+        }
         let connecting = tokio::time::timeout(CONNECT_DEADLINE, UnixStream::connect(path)).await;
         let stream = connecting.map_err(|_| ClientError::Deadline)?.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                ClientError::NotRunning { path: path.to_owned() }
+                let path = path.to_owned();
+                match FileLock::holder(&lock_path(&path)) {
+                    Some(pid) => ClientError::Deaf { path, pid },
+                    None => ClientError::NotRunning { path },
+                }
             }
             io::ErrorKind::PermissionDenied => ClientError::Denied { path: path.to_owned() },
             _ => ClientError::Lost(error.to_string()),

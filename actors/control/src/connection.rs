@@ -3,6 +3,7 @@
 use crate::{
     calls,
     outbox::Outbox,
+    seats::Seat,
     server::Shared,
     wire::{self, Code},
 };
@@ -17,7 +18,6 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -42,16 +42,15 @@ enum End {
 }
 
 /// Serves `stream` until either side ends.
-pub(crate) async fn serve(stream: UnixStream, peer: Peer, shared: Arc<Shared>, closing: CancellationToken) {
+pub(crate) async fn serve(stream: UnixStream, peer: Peer, shared: Arc<Shared>, closing: CancellationToken, seat: Seat) {
     let (read, write) = stream.into_split();
-    let outbox = Arc::new(Outbox::default());
-    let permits = Arc::new(Semaphore::new(CALLS_MAX as usize));
+    let (outbox, permits) = (Arc::clone(&seat.outbox), Arc::clone(&seat.permits));
     let mut tasks = JoinSet::new();
 
     let sending = send(write, &outbox, shared.config.idle());
     let receiving = async {
         let end = tokio::select! {
-            end = receive(read, &peer, &shared, &outbox, &permits, &mut tasks) => end,
+            end = receive(read, &peer, &shared, &seat, &mut tasks) => end,
             () = closing.cancelled() => End::Closing,
         };
         let grace = match end {
@@ -88,20 +87,20 @@ async fn send(mut write: OwnedWriteHalf, outbox: &Outbox, patience: Duration) {
     }
 }
 
-async fn receive(
-    read: OwnedReadHalf,
-    peer: &Peer,
-    shared: &Arc<Shared>,
-    outbox: &Arc<Outbox>,
-    permits: &Arc<Semaphore>,
-    tasks: &mut JoinSet<()>,
-) -> End {
+async fn receive(read: OwnedReadHalf, peer: &Peer, shared: &Arc<Shared>, seat: &Seat, tasks: &mut JoinSet<()>) -> End {
+    let (outbox, permits) = (&seat.outbox, &seat.permits);
     let line_max = shared.config.line_max;
     let mut lines =
         FramedRead::new(read, AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), line_max));
     loop {
         // Only whole lines count as saying something: dripping bytes keeps no connection open.
-        let line = match timeout(shared.config.idle(), lines.next()).await {
+        let line = tokio::select! {
+            biased; // what has been said is answered before the seat is given up
+            line = timeout(shared.config.idle(), lines.next()) => line,
+            () = seat.wanted() => return End::Bound("closed: idle, and another connection needed the place".to_owned()),
+        };
+        seat.heard();
+        let line = match line {
             Err(_) if outbox.subscriptions() > 0 => continue,
             Err(_) => return End::Bound(format!("closed: no line within {} ms", shared.config.idle_ms)),
             Ok(None | Some(Err(AnyDelimiterCodecError::Io(_)))) => return End::Peer,

@@ -18,8 +18,10 @@ mod calls;
 mod client;
 mod config;
 mod connection;
+mod lock;
 mod outbox;
 mod registry;
+mod seats;
 mod server;
 mod socket;
 #[cfg(test)]
@@ -29,6 +31,7 @@ mod wire;
 pub use access::Access;
 pub use client::{Client, ClientError, StreamItem, Subscription};
 pub use config::ControlConfig;
+pub use lock::{FileLock, LockError};
 pub use registry::{Duplicate, Registry};
 pub use server::{Channel, Control, ControlMsg, ControlSetup, Incarnations, PATH};
 pub use socket::{BindError, PATH_MAX, Socket};

@@ -9,6 +9,7 @@ use crate::{
     config::ControlConfig,
     connection::{self, CALLS_MAX, STOP_GRACE},
     registry::Registry,
+    seats::Seats,
     socket::Socket,
     wire::{self, Code},
 };
@@ -22,7 +23,7 @@ use supervision::{
 use tokio::{
     net::{UnixListener, UnixStream},
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -30,8 +31,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub const PATH: &str = "control";
 /// Messages that its mailbox admits.
 const MAILBOX: usize = 8;
-/// How often it looks whether the socket file is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often it looks whether the socket file is still there: so long an operator is locked out when somebody removed it.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long an orderly stop waits for answers under way.
 const STOP_WAIT: Duration = Duration::from_millis(200);
 /// How long accepting rests after the system refused (out of file descriptors, mostly).
@@ -74,7 +75,7 @@ pub(crate) struct Shared {
     socket: Socket,
     access: Access,
     plane: Handle,
-    connections: Arc<Semaphore>,
+    pub(crate) seats: Seats,
 }
 
 /// The channel: makes its supervised actor, and tells the metrics how busy it is. Cloning it shares it.
@@ -236,7 +237,7 @@ impl Shared {
         let calls = config.connections_max.saturating_mul(CALLS_MAX as usize).clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             calls: Arc::new(Semaphore::new(calls)),
-            connections: Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS))),
+            seats: Seats::new(config.connections_max),
             audit: Audit::new(audit, clock),
             config,
             registry,
@@ -254,7 +255,7 @@ impl Shared {
     }
 
     fn connections_open(&self) -> usize {
-        self.config.connections_max.saturating_sub(self.connections.available_permits())
+        self.seats.taken()
     }
 
     fn readings(&self) -> Value {
@@ -268,8 +269,8 @@ impl Shared {
         })
     }
 
-    /// The peer's role and its place among the connections, or the line that refuses it.
-    fn admit(&self, stream: &UnixStream) -> Result<(Peer, OwnedSemaphorePermit), String> {
+    /// The peer and its role, or the line that refuses it.
+    fn admit(&self, stream: &UnixStream) -> Result<Peer, String> {
         let refuse = |code, text| Err(wire::failure(Value::Null, code, text, None));
         let Ok(credentials) = stream.peer_cred() else {
             return refuse(Code::Forbidden, "the system does not say who you are".to_owned());
@@ -278,16 +279,15 @@ impl Shared {
             tracing::warn!(control.uid = credentials.uid(), "control: a connection of another user was refused");
             return refuse(Code::Forbidden, format!("user {} may not connect", credentials.uid()));
         };
-        match Arc::clone(&self.connections).try_acquire_owned() {
-            Ok(place) => Ok((Peer { uid: credentials.uid(), pid: credentials.pid(), role }, place)),
-            Err(_) => {
-                let most = self.config.connections_max;
-                refuse(
-                    Code::Limit,
-                    format!("{most} connections are open already: close one, or raise control.connections_max"),
-                )
-            }
-        }
+        Ok(Peer { uid: credentials.uid(), pid: credentials.pid(), role })
+    }
+
+    /// The line that refuses a connection for want of room.
+    fn full(&self) -> String {
+        let most = self.config.connections_max;
+        let text =
+            format!("{most} connections are open already and at work: close one, or raise control.connections_max");
+        wire::failure(Value::Null, Code::Limit, text, None)
     }
 }
 
@@ -307,20 +307,25 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        match shared.admit(&stream) {
-            Ok((peer, place)) => {
-                let serving = connection::serve(stream, peer, Arc::clone(shared), closing.clone());
+        let seat =
+            shared.admit(&stream).and_then(|peer| Ok((peer, shared.seats.claim().ok_or_else(|| shared.full())?)));
+        match seat {
+            Ok((peer, claim)) => {
+                let (shared, closing) = (Arc::clone(shared), closing.clone());
                 connections.spawn(async move {
-                    if let Err(panic) = guarded(serving).await {
+                    let Some(seat) = claim.seat().await else { return refuse(&stream, shared.full()) };
+                    if let Err(panic) = guarded(connection::serve(stream, peer, shared, closing, seat)).await {
                         tracing::error!(error = %panic, "control: a connection panicked");
                     }
-                    drop(place);
                 });
             }
-            Err(mut line) => {
-                line.push('\n');
-                stream.try_write(line.as_bytes()).ok(); // a courtesy; nothing of theirs has been read
-            }
+            Err(line) => refuse(&stream, line),
         }
     }
+}
+
+/// Says why, as a courtesy: nothing of theirs has been read.
+fn refuse(stream: &UnixStream, mut line: String) {
+    line.push('\n');
+    stream.try_write(line.as_bytes()).ok(); // whoever does not listen is not told
 }

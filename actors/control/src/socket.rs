@@ -3,12 +3,14 @@
 mod place;
 
 pub use place::PATH_MAX;
+pub(crate) use place::check_length;
 
+use crate::lock::{FileLock, LockError};
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::Permissions,
     io,
     os::unix::{
-        fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -43,10 +45,16 @@ pub enum BindError {
         path: PathBuf,
     },
     /// Another instance answers there.
-    #[error("another instance holds the control socket {}: stop it, or give this one its own with --socket", path.display())]
+    #[error(
+        "another instance{} holds the control socket {}: stop it, or give this one a data.dir and a --socket of its own",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(),
+        path.display()
+    )]
     Live {
         /// The path.
         path: PathBuf,
+        /// The other one's process id, where it is known.
+        pid: Option<u32>,
     },
     /// The system refused.
     #[error("the control socket {} cannot be opened: {error}", path.display())]
@@ -64,9 +72,8 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Socket {
     path: PathBuf,
-    lock_path: PathBuf,
+    lock: Mutex<FileLock>,
     bound: Mutex<Option<Bound>>,
-    _lock: File,
 }
 
 #[derive(Debug)]
@@ -84,9 +91,8 @@ impl Socket {
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         place::check_length(path)?;
         place::prepare_folder(path, rustix::process::geteuid().as_raw())?;
-        let lock_path = lock_path(path);
-        let lock = take_lock(path, &lock_path)?;
-        let socket = Self { path: path.to_owned(), lock_path, bound: Mutex::new(None), _lock: lock };
+        let lock = Mutex::new(take_lock(path)?);
+        let socket = Self { path: path.to_owned(), lock, bound: Mutex::new(None) };
         socket.listener()?;
         Ok(socket)
     }
@@ -96,7 +102,8 @@ impl Socket {
         &self.path
     }
 
-    /// The listener, bound anew when the file is no longer ours (removed by hand or by a cleaner).
+    /// The listener, bound anew when the file is no longer ours: removed by hand or by a cleaner, maybe with its folder
+    /// and the lock.
     ///
     /// # Errors
     /// [`BindError`] when it cannot be bound.
@@ -104,6 +111,8 @@ impl Socket {
         let io = |error| BindError::Io { path: self.path.clone(), error };
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         if bound.as_ref().is_none_or(|bound| self.file() != Some(bound.file)) {
+            place::prepare_folder(&self.path, rustix::process::geteuid().as_raw())?;
+            self.hold()?;
             remove_stale(&self.path)?;
             let listener = UnixListener::bind(&self.path).map_err(io)?;
             // Until this line the folder's mode and the check of each peer's user id keep others out.
@@ -116,6 +125,15 @@ impl Socket {
             Some(bound) => bound.listener.try_clone().map_err(io),
             None => Err(io(io::ErrorKind::NotConnected.into())),
         }
+    }
+
+    /// Takes the lock anew where its file has gone: on a removed file it keeps nobody away.
+    fn hold(&self) -> Result<(), BindError> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lock.is_in_place() {
+            *lock = take_lock(&self.path)?;
+        }
+        Ok(())
     }
 
     /// Whether the file at the path is the one that was bound.
@@ -140,48 +158,23 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.close();
-        std::fs::remove_file(&self.lock_path).ok(); // the lock itself goes with its file handle
+        self.close(); // and the lock after it
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+/// Where the lock of the socket at `path` is.
+pub(crate) fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }
 
-/// Takes the lock. It is held by the file handle, so a dead process never holds it.
-fn take_lock(path: &Path, lock_path: &Path) -> Result<File, BindError> {
-    let io = |error| BindError::Io { path: lock_path.to_owned(), error };
-    for _ in 0..LOCK_ATTEMPTS {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix_nofollow())
-            .open(lock_path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(BindError::Live { path: path.to_owned() }),
-            Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
-        }
-        // Its last holder removes the file: a lock on a removed file keeps nobody away.
-        let ours = file.metadata().map_err(io)?;
-        if std::fs::symlink_metadata(lock_path)
-            .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
-        {
-            return Ok(file);
-        }
-    }
-    Err(BindError::Live { path: path.to_owned() })
-}
-
-/// `O_NOFOLLOW`: a planted symbolic link must not make us create a file elsewhere.
-fn rustix_nofollow() -> i32 {
-    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+/// Takes the lock that says whose the socket is, even while the socket's file is missing.
+fn take_lock(path: &Path) -> Result<FileLock, BindError> {
+    FileLock::take(&lock_path(path)).map_err(|error| match error {
+        LockError::Held { pid, .. } => BindError::Live { path: path.to_owned(), pid },
+        LockError::Io { path, error } => BindError::Io { path, error },
+    })
 }
 
 /// Removes a socket that nobody listens on.
@@ -197,12 +190,9 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(io),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Anything else, a full queue included, may be a living listener.
-        Ok(_) | Err(_) => Err(BindError::Live { path: path.to_owned() }),
+        Ok(_) | Err(_) => Err(BindError::Live { path: path.to_owned(), pid: None }),
     }
 }
-
-/// Times that the lock file may vanish between opening and locking it.
-const LOCK_ATTEMPTS: usize = 8;
 
 #[cfg(test)]
 mod tests;

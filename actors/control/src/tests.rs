@@ -258,18 +258,44 @@ async fn a_call_without_end_is_answered_at_its_deadline() {
 async fn connections_over_the_limit_are_told_and_room_comes_back() {
     let rig = rig(config(), Access::own());
     let mut open = Vec::new();
-    for _ in 0..4 {
-        let mut client = rig.client().await;
-        client.call("hello", Value::Null).await.unwrap();
-        open.push(client);
+    for id in 0..4 {
+        let mut raw = rig.raw().await;
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": "wait"}).to_string() + "\n";
+        raw.write_all(request.as_bytes()).await.unwrap();
+        open.push(raw);
+    }
+    while rig.shared.calls.available_permits() > 4 * 16 - 4 {
+        tokio::task::yield_now().await;
     }
     let (code, text) = refused(rig.client().await.call("hello", Value::Null).await);
     assert_eq!((code, text.contains("4 connections")), (-32002, true), "{text}");
+    for raw in &mut open {
+        rig.hold.notify_one();
+        assert_eq!(line(raw).await["result"], "waited");
+    }
     open.clear();
     while !rig.connections.is_empty() {
         tokio::task::yield_now().await;
     }
     assert!(rig.client().await.call("hello", Value::Null).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_hundred_idle_connections_lock_nobody_out_and_no_subscriber_gives_way() {
+    let rig = rig(ControlConfig { connections_max: 32, ..config() }, Access::own());
+    let mut stream = rig.client().await.subscribe("events.subscribe", json!({})).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(rig.raw().await);
+    }
+    for _ in 0..3 {
+        assert!(rig.client().await.call("hello", Value::Null).await.is_ok());
+    }
+    let told = line(&mut idle[0]).await["error"]["message"].clone(); // the oldest went first
+    assert_eq!(told, "closed: idle, and another connection needed the place");
+    assert!(rig.shared.seats.taken() <= 32);
+    rig.items.send(json!("still here")).await.unwrap();
+    assert_eq!(stream.next().await.unwrap(), Some(StreamItem::Item(json!("still here"))));
 }
 
 #[tokio::test]
@@ -412,6 +438,26 @@ async fn nobody_listening_is_not_running() {
     drop(std::os::unix::net::UnixListener::bind(home.path().join("stale")).unwrap());
     let stale = Client::connect(&home.path().join("stale")).await;
     assert!(matches!(stale, Err(ClientError::NotRunning { .. })));
+}
+
+#[tokio::test]
+async fn a_running_instance_without_its_socket_file_is_told_from_none() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("run/s");
+    let socket = Socket::bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let deaf = Client::connect(&path).await;
+    assert!(matches!(deaf, Err(ClientError::Deaf { pid: Some(pid), .. }) if pid == std::process::id()), "{deaf:?}");
+    drop(socket);
+    assert!(matches!(Client::connect(&path).await, Err(ClientError::NotRunning { .. })));
+}
+
+#[tokio::test]
+async fn a_path_that_no_socket_can_have_is_named_with_its_length() {
+    let long = PathBuf::from(format!("/{}", "x".repeat(107)));
+    let refused = Client::connect(&long).await.unwrap_err();
+    assert!(matches!(refused, ClientError::TooLong { length: 108, .. }), "{refused}");
+    assert!(refused.to_string().contains("--socket") && refused.to_string().contains("107"), "{refused}");
 }
 
 mod in_a_tree;

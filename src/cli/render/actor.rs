@@ -11,6 +11,9 @@ use serde_json::Value;
 pub(in crate::cli) fn messages(answer: &Value, _: &Output) -> String {
     let path = clean(answer["path"].as_str().unwrap_or_default());
     let specs = answer["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(note) = answer["note"].as_str() {
+        return clean(note);
+    }
     if specs.is_empty() {
         return format!("{path} understands no messages");
     }

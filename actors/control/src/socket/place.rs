@@ -15,7 +15,7 @@ use std::{
 pub const PATH_MAX: usize = 107;
 
 /// Refuses a path that the system would cut off or refuse.
-pub(super) fn check_length(path: &Path) -> Result<(), BindError> {
+pub(crate) fn check_length(path: &Path) -> Result<(), BindError> {
     let length = path.as_os_str().as_bytes().len();
     if length > PATH_MAX { Err(BindError::TooLong { path: path.to_owned(), length }) } else { Ok(()) }
 }

@@ -73,6 +73,17 @@ fn a_removed_file_is_bound_anew() {
 }
 
 #[test]
+fn a_removed_folder_is_made_anew_with_socket_and_lock() {
+    let home = folder();
+    let path = home.path().join("run/s");
+    let socket = Socket::bind(&path).unwrap();
+    std::fs::remove_dir_all(home.path().join("run")).unwrap();
+    let _listener = socket.listener().unwrap();
+    assert!(UnixStream::connect(&path).is_ok());
+    assert!(matches!(Socket::bind(&path), Err(BindError::Live { pid: Some(_), .. })));
+}
+
+#[test]
 fn another_file_in_its_place_is_never_removed() {
     let home = folder();
     let path = home.path().join("s");

@@ -133,6 +133,16 @@ async fn a_removed_socket_file_is_noticed_and_comes_back() {
     assert_eq!(hello(&path).await["version"], "0");
 }
 
+#[tokio::test]
+async fn a_removed_socket_file_is_noticed_within_seconds_unasked() {
+    let Grown { path, tree, _home, .. } = grow().await;
+    let began = std::time::Instant::now();
+    std::fs::remove_file(&path).unwrap();
+    incarnation(&tree, 2).await;
+    assert_eq!(hello(&path).await["version"], "0");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_stuck_data_plane_keeps_nobody_from_asking_why() {
     let plane = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
