@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::intents;
 use super::line::{Batch, Later, Line, Outgoing};
-use super::members::MemberRequests;
+use super::members::{self, MemberRequests};
 use super::session::{Frame, Session};
 use super::stream::Stream;
 use crate::events::{SandboxEvent, Side};
@@ -77,7 +77,8 @@ impl Hub {
         self.send(connection, Outgoing::Text(op_frame(op, data)));
     }
 
-    /// What is to be written next; greets with further guilds, then streams, when there is nothing else.
+    /// What is to be written next; greets with further guilds, sends members, then streams, when there
+    /// is nothing else.
     pub(crate) fn take(
         &mut self,
         connection: u64,
@@ -100,6 +101,9 @@ impl Hub {
         }
         if let Some(session) = session.as_deref_mut().filter(|_| line.outbox.is_empty() && !line.ended) {
             line.outbox.extend(greeting(session, world));
+            if line.outbox.is_empty() {
+                send_chunk(session, line, world, now_ms);
+            }
             if line.outbox.is_empty() {
                 line.outbox.extend(streamed(session));
             }
@@ -230,8 +234,11 @@ impl Hub {
     pub(crate) fn undelivered(&self) -> usize {
         let of = |line: &Line| {
             let session = line.session.as_ref().and_then(|id| self.sessions.get(id));
-            let streamed = |session: &Session| session.stream.as_ref().map_or(0, Stream::left) as usize;
-            line.waiting() + session.map_or(0, |session| session.awaiting.len() + streamed(session))
+            let owed = |session: &Session| {
+                let streamed = session.stream.as_ref().map_or(0, Stream::left) as usize;
+                session.awaiting.len() + session.chunks.len() + streamed
+            };
+            line.waiting() + session.map_or(0, owed)
         };
         self.lines.values().filter(|line| !line.ended).map(of).sum()
     }
@@ -277,6 +284,17 @@ fn greeting(session: &mut Session, world: &World) -> Vec<Outgoing> {
         frames.extend(guild_create(session, world, guild).map(Outgoing::Text));
     }
     frames
+}
+
+/// Queues the next members that were asked for, or holds them back.
+fn send_chunk(session: &mut Session, line: &mut Line, world: &World, now_ms: u64) {
+    while let Some(chunk) = session.chunks.pop_front() {
+        let Some(body) = chunk.body(world) else { continue };
+        match chunk.late_ms {
+            Some(millis) => line.hold(now_ms + millis, Later::Event(members::EVENT, body)),
+            None => return line.outbox.push_back(Outgoing::Text(session.push(members::EVENT, &body))),
+        }
+    }
 }
 
 /// The next events of what a fault has the session send.

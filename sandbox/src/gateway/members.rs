@@ -2,24 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::frames::close;
 use super::intents;
-use super::line::{Later, Outgoing};
+use super::line::Outgoing;
 use crate::events::SandboxEvent;
 use crate::faults::{ChunkTrouble, take};
 use crate::shared::State;
 use crate::world::World;
 use crate::world::guild::{Guild, Member};
 use crate::world::ids::Id;
+use crate::world::outbox::to_json;
 
 /// Members of one chunk, and user ids of one request.
 const CHUNK_MAX: usize = 1_000;
 const USER_IDS_MAX: usize = 100;
 /// Bytes of a nonce; a longer one is left out of the answer.
 const NONCE_MAX: usize = 32;
-const EVENT: &str = "GUILD_MEMBERS_CHUNK";
+pub(crate) const EVENT: &str = "GUILD_MEMBERS_CHUNK";
 
 /// When all members of each guild were last asked for (Unix milliseconds). Pure.
 #[derive(Debug, Default)]
@@ -89,25 +91,72 @@ impl Request {
         }
     }
 
-    /// The data of the events that answer it: at least one.
-    fn chunks(&self, guild: &Guild, members: &[&Member], not_found: &[Id]) -> Vec<String> {
-        let empty = [].as_slice();
-        let parts: Vec<&[&Member]> = if members.is_empty() { vec![empty] } else { members.chunks(CHUNK_MAX).collect() };
-        let chunk = |(index, part): (usize, &&[&Member])| {
-            let mut body = json!({
-                "guild_id": guild.id, "members": part, "chunk_index": index, "chunk_count": parts.len(),
-                "not_found": not_found,
-            });
-            if self.presences {
-                body["presences"] = part.iter().map(|member| World::presence(guild, member)).collect();
-            }
-            if let Some(nonce) = &self.nonce {
-                body["nonce"] = json!(nonce);
-            }
-            body.to_string()
+    /// The parts of the answer: at least one.
+    fn chunks(&self, guild: Id, members: &[&Member], not_found: &[Id]) -> Vec<Chunk> {
+        let ids: Vec<Id> = members.iter().map(|member| member.user.id).collect();
+        let parts: Vec<&[Id]> = if ids.is_empty() { vec![&[]] } else { ids.chunks(CHUNK_MAX).collect() };
+        let chunk = |(index, part): (usize, &&[Id])| Chunk {
+            guild,
+            members: part.to_vec(),
+            index,
+            count: parts.len(),
+            not_found: not_found.to_vec(),
+            presences: self.presences,
+            nonce: self.nonce.clone(),
+            late_ms: None,
         };
         parts.iter().enumerate().map(chunk).collect()
     }
+}
+
+/// One event of an answer. Its text is made when it is sent: a large guild must not keep all others waiting.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    guild: Id,
+    members: Vec<Id>,
+    index: usize,
+    count: usize,
+    not_found: Vec<Id>,
+    presences: bool,
+    nonce: Option<String>,
+    /// It is held back for so many milliseconds when its turn comes.
+    pub late_ms: Option<u64>,
+}
+
+impl Chunk {
+    /// The data; `None` when the guild is gone meanwhile. Members who left meanwhile are not in it.
+    pub(crate) fn body(&self, world: &World) -> Option<String> {
+        let guild = world.guild(self.guild).ok()?;
+        let members: Vec<&Member> = self.members.iter().filter_map(|id| guild.members.get(id)).collect();
+        let presences: Option<Vec<Value>> =
+            self.presences.then(|| members.iter().map(|member| World::presence(guild, member)).collect());
+        Some(
+            to_json(&ChunkData {
+                guild_id: self.guild,
+                members,
+                chunk_index: self.index,
+                chunk_count: self.count,
+                not_found: &self.not_found,
+                presences,
+                nonce: self.nonce.as_deref(),
+            })
+            .to_string(),
+        )
+    }
+}
+
+/// The data of GUILD_MEMBERS_CHUNK (Discord documentation, "Guild Members Chunk").
+#[derive(Serialize)]
+struct ChunkData<'a> {
+    guild_id: Id,
+    members: Vec<&'a Member>,
+    chunk_index: usize,
+    chunk_count: usize,
+    not_found: &'a [Id],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presences: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
 }
 
 impl State {
@@ -134,7 +183,7 @@ impl State {
         {
             return self.refuse_members(connection, id, request.nonce.as_deref(), wait_ms);
         }
-        let (sent, chunks) = (members.len() as u64, request.chunks(guild, &members, &not_found));
+        let (sent, chunks) = (members.len() as u64, request.chunks(id, &members, &not_found));
         self.journal.record(SandboxEvent::MembersRequested { guild: id.0, sent });
         self.send_chunks(connection, session, chunks);
     }
@@ -150,25 +199,22 @@ impl State {
         self.journal.record(SandboxEvent::MembersRefused { guild: guild.0, retry_after_ms: wait_ms });
     }
 
-    fn send_chunks(&mut self, connection: u64, session: &str, mut chunks: Vec<String>) {
-        let mut held = None;
+    fn send_chunks(&mut self, connection: u64, session: &str, mut chunks: Vec<Chunk>) {
         match take(&mut self.standing.chunks) {
             None => {}
             Some(ChunkTrouble::Reversed) => chunks.reverse(),
             Some(ChunkTrouble::Missing { index }) if index < chunks.len() => drop(chunks.remove(index)),
             Some(ChunkTrouble::Late { index, millis }) if index < chunks.len() => {
-                held = Some((millis, chunks.remove(index)));
+                let late = chunks.remove(index);
+                chunks.push(Chunk { late_ms: Some(millis), ..late });
             }
             Some(ChunkTrouble::Missing { .. } | ChunkTrouble::Late { .. }) => {}
         }
-        let Some(session) = self.hub.sessions.get_mut(session) else { return };
-        let frames: Vec<_> = chunks.iter().map(|body| session.push(EVENT, body)).collect();
-        self.journal.stats.dispatches += frames.len() as u64;
-        for frame in frames {
-            self.hub.send(connection, Outgoing::Text(frame));
+        if let Some(session) = self.hub.sessions.get_mut(session) {
+            session.chunks.extend(chunks);
         }
-        if let Some((millis, body)) = held {
-            self.hub.send_later(connection, self.now_ms + millis, Later::Event(EVENT, body));
+        if let Some(line) = self.hub.lines.get(&connection) {
+            line.wake.notify_one();
         }
     }
 

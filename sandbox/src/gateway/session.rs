@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::members::Chunk;
 use super::stream::Stream;
 use crate::world::ids::{Id, shard_of};
 
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     kept: usize,
     /// Guilds whose GUILD_CREATE is still to come.
     pub awaiting: VecDeque<Id>,
+    /// Members that were asked for and are still to be sent.
+    pub chunks: VecDeque<Chunk>,
     /// Events that a fault has it sent as fast as they are read.
     pub stream: Option<Stream>,
     /// Connection that carries it now.
@@ -75,6 +78,7 @@ impl Session {
             forgotten: 0,
             kept: kept.max(1),
             awaiting: VecDeque::new(),
+            chunks: VecDeque::new(),
             stream: None,
             connection: None,
             detached_ms: 0,
