@@ -1,8 +1,8 @@
-//! What one process leaves to the next so that it can RESUME: the sessions, and the cache as it was after the last event
-//! of each.
+//! What one process leaves to the next so that it can RESUME: the sessions, and the cache as it was after the last
+//! event of each.
 //!
-//! Both belong together: a resumed session replays neither READY nor the guilds, only what came after the sequence number
-//! it is resumed at. So a session is in a snapshot only if nobody is writing its part of the cache any more.
+//! Both belong together: a resumed session replays neither READY nor the guilds, only what came after the sequence
+//! number it is resumed at. So a session is in a snapshot only if nobody is writing its part of the cache any more.
 
 mod file;
 #[cfg(test)]

@@ -17,9 +17,9 @@ const HEADER_MAX: u64 = 256;
 const MAGIC: &str = "impresario-gateway-session";
 
 impl Snapshot {
-    /// Writes it into `folder`, in place of the one before; readable by its owner alone. A crash leaves the old file, the
-    /// new one, or none, never a part of one. Returns the bytes written; 0 when there is no session to write down.
-    /// Blocks: for a thread that may.
+    /// Writes it into `folder`, in place of the one before; readable by its owner alone. A crash leaves the new file
+    /// or none, never a part of one, and never the old one. Returns the bytes written; 0 when there is no session to
+    /// write down. Blocks: for a thread that may.
     ///
     /// # Errors
     /// When the folder takes no file, or the snapshot is too large. No file is left then.

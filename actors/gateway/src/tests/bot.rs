@@ -101,6 +101,12 @@ impl GatewayDirectory for Directory {
 #[derive(Default)]
 pub(crate) struct Reports(pub(super) Mutex<Vec<Report>>);
 
+impl Reports {
+    pub(crate) fn all(&self) -> Vec<Report> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl Capture for Reports {
     fn capture(&self, report: Report) {
         self.0.lock().unwrap().push(report);

@@ -136,7 +136,7 @@ async fn a_shard_that_crashes_for_ever_is_parked_and_costs_few_identifies() {
         granted: Arc::clone(&counted),
     }));
     let flags = Flags::new(Strategy::OneForOne);
-    let gateway = ChildSpec::supervisor("gateway", flags.clone(), vec![queue, crashes]);
+    let gateway = ChildSpec::supervisor("gateway", flags, vec![queue, crashes]);
     let tree = Tree::start(Planes::single(), flags, vec![gateway], Arc::new(NoObserver)).await.unwrap();
     let (mut hours, mut parked) = (Vec::new(), 0);
     for _ in 0..24 {

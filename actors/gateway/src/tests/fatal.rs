@@ -1,5 +1,5 @@
-//! G9 and G10 over sockets and in a real tree: the shard is parked, one alert is raised, nothing is tried, nothing spins.
-//! That it stays so for hours is tried in virtual time; here the supervisor plans no try at all.
+//! G9 and G10 over sockets and in a real tree: the shard is parked, one alert is raised, nothing is tried, nothing
+//! spins. That it stays so for hours is tried in virtual time; here the supervisor plans no try at all.
 
 use super::{cuts::cpu, fake::*};
 use protocol::ports::ReportLevel;

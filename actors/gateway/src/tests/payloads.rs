@@ -17,14 +17,18 @@ async fn a_guild_of_twenty_megabytes_is_read_and_only_its_core_is_kept() {
     let bot = Bot::start(Setup::of(&fake)).await;
     let mut peer = fake.begin(600_000).await;
     let member = |id: u64| {
-        json!({
-            "user": {"id": id.to_string(), "username": format!("member {id}"), "avatar": "0123456789abcdef0123456789abcdef",
-                "global_name": "somebody \u{1F600}", "discriminator": "0"},
-            "roles": ["1", "2", "3"], "joined_at": "2026-01-01T00:00:00Z", "deaf": false, "mute": false, "nick": null,
-        })
+        let user = json!({
+            "id": id.to_string(), "username": format!("member {id}"), "global_name": "somebody \u{1F600}",
+            "avatar": "0123456789abcdef0123456789abcdef", "discriminator": "0",
+        });
+        let joined = "2026-01-01T00:00:00Z";
+        json!({"user": user, "roles": ["1", "2", "3"], "joined_at": joined, "deaf": false, "mute": false, "nick": null})
     };
     let members: Vec<Value> = (1_000..86_000).map(member).collect();
-    let guild = json!({"id": "100", "name": "large", "owner_id": "7", "member_count": 85_000, "members": members, "roles": [], "channels": []});
+    let guild = json!({
+        "id": "100", "name": "large", "owner_id": "7", "member_count": 85_000, "members": members, "roles": [],
+        "channels": [],
+    });
     let frame = format!(r#"{{"t":"GUILD_CREATE","s":2,"op":0,"d":{guild}}}"#);
     drop((guild, members));
     let before = resident_mib();

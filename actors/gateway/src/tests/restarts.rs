@@ -1,7 +1,7 @@
 //! From one process to the next: what a graceful stop leaves is resumed, with the cache that belongs to it.
 
 use super::fake::*;
-use crate::{Phase, Snapshot};
+use crate::{Phase, ShardPlan, Snapshot};
 use protocol::{cache::CacheView, id::GuildId};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use sandbox::{Fault, Sandbox, SandboxConfig};
@@ -73,7 +73,8 @@ async fn all_that_ready_sets_is_right_after_a_resume_in_another_process() {
     let fake = Fake::bind().await;
     let bot = Bot::start(Setup::of(&fake)).await;
     let mut peer = fake.begin(40_000).await;
-    let guild = json!({"id": "101", "name": "g", "owner_id": "7", "member_count": 2, "members": [{"user": {"id": "900"}, "roles": ["5"]}]});
+    let us = json!({"user": {"id": "900"}, "roles": ["5"]});
+    let guild = json!({"id": "101", "name": "g", "owner_id": "7", "member_count": 2, "members": [us]});
     peer.raw(&format!(r#"{{"t":"GUILD_CREATE","s":2,"op":0,"d":{guild}}}"#)).await;
     peer.message(3).await;
     bot.sink.has(1).await;
@@ -120,6 +121,49 @@ async fn a_restored_session_that_discord_refuses_takes_its_cache_with_it() {
     assert_eq!((cache.counts().guilds, cache.counts().unavailable_guilds), (0, 1), "what the new READY says");
     assert_eq!((*next.ledger.taken.lock().unwrap(), next.gateway.statuses()[0].counts.identifies), (1, 1));
     next.stop().await;
+}
+
+/// Sixteen shards that share one session store, and one whose session Discord does not know any more.
+#[tokio::test]
+async fn sixteen_shards_resume_with_their_guilds_and_one_that_cannot_begins_anew_alone() {
+    let config = SandboxConfig {
+        shards: 16,
+        max_concurrency: 16,
+        identify_interval_ms: 300,
+        guilds: 40,
+        members_per_guild: 2,
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config).unwrap();
+    let setup = || Setup {
+        token: sandbox.token(),
+        plan: ShardPlan::all(16),
+        max_concurrency: 16,
+        ..Setup::at(sandbox.gateway_url())
+    };
+    let bot = Bot::start(setup()).await;
+    soon("ready", bot.gateway.wait_ready()).await;
+    eventually("all guilds", || bot.gateway.counts().unavailable_guilds == 0 && bot.gateway.counts().guilds > 40).await;
+    let counts = bot.gateway.counts();
+    assert_eq!((sandbox.stats().identifies, *bot.ledger.taken.lock().unwrap()), (16, 16));
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = pass_on(bot.stop().await, folder.path()).await;
+    assert_eq!(snapshot.sessions().len(), 16);
+
+    let next = Bot::start(Setup { snapshot: Some(snapshot), ledger: Ledger::down(), ..setup() }).await;
+    assert_eq!(next.gateway.counts(), counts, "before anything has come");
+    soon("resumed", next.gateway.wait_ready()).await;
+    assert_eq!((sandbox.stats().identifies, sandbox.stats().resumes), (16, 16));
+    let snapshot = pass_on(next.stop().await, folder.path()).await;
+
+    sandbox.fault(Fault::RefuseSessions { times: 1, resumable: false });
+    let last = Bot::start(Setup { snapshot: Some(snapshot), ..setup() }).await;
+    soon("ready", last.gateway.wait_ready()).await;
+    eventually("all guilds", || last.gateway.counts() == counts).await;
+    let identifies: u64 = last.gateway.statuses().iter().map(|status| status.counts.identifies).sum();
+    println!("16 shards: resumed=15 identifies={identifies} guilds={}", counts.guilds);
+    assert_eq!((identifies, sandbox.stats().identifies), (1, 17));
+    last.stop().await;
 }
 
 /// A member's arrival that is in the cache but not yet in the sink when the process ends.

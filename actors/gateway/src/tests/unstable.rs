@@ -19,11 +19,10 @@ async fn ten_lost_connections_are_told_once_and_shown() {
     }
     let said = bot.gateway.statuses()[0].unstable.clone().unwrap();
     assert!(said.contains("10 connections") && said.contains("10 minutes") && said.contains("4000"), "{said}");
-    let reports = bot.reports.0.lock().unwrap();
+    let reports = bot.reports.all();
     let errors: Vec<_> = reports.iter().filter(|report| report.level == ReportLevel::Error).collect();
     println!("disconnects=14 reports={} warnings_of_instability={}", reports.len() - errors.len(), errors.len());
     assert_eq!((reports.len() - errors.len(), errors.len()), (14, 1));
     assert!(errors[0].message.contains("shard 0") && errors[0].message.contains(&said), "{:?}", errors[0]);
-    drop(reports);
     bot.stop().await;
 }

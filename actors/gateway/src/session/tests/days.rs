@@ -186,8 +186,8 @@ fn a_gateway_that_is_not_there_is_tried_ever_more_rarely() {
     assert!(minute <= 9 && late <= 25, "{minute} {late}");
 }
 
-/// The worst day that a script makes up at random: the session asks for no more than the budget allows by a wide margin,
-/// whatever happens to it, unless sessions live for a minute and die.
+/// The worst day that a script makes up at random: the session asks for no more than the budget allows by a wide
+/// margin, whatever happens to it, unless sessions live for a minute and die.
 #[test]
 fn a_random_day_of_faults_ends_and_is_bounded() {
     let logs: Vec<Log> = (0..SEEDS)
