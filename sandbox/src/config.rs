@@ -49,6 +49,11 @@ pub struct SandboxConfig {
     pub bucket: Rate,
     /// Limit of creating messages, per channel.
     pub message_bucket: Rate,
+    /// Limits of single routes; the first that fits a request counts instead of the two above.
+    pub limits: Vec<Limit>,
+    /// Requests answered 401, 403 or 429 (shared limits not counted) in ten minutes, from which on every
+    /// request gets the page of HTML that stands in front of Discord. Discord's is 10,000; 0 switches it off.
+    pub invalid_max: u32,
     /// REST requests in one second over all routes but interactions' own. Discord's is 50; 0 switches it off.
     pub global_per_second: u32,
     /// Messages kept of each channel.
@@ -71,6 +76,36 @@ pub struct Rate {
     pub requests: u32,
     /// Length of the window in milliseconds.
     pub window_ms: u64,
+}
+
+/// The limit of some routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Route pattern, as that of a [`Fault`](crate::Fault).
+    pub route: String,
+    /// The limit, for each major parameter (channel, guild, webhook).
+    pub rate: Rate,
+    /// Name of the bucket; routes with one name use it up together. `None`: each operation its own.
+    pub bucket: Option<String>,
+    /// Others fill it as well: its 429s say so and are not the bot's fault.
+    pub shared: bool,
+}
+
+impl Limit {
+    /// A limit of the routes that fit `route`, each with a bucket of its own.
+    pub fn new(route: impl Into<String>, rate: Rate) -> Limit {
+        Limit { route: route.into(), rate, bucket: None, shared: false }
+    }
+
+    /// All the routes use up one bucket of that name.
+    pub fn in_bucket(self, name: impl Into<String>) -> Limit {
+        Limit { bucket: Some(name.into()), ..self }
+    }
+
+    /// Its 429s have the scope `shared`.
+    pub fn shared(self) -> Limit {
+        Limit { shared: true, ..self }
+    }
 }
 
 impl Default for SandboxConfig {
@@ -98,6 +133,8 @@ impl Default for SandboxConfig {
             interaction_token_ms: crate::world::TOKEN_LIFE_MS,
             bucket: Rate { requests: 50, window_ms: 1_000 },
             message_bucket: Rate { requests: 50, window_ms: 1_000 },
+            limits: Vec::new(),
+            invalid_max: 0,
             global_per_second: 0,
             messages_kept: 10_000,
             events_kept: 65_536,

@@ -319,7 +319,8 @@ pub(crate) fn take<T: Copy>(slot: &mut Option<(u32, T)>) -> Option<T> {
     Some(value)
 }
 
-fn matches(route: &str, method: &str, template: &str) -> bool {
+/// Whether a route pattern is about an operation.
+pub(crate) fn matches(route: &str, method: &str, template: &str) -> bool {
     let (wanted_method, path) = route.split_once(' ').map_or((None, route), |(method, path)| (Some(method), path));
     if wanted_method.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(method)) {
         return false;

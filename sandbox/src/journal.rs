@@ -46,6 +46,8 @@ pub struct SandboxStats {
     pub statuses: BTreeMap<u16, u64>,
     /// 429s that the sandbox's own limits caused, faults on order not counted.
     pub rate_limited: u64,
+    /// The same by scope: `user`, `shared`, `global`, and `banned` once there were too many invalid requests.
+    pub rate_limited_by_scope: BTreeMap<&'static str, u64>,
     /// Requests answered 501.
     pub unimplemented: u64,
     /// Events dropped from the history because it was full.
@@ -148,6 +150,12 @@ impl Journal {
             SandboxEvent::Unimplemented { .. } => stats.unimplemented += 1,
             _ => {}
         }
+    }
+
+    /// Counts a 429 of the sandbox's own limits.
+    pub(crate) fn count_limited(&mut self, scope: &'static str) {
+        self.stats.rate_limited += 1;
+        count_up(&mut self.stats.rate_limited_by_scope, scope);
     }
 
     pub(crate) fn count_route(&mut self, method: &str, template: &str) {

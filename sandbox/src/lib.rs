@@ -28,7 +28,7 @@ mod trouble;
 mod validate;
 mod world;
 
-pub use config::{Rate, SandboxConfig, SandboxError};
+pub use config::{Limit, Rate, SandboxConfig, SandboxError};
 pub use events::{BotMessage, Pings, ReplyKind, SandboxEvent, Side};
 pub use faults::{ChunkTrouble, Fault};
 pub use handle::Sandbox;

@@ -1,13 +1,18 @@
 //! What changes around the people: guilds, members, roles, presences, emojis.
 
 use crate::act::named;
-use crate::config::SandboxError;
+use crate::config::{Limit, SandboxError};
 use crate::handle::Sandbox;
 use crate::shared::State;
 use crate::world::expressions::Shelf;
 use crate::world::ids::Id;
 
 impl Sandbox {
+    /// The REST limits of single routes are these from now on; windows that run keep what was used of them.
+    pub fn set_limits(&self, limits: Vec<Limit>) {
+        self.shared.with(|state| state.limits.routes = limits);
+    }
+
     /// The owner adds an emoji to a guild (`None`: to the application); the value is its id.
     ///
     /// # Errors

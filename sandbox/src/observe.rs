@@ -41,6 +41,12 @@ impl Sandbox {
         self.shared.with(|state| state.journal.stats.clone())
     }
 
+    /// Requests of the last ten minutes that were answered 401, 403 or, unless the limit was a shared one, 429.
+    /// Discord's proxy refuses everything after 10,000 of them.
+    pub fn invalid_requests(&self) -> u32 {
+        self.shared.with(|state| state.limits.invalid(state.now_ms))
+    }
+
     /// The last `events_kept` messages that the bot wrote in channels, oldest first. Its answers to
     /// interactions are events of their own.
     pub fn bot_messages(&self) -> Vec<BotMessage> {

@@ -10,7 +10,7 @@ use crate::faults::Standing;
 use crate::gateway::hub::Hub;
 use crate::gateway::starts::Starts;
 use crate::journal::Journal;
-use crate::rest::limits::Limits;
+use crate::rest::limits::{Limits, Sizes};
 use crate::world::World;
 
 /// World, gateway, limits, faults and journal.
@@ -33,7 +33,13 @@ impl State {
             world,
             hub: Hub::new(config.replay_events, config.session_life_ms),
             starts: Starts::new(config.session_starts, config.max_concurrency, config.identify_interval_ms),
-            limits: Limits::new(config.bucket, config.message_bucket, config.global_per_second),
+            limits: Limits::new(Sizes {
+                usual: config.bucket,
+                messages: config.message_bucket,
+                routes: config.limits.clone(),
+                global_per_second: config.global_per_second,
+                invalid_max: config.invalid_max,
+            }),
             standing: Standing::default(),
             journal: Journal::new(config.events_kept),
             config,

@@ -13,14 +13,17 @@ use axum::routing::{MethodFilter, on};
 use serde_json::json;
 
 use super::broken;
-use super::limits::{Budget, Verdict};
+use super::limits::{Asked, Budget, Verdict};
 use super::operations::{OPERATIONS, Operation};
 use super::request::{Answer, Call, read_body};
 use crate::api_error::ApiError;
 use crate::events::SandboxEvent;
 use crate::faults::RestFault;
 use crate::shared::{Shared, State};
+use crate::world::ids::Id;
 
+/// The header that says whose fault a 429 is.
+const SCOPE: &str = "x-ratelimit-scope";
 /// Where API v10 begins.
 pub(crate) const API: &str = "/api/v10";
 /// Characters of a reason for the audit log.
@@ -61,6 +64,9 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
     let (answer, headers) = shared.with(|state| {
         let turn = Turn { operation, parts: &parts, params, bytes, fault: fault.as_ref() };
         let (answer, headers) = turn.take(state);
+        // What the proxy answers never reached Discord, and a shared limit is nobody's fault.
+        let excused = is_page(&headers) || headers.get(SCOPE).is_some_and(|scope| scope == "shared");
+        state.limits.answered(answer.status, excused, state.now_ms);
         let event = SandboxEvent::Request {
             method: operation.method.to_owned(),
             path: shown,
@@ -72,7 +78,7 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
     #[cfg(feature = "validate")]
     if let (Some(judge), Some(mut sample)) = (&shared.judge, sample) {
         sample.status = answer.status;
-        sample.answer = fault.is_none().then(|| answer.body.clone());
+        sample.answer = (fault.is_none() && !is_page(&headers)).then(|| answer.body.clone());
         judge.take(sample);
     }
     if let Some(fault) = fault {
@@ -133,24 +139,34 @@ impl Turn<'_> {
         if state.standing.unauthorized || self.operation.needs_token && !self.authorized(state) {
             return (ApiError::unauthorized().into(), HeaderMap::new());
         }
-        let interaction =
-            self.operation.path.starts_with("/interactions/") || self.operation.path.starts_with("/webhooks/");
-        let major = ["channel_id", "guild_id", "webhook_token", "interaction_token"];
-        let major = self.params.iter().find(|(key, _)| major.contains(&key.as_str())).map_or("", |(_, value)| value);
-        let verdict = state.limits.check(self.operation.method, self.operation.path, major, interaction, state.now_ms);
-        let headers = match verdict {
+        let headers = match state.limits.check(self.asked(state.world.application), state.now_ms) {
             Verdict::Pass(budget) => budget_headers(&budget),
             Verdict::Limited(budget) => {
-                state.journal.stats.rate_limited += 1;
-                return limited(budget.reset_after_ms, false, "user", Some(&budget), false);
+                let scope = if budget.shared { "shared" } else { "user" };
+                state.journal.count_limited(scope);
+                return limited(budget.reset_after_ms, false, scope, Some(&budget), false);
             }
             Verdict::Global(wait_ms) => {
-                state.journal.stats.rate_limited += 1;
+                state.journal.count_limited("global");
                 return limited(wait_ms, true, "global", None, false);
+            }
+            Verdict::Banned => {
+                state.journal.count_limited("banned");
+                return limited(0, false, "", None, true);
             }
         };
         let answer = self.call().and_then(|call| (self.operation.handler)(state, &call));
         (answer.unwrap_or_else(Answer::from), headers)
+    }
+
+    fn asked(&self, application: Id) -> Asked<'_> {
+        let param = |name: &str| self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let majors = ["channel_id", "guild_id", "webhook_token", "interaction_token"];
+        let Operation { method, path: template, .. } = self.operation;
+        // An interaction's follow-ups go through a webhook of the application's own id.
+        let exempt = template.starts_with("/interactions/")
+            || template.starts_with("/webhooks/") && param("webhook_id") == Some(&application.to_string());
+        Asked { method, template, major: majors.into_iter().find_map(param).unwrap_or_default(), exempt }
     }
 
     fn authorized(&self, state: &State) -> bool {
@@ -204,11 +220,16 @@ fn limited(retry_after_ms: u64, global: bool, scope: &str, budget: Option<&Budge
     let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": global });
     let mut headers = budget.map(budget_headers).unwrap_or_default();
     insert(&mut headers, "retry-after", &retry_after_ms.div_ceil(1_000).to_string());
-    insert(&mut headers, "x-ratelimit-scope", scope);
+    insert(&mut headers, SCOPE, scope);
     if global {
         insert(&mut headers, "x-ratelimit-global", "true");
     }
     (Answer { status: 429, body: Some(body.to_string()) }, headers)
+}
+
+/// Whether the answer is a page for people, by the proxy in front of the API.
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 fn budget_headers(budget: &Budget) -> HeaderMap {

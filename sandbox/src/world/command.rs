@@ -170,7 +170,8 @@ fn checked(body: &Value) -> Result<Value, ApiError> {
         let message = "Must be between 1 and 100 in length.";
         return Err(ApiError::invalid_field("description", "BASE_TYPE_BAD_LENGTH", message));
     }
-    let options = body["options"].as_array().cloned().unwrap_or_default();
+    let mut options = body["options"].as_array().cloned().unwrap_or_default();
+    options.iter_mut().for_each(forget_nulls);
     check_options(&options)?;
     let mut command = Map::new();
     for field in [
@@ -196,6 +197,15 @@ fn checked(body: &Value) -> Result<Value, ApiError> {
         command.insert("options".into(), json!(options));
     }
     Ok(Value::Object(command))
+}
+
+/// What a request gives as `null` it leaves out; Discord's answers never have it.
+fn forget_nulls(option: &mut Value) {
+    let Some(fields) = option.as_object_mut() else { return };
+    fields.retain(|_, value| !value.is_null());
+    for list in ["options", "choices"] {
+        fields.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(forget_nulls);
+    }
 }
 
 fn check_options(options: &[Value]) -> Result<(), ApiError> {

@@ -17,10 +17,12 @@ fn option(name: &str, value: impl Into<Value>) -> (String, Value) {
 #[tokio::test]
 async fn registering_again_keeps_ids_and_replacing_forgets_the_rest() {
     let sandbox = start();
-    let ping = json!({ "name": "ping", "description": "Pong" });
+    let quiet = json!({ "type": 3, "name": "text", "description": "d", "min_length": null, "autocomplete": null });
+    let ping = json!({ "name": "ping", "description": "Pong", "options": [quiet] });
     let help = json!({ "name": "help", "description": "Help", "type": 1 });
     let (status, first) = post(&sandbox, &path(&sandbox), ping.clone()).await;
     assert_eq!((status, &first["type"]), (201, &json!(1)));
+    assert_eq!(first["options"][0], json!({ "type": 3, "name": "text", "description": "d" }), "null is left out");
     let (status, second) = post(&sandbox, &path(&sandbox), ping.clone()).await;
     assert_eq!((status, &second["id"]), (200, &first["id"]));
     let (status, both) = call(&sandbox, Method::PUT, &path(&sandbox), Some(json!([help, ping]))).await;

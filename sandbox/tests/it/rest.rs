@@ -1,7 +1,7 @@
 //! REST: token, errors, messages, limits, what is not there.
 
 use reqwest::Method;
-use sandbox::{Fault, Pings, Rate, SandboxEvent};
+use sandbox::{Fault, Limit, Pings, Rate, SandboxEvent};
 use serde_json::{Value, json};
 
 use crate::client::{ALL, Line, call, get, messages, post, start, start_with};
@@ -185,6 +185,37 @@ async fn a_bucket_tells_its_limit_and_answers_429_beyond_it() {
     let body: Value = third.json().await.unwrap();
     assert!(wait <= 60 && body["retry_after"].as_f64().unwrap() <= 60.0);
     assert_eq!((&body["global"], sandbox.bot_messages().len()), (&json!(false), 2));
+}
+
+#[tokio::test]
+async fn a_shared_limit_is_nobodys_fault_and_the_others_count_as_invalid() {
+    let rate = Rate { requests: 1, window_ms: 60_000 };
+    let reactions = Limit::new("/channels/{channel_id}/messages/{message_id}/reactions/*", rate);
+    let sandbox = start_with(|config| config.limits = vec![reactions.in_bucket("reactions").shared()]);
+    let message = sandbox.say("alice", "x").0;
+    let path = format!("{}/{message}/reactions/%F0%9F%94%A5/@me", messages(&sandbox));
+    assert_eq!(call(&sandbox, Method::PUT, &path, None).await.0, 204);
+    assert_eq!(call(&sandbox, Method::DELETE, &path, None).await.0, 429, "one bucket for both");
+    assert_eq!((sandbox.invalid_requests(), sandbox.stats().rate_limited_by_scope["shared"]), (0, 1));
+    sandbox.set_limits(vec![Limit::new("GET /users/@me", rate)]);
+    assert_eq!(call(&sandbox, Method::DELETE, &path, None).await.0, 204, "the bucket is another one now");
+    get(&sandbox, "/users/@me").await;
+    assert_eq!(get(&sandbox, "/users/@me").await.0, 429);
+    assert_eq!((sandbox.invalid_requests(), sandbox.stats().rate_limited_by_scope["user"]), (1, 1));
+}
+
+#[tokio::test]
+async fn after_too_many_invalid_requests_everything_is_a_page_of_html() {
+    let sandbox = start_with(|config| config.invalid_max = 2);
+    sandbox.fault(Fault::Unauthorized(true));
+    for _ in 0..2 {
+        assert_eq!(get(&sandbox, "/users/@me").await.0, 401);
+    }
+    sandbox.fault(Fault::Unauthorized(false));
+    let request = reqwest::Client::new().get(format!("{}/users/@me", sandbox.api_base()));
+    let answer = request.header("Authorization", format!("Bot {}", sandbox.token())).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().get("x-ratelimit-scope")), (429, None));
+    assert!(answer.text().await.unwrap().contains("1015"));
 }
 
 #[tokio::test]
