@@ -1,5 +1,9 @@
 //! Lanes: one bounded queue per guild, made on demand. Within a lane jobs start in order; then they run concurrently.
 
+mod shed;
+
+pub(crate) use shed::Class;
+
 use futures_util::FutureExt as _;
 use protocol::{
     BoxFuture, Delivery,
@@ -63,6 +67,7 @@ pub(crate) struct Lanes<W> {
     count: AtomicUsize,
     crowded: Notify,
     freed: Notify,
+    stuck: shed::Stuck,
     books: Arc<Books>,
     over: CancellationToken,
 }
@@ -123,6 +128,7 @@ impl<W: Work> Lanes<W> {
             count: AtomicUsize::new(0),
             crowded: Notify::new(),
             freed: Notify::new(),
+            stuck: shed::Stuck::default(),
             books: Arc::default(),
             over: CancellationToken::new(),
         })

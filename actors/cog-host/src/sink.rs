@@ -5,7 +5,7 @@ use crate::{
     context::CogCtx,
     host::Shared,
     invoke,
-    lanes::{Lane, LaneKey, Work},
+    lanes::{Class, Lane, LaneKey, Work},
     peek::{self, Said},
     reply::Reply,
     responder::Responder,
@@ -41,10 +41,11 @@ impl EventSink for Sink {
         let shared = &self.0;
         let event = match &*dispatch.event {
             Gateway::MessageCreate(created) => {
-                if !shared.is_subscribed(dispatch.kind) && !may_be_command(shared, &created.message, &dispatch) {
+                let command = may_be_command(shared, &created.message, &dispatch);
+                if !command && !shared.is_subscribed(dispatch.kind) {
                     return None;
                 }
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None }
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None, command }
             }
             Gateway::InteractionCreate(created) => {
                 metering::commands::interaction_received(interaction_kind(&created.interaction));
@@ -52,10 +53,10 @@ impl EventSink for Sink {
                     return None; // no cog has components, modals or autocompletion yet
                 };
                 let responder = Some(responder(shared, command));
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder }
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder, command: true }
             }
             _ if shared.is_subscribed(dispatch.kind) => {
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None }
+                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None, command: false }
             }
             _ => return None,
         };
@@ -107,21 +108,14 @@ fn responder(shared: &Shared, command: &CommandInteraction) -> Arc<Responder> {
     Responder::new(Arc::clone(&shared.outbox), target)
 }
 
-/// The class of events that a full lane drops rather than hold up its shard: there is always a newer one.
-fn cheap(kind: EventKind) -> Option<&'static str> {
-    match kind {
-        EventKind::PresenceUpdate => Some("presence"),
-        EventKind::TypingStart => Some("typing"),
-        _ => None,
-    }
-}
-
 /// An event on its way through a lane.
 pub(crate) struct Event {
     shared: Arc<Shared>,
     key: LaneKey,
     dispatch: Dispatch,
     responder: Option<Arc<Responder>>,
+    /// Whether it could be a command.
+    command: bool,
 }
 
 impl Event {
@@ -135,11 +129,7 @@ impl Event {
             }
             lanes.beside(Responder::defer_when_slow(Arc::downgrade(responder), self.dispatch.received));
         }
-        let Some(class) = cheap(self.dispatch.kind) else { return lanes.offer(self.key, self) };
-        if !lanes.offer_or_drop(self.key, self) {
-            metering::lanes::shed(class);
-        }
-        None
+        lanes.offer_as(Class::of(self.dispatch.kind, self.command), self.key, self)
     }
 
     /// The dispatcher is being restarted: the shard waits, and with it the order is kept.

@@ -240,3 +240,36 @@ async fn a_panic_before_a_job_costs_that_event_only() {
     lanes.settled().await;
     assert_eq!(lanes.depth(), (1, 0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_lane_gives_up_ordinary_events_after_a_second_and_commands_never() {
+    let (lanes, log) = (lanes(2, 1, 10), Log::new(0));
+    let mut name = 0;
+    let mut offer = |class| {
+        name += 1;
+        lanes.offer_as(class, guild(1), log.job(name))
+    };
+    for _ in 0..4 {
+        assert!(offer(Class::Lasting).is_none()); // one runs, one waits for its place, two wait in the lane
+        quiet().await;
+    }
+    assert!(offer(Class::Fleeting("presence")).is_none(), "dropped at once");
+    let begun = Instant::now();
+    offer(Class::Ordinary("message")).expect("a full lane").await;
+    assert_eq!(begun.elapsed(), shed::PATIENCE, "given up after its patience");
+    assert!(offer(Class::Ordinary("message")).is_none(), "the next one at once: the shard is not held up again");
+    let command = offer(Class::Lasting).expect("a command waits");
+    assert!(tokio::time::timeout(shed::PATIENCE * 10, command).await.is_err(), "and goes on waiting");
+    log.gate.add_permits(1);
+    quiet().await;
+    assert!(offer(Class::Ordinary("message")).is_none());
+    quiet().await;
+    let waits = offer(Class::Ordinary("message"));
+    assert!(waits.is_some(), "there was room meanwhile: it is given a second again");
+    drop(waits);
+    log.gate.add_permits(100);
+    quiet().await;
+    assert_eq!(log.ended(), [1, 2, 3, 4, 9]);
+    let elsewhere = lanes.offer_as(Class::Ordinary("message"), guild(2), log.job(99));
+    assert!(elsewhere.is_none());
+}
