@@ -10,9 +10,10 @@ pub(crate) use bot::Bot;
 pub(crate) use home::{Home, finish, signal, wait};
 pub(crate) use log::Log;
 
-use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent};
+use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent, Strict};
 use serde_json::Value;
 use std::{
+    path::PathBuf,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -37,9 +38,15 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A stand-in for Discord.
-pub(crate) fn discord() -> Sandbox {
-    Sandbox::start(SandboxConfig::default()).unwrap()
+/// A stand-in for Discord. Where Discord's own OpenAPI description is at hand, every request of the bot and
+/// every answer has to fit it when the test ends.
+pub(crate) fn discord() -> Strict {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/discord-openapi.json");
+    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
+    if !description.is_file() {
+        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
+    }
+    Strict::start(SandboxConfig { description: Some(description), ..SandboxConfig::default() }).unwrap()
 }
 
 /// Says `text` and waits for the reply to just that message.

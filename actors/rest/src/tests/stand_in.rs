@@ -3,12 +3,12 @@
 use crate::{Access, Preflight, Rest, RestConfig, RestError, Send, preflight};
 use futures_util::future::join_all;
 use protocol::{Secret, ports::GatewayDirectory};
-use sandbox::{Fault, Rate, Sandbox, SandboxConfig};
+use sandbox::{Fault, Rate, Sandbox, SandboxConfig, Strict};
 use serenity::{
     builder::{CreateCommand, CreateMessage, EditMessage},
     model::id::{ChannelId, GuildId, UserId},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 const POST: &str = "POST /channels/{channel_id}/messages";
 
@@ -16,10 +16,16 @@ fn access(sandbox: &Sandbox, token: &str) -> Access {
     Access { api_base: sandbox.api_base(), token: Secret::new(token), allow_hosts: vec!["127.0.0.1".to_owned()] }
 }
 
-fn start(change: impl FnOnce(&mut SandboxConfig)) -> (Sandbox, Rest) {
-    let mut config = SandboxConfig::default();
+/// Every request has to fit Discord's own OpenAPI description, where that is at hand.
+fn start(change: impl FnOnce(&mut SandboxConfig)) -> (Strict, Rest) {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discord-openapi.json");
+    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
+    if !description.is_file() {
+        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
+    }
+    let mut config = SandboxConfig { description: Some(description), ..SandboxConfig::default() };
     change(&mut config);
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = Strict::start(config).unwrap();
     let rest = RestConfig { global_per_second: 50, deadline_ms: 15_000, attempts: 3, invalid_limit: 5_000 };
     let rest = Rest::standalone(rest, &access(&sandbox, &sandbox.token())).unwrap();
     (sandbox, rest)
