@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sandbox::Fault;
 use serde_json::json;
 
-use crate::client::{ALL, Line, start};
+use crate::client::{ALL, Line, messages, post, start};
 
 /// Everything a line hears until now: names, with `@` before those of direct messages.
 async fn heard(line: &mut Line) -> BTreeSet<String> {
@@ -96,6 +96,21 @@ async fn an_outage_is_not_a_removal_and_ends_with_the_guild_anew() {
     }
     sandbox.remove_guild(guild, false).unwrap();
     assert_eq!(line.event("GUILD_DELETE").await.get("unavailable"), None);
+}
+
+#[tokio::test]
+async fn content_is_shown_without_its_intent_where_the_bot_is_meant() {
+    let sandbox = start();
+    let mut line = Line::ready(&sandbox, 1 << 9 | 1 << 12).await;
+    let mention = format!("<@{}> look", sandbox.bot_user_id());
+    sandbox.say("alice", "for others");
+    sandbox.say("alice", &mention);
+    sandbox.say_directly("alice", "between us").unwrap();
+    post(&sandbox, &messages(&sandbox), json!({ "content": "its own", "embeds": [{ "title": "t" }] })).await;
+    for (content, embeds) in [("", 0), (mention.as_str(), 0), ("between us", 0), ("its own", 1)] {
+        let message = line.event("MESSAGE_CREATE").await;
+        assert_eq!((&message["content"], message["embeds"].as_array().unwrap().len()), (&json!(content), embeds));
+    }
 }
 
 #[tokio::test]
