@@ -71,8 +71,7 @@ impl Actor for RestActor {
         let live = Live::new(ctx.incarnation(), &base, &self.access.token, client.clone(), Arc::new(client))
             .map_err(Failure::fatal)?;
         let live = Arc::new(live);
-        self.shared.conduct().forget_unauthorized();
-        self.shared.limiter(); // its task is to live on this runtime, not on that of whoever calls first
+        self.shared.forget_unauthorized();
         self.published = Some(Arc::clone(&live));
         self.shared.live.store(Some(live));
         ctx.spawn(Arc::clone(&self.shared.gate).drive());
@@ -156,6 +155,12 @@ impl Notice {
                 "too many invalid answers within 10 minutes; nothing is sent but a probe now and then"
             ),
             Self::BreakerClosed => tracing::info!(path = PATH, "a probe was answered; requests flow again"),
+            Self::Gone { kind, id } => tracing::warn!(
+                path = PATH,
+                kind,
+                id,
+                "Discord knows this no more; requests to it fail here for an hour without being sent"
+            ),
             Self::Stopped { until, edge } => {
                 let silence_ms = u64::try_from(until.saturating_duration_since(Instant::now()).as_millis());
                 let silence_ms = silence_ms.unwrap_or(u64::MAX);

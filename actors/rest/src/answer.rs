@@ -1,6 +1,7 @@
 //! What Discord answered: bounded, classified, and read without trusting it.
 
 use crate::{
+    buckets::Told,
     conduct::{Scope, Seen},
     error::RestError,
 };
@@ -9,8 +10,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
-use twilight_http_ratelimiting::RateLimitHeaders;
 
+const BUCKET: &str = "x-ratelimit-bucket";
+const LIMIT: &str = "x-ratelimit-limit";
+const REMAINING: &str = "x-ratelimit-remaining";
+const RESET_AFTER: &str = "x-ratelimit-reset-after";
+const SCOPE: &str = "x-ratelimit-scope";
 /// The longest wait that is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest error text that is passed on, in characters.
@@ -45,6 +50,10 @@ impl Answer {
                 let (code, message) = self.error();
                 Seen::Forbidden { code, message }
             }
+            404 => {
+                let (code, message) = self.error();
+                Seen::NotFound { code, message }
+            }
             429 => self.limited(),
             _ => Seen::Valid,
         }
@@ -52,9 +61,9 @@ impl Answer {
 
     fn limited(&self) -> Seen {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let from_api = body["retry_after"].is_number() || self.text(RateLimitHeaders::BUCKET).is_some();
+        let from_api = body["retry_after"].is_number() || self.text(BUCKET).is_some();
         let retry_after = self.seconds(RETRY_AFTER.as_str()).max(seconds(body["retry_after"].as_f64()));
-        let scope = self.text(RateLimitHeaders::SCOPE).unwrap_or_default();
+        let scope = self.text(SCOPE).unwrap_or_default();
         let global = scope == "global" || body["global"] == true || self.text("x-ratelimit-global") == Some("true");
         let scope = match (from_api, global, scope) {
             (false, false, "") => Scope::Edge,
@@ -95,18 +104,27 @@ impl Answer {
     }
 
     /// What it tells of its bucket. Relative times only: clocks differ.
-    pub(crate) fn bucket(&self, now: Instant) -> Option<RateLimitHeaders> {
-        let bucket = self.text(RateLimitHeaders::BUCKET)?.as_bytes().to_vec();
-        let number = |name| self.text(name).and_then(|text| text.parse::<u16>().ok());
-        let (limit, remaining, wait) = match self.seen() {
-            Seen::Limited { retry_after, .. } => (0, 0, retry_after.max(self.seconds(RateLimitHeaders::RESET_AFTER))?),
-            _ => (
-                number(RateLimitHeaders::LIMIT)?,
-                number(RateLimitHeaders::REMAINING)?,
-                self.seconds(RateLimitHeaders::RESET_AFTER)?,
-            ),
-        };
-        Some(RateLimitHeaders { bucket, limit, remaining, reset_at: (now + wait).into_std() })
+    pub(crate) fn bucket(&self, now: Instant) -> Told {
+        let id = self.text(BUCKET).map(str::to_owned);
+        let reset_after = self.seconds(RESET_AFTER);
+        if self.status == 429 {
+            return match self.limited() {
+                // The bucket is not what is exhausted then.
+                Seen::Limited { scope: Scope::Global | Scope::Edge, .. } => Told::Nothing,
+                Seen::Limited { retry_after, .. } => match retry_after.max(reset_after) {
+                    Some(wait) => Told::Exhausted { id, until: now + wait },
+                    None => Told::Nothing,
+                },
+                _ => Told::Nothing,
+            };
+        }
+        let number = |name| self.text(name).and_then(|text| text.parse::<u32>().ok());
+        match (id, number(LIMIT), number(REMAINING), reset_after) {
+            (Some(id), Some(limit), Some(remaining), Some(wait)) => {
+                Told::State { id, limit, remaining, reset_at: now + wait }
+            }
+            _ => Told::Nothing,
+        }
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -183,8 +201,10 @@ mod tests {
     fn a_429_exhausts_its_bucket_whatever_remaining_says() {
         let now = Instant::now();
         let headers = [("x-ratelimit-bucket", "b"), ("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "4")];
-        let bucket = answer(429, &headers, r#"{"retry_after":2}"#).bucket(now).unwrap();
-        assert_eq!((bucket.remaining, bucket.reset_at), (0, (now + Duration::from_secs(2)).into_std()));
+        let told = answer(429, &headers, r#"{"retry_after":2}"#).bucket(now);
+        assert_eq!(told, Told::Exhausted { id: Some("b".to_owned()), until: now + Duration::from_secs(2) });
+        let told = answer(429, &headers, r#"{"retry_after":2,"global":true}"#).bucket(now);
+        assert_eq!(told, Told::Nothing, "the bucket is not what a global limit exhausts");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     error::RestError,
-    pattern::{bucket_path, pattern},
+    pattern::{bucket_path, major, pattern},
 };
 use reqwest::{
     Client, Method,
@@ -26,15 +26,18 @@ pub(crate) struct Call {
     pub(crate) body: Option<Value>,
     /// The path without ids and tokens.
     pub(crate) pattern: String,
+    /// Whether the token in its path is an interaction's.
+    of_interaction: bool,
 }
 
 impl Call {
     /// A request to `route`, without a body.
     pub(crate) fn new(method: LightMethod, route: Route<'_>) -> Result<Self, RestError> {
-        Self::at(method.reqwest_method(), &route.path())
+        Self::at(method.reqwest_method(), &route)
     }
 
-    fn at(method: Method, url: &str) -> Result<Self, RestError> {
+    fn at(method: Method, route: &Route<'_>) -> Result<Self, RestError> {
+        let url = route.path();
         let path = url
             .strip_prefix(SERENITY_BASE)
             .ok_or_else(|| RestError::refused_here("the route is not one of Discord's API"))?;
@@ -46,7 +49,14 @@ impl Call {
         }
         let path = path.to_owned();
         let pattern = pattern(&path);
-        Ok(Self { method, path, query: None, headers: HeaderMap::new(), body: None, pattern })
+        let of_interaction = matches!(
+            route,
+            Route::InteractionResponse { .. }
+                | Route::WebhookOriginalInteractionResponse { .. }
+                | Route::WebhookFollowupMessage { .. }
+                | Route::WebhookFollowupMessages { .. }
+        );
+        Ok(Self { method, path, query: None, headers: HeaderMap::new(), body: None, pattern, of_interaction })
     }
 
     /// Adds a JSON body.
@@ -59,7 +69,7 @@ impl Call {
     /// Takes over a request that serenity made. Attachments travel as a form whose JSON part cannot be seen here, so
     /// mentions could not be closed in it: such a request is refused.
     pub(crate) fn of(request: Request<'_>, client: &Client) -> Result<Self, RestError> {
-        let mut call = Self::at(request.method_ref().reqwest_method(), &request.route_ref().path())?;
+        let mut call = Self::at(request.method_ref().reqwest_method(), request.route_ref())?;
         if let Some(body) = request.body_ref() {
             let body = serde_json::from_slice(body)
                 .map_err(|_never| RestError::refused_here("the request's body is no JSON"))?;
@@ -93,10 +103,35 @@ impl Call {
         self.pattern.starts_with("interactions/")
     }
 
-    /// Requests with the same key are limited together. May hold a token: never print it.
+    /// The route whose bucket limits it, major parameter included. May hold a token: never print it.
     pub(crate) fn lane(&self) -> LaneKey {
         let path = if self.has_own_token() { self.path.clone() } else { bucket_path(&self.path) };
         LaneKey { method: self.method.clone(), path }
+    }
+
+    /// What has to be carried out one after another, in the order in which it was asked for; none for reading.
+    ///
+    /// People see messages of a channel in the order in which Discord took them, and requests on two connections overtake
+    /// each other: so posts to one channel go one at a time, and a slow answer holds those behind it in that channel, but
+    /// nothing else. The same goes for whatever changes one and the same thing (edit, then delete; ban, then unban; a
+    /// role given, then taken) and for the reactions of one message, which stand in the order in which they came. All
+    /// else goes side by side as far as its bucket has room: 200 bans of a raid do not wait for each other's answers.
+    pub(crate) fn order(&self) -> Option<String> {
+        if self.method == Method::GET {
+            return None;
+        }
+        if let Some(end) = self.path.find("/reactions/") {
+            return Some(self.path[..end].to_owned() + "/reactions");
+        }
+        Some(if self.method == Method::POST { self.lane().path } else { self.path.clone() })
+    }
+
+    /// The channel or webhook that it is about, should Discord say that there is no such thing. None for interactions:
+    /// their webhook is unknown before the first answer too, and to follow a channel is about another one.
+    pub(crate) fn about(&self) -> Option<String> {
+        let about = major(&self.path);
+        let kind = about.starts_with("channels/") || about.starts_with("webhooks/");
+        (kind && !self.of_interaction && !self.pattern.ends_with("/followers")).then(|| about.to_owned())
     }
 
     /// Where a refusal of this request would apply again: the whole path for routes with a target of their own
@@ -111,7 +146,7 @@ impl Call {
     }
 }
 
-/// A key under which requests wait for each other.
+/// A route as its limits and refusals see it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LaneKey {
     pub(crate) method: Method,

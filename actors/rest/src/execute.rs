@@ -1,12 +1,15 @@
-//! The way of a request: judged, in line, permitted by its bucket, judged once more, sent, learned from, repeated if
-//! that is harmless.
+//! The way of a request: judged, in line until budget, bucket and order let it go, judged once more, sent, learned from,
+//! repeated if that is harmless.
 
 use crate::{
     answer::Answer,
     body,
+    buckets::Told,
     call::Call,
     conduct::{Scope, Seen, Target, Verdict, breaker::Pass},
     error::RestError,
+    gate::{NoTurn, Turn},
+    line::Place,
     live::{Live, Shared},
     retry::{self, Trouble},
     send,
@@ -17,19 +20,17 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use std::{sync::Arc, time::Duration};
-use supervision::guarded_sync;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep_until, timeout_at},
-};
-use twilight_http_ratelimiting::{Endpoint, Method as LimiterMethod, Permit};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// When to try again after the line was full.
+const WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// Sends `call` and returns a successful answer.
 pub(crate) async fn execute(shared: &Arc<Shared>, mut call: Call, send: &send::Send) -> Result<Answer, RestError> {
     body::close(&mut call, send)?;
     let live = shared.live()?;
     let deadline = Instant::now() + send.deadline.unwrap_or_else(|| shared.config.deadline());
-    let target = Target { own_token: call.has_own_token(), refusal_scope: call.refusal_scope() };
+    let target = Target { own_token: call.has_own_token(), refusal_scope: call.refusal_scope(), about: call.about() };
     let route = metering::Route::new(call.method.as_str(), &call.path);
     let way = Way { shared, live: &live, call: &call, target, deadline, route };
     let done = tokio::select! {
@@ -65,21 +66,37 @@ impl Way<'_> {
         if let Some(until) = judged.map_err(refused)? {
             self.wait_until(until).await?;
         }
-        let exempt = self.target.own_token;
-        let turn = self.shared.gate.turn(priority, self.call.lane(), exempt, self.deadline).await;
-        let mut turn = turn.map_err(|retry_after| {
-            metering::rest::refused("queue_full");
-            RestError::RateLimited { retry_after }
-        })?;
+        let place = Place {
+            priority,
+            order: self.call.order(),
+            route: self.call.lane(),
+            exempt: self.target.own_token,
+            deadline: self.deadline,
+        };
+        let mut turn = self.shared.gate.turn(place).await.map_err(too_late)?;
         metering::rest::admitted(priority.name(), began.elapsed().as_secs_f64());
-        // The lane is kept to the end: what is repeated stays ahead of what came later.
+        // Its order is held to the end: what is repeated stays ahead of what came later.
         let repeatable = retry::is_repeatable(self.call);
         let mut attempts = 0;
         loop {
-            let permit = self.permit().await?;
-            let pass = self.admit().await?;
+            // The last look before sending; what waits out a stop then passes the budget once more, or all would burst out
+            // together at its end.
+            let verdict = self.shared.conduct().admit(Instant::now(), &self.target);
+            let pass = match verdict {
+                Verdict::Go(pass) => pass,
+                Verdict::No(error) => {
+                    turn.unused();
+                    return Err(refused(error));
+                }
+                Verdict::Wait(until) => {
+                    turn.unused();
+                    self.wait_until(until).await?;
+                    turn = turn.again().await.map_err(too_late)?;
+                    continue;
+                }
+            };
             attempts += 1;
-            let setback = match self.attempt(permit, pass, &mut turn).await {
+            let setback = match self.attempt(pass, &mut turn).await {
                 Ok(done) => return done,
                 Err(setback) => setback,
             };
@@ -94,63 +111,7 @@ impl Way<'_> {
             }
             metering::rest::retried(&self.route);
             sleep_until(again_at).await;
-        }
-    }
-
-    /// A permit of the request's bucket; none for routes with a token of their own, whose lane is their bucket.
-    async fn permit(&self) -> Result<Option<Permit>, RestError> {
-        if self.target.own_token {
-            return Ok(None);
-        }
-        let method = match self.call.method.as_str() {
-            "DELETE" => LimiterMethod::Delete,
-            "PATCH" => LimiterMethod::Patch,
-            "POST" => LimiterMethod::Post,
-            "PUT" => LimiterMethod::Put,
-            _ => LimiterMethod::Get,
-        };
-        let endpoint = Endpoint { method, path: self.call.lane().path };
-        let deadline = self.deadline.into_std();
-        let (too_late, wait) = oneshot::channel();
-        let limiter = self.shared.limiter();
-        let asked = guarded_sync(move || {
-            limiter.acquire_if(endpoint, move |bucket| {
-                let late = bucket.filter(|bucket| bucket.remaining == 0 && bucket.reset_at > deadline);
-                match late {
-                    Some(bucket) => too_late.send(bucket.reset_at).is_err(),
-                    None => true,
-                }
-            })
-        });
-        let permit = match asked {
-            Ok(asked) => asked.await,
-            Err(_panicked) => None,
-        };
-        if let Some(permit) = permit {
-            return Ok(Some(permit));
-        }
-        match wait.await {
-            Ok(reset_at) => {
-                metering::rest::refused("deadline");
-                Err(RestError::RateLimited { retry_after: Instant::from_std(reset_at) - Instant::now() })
-            }
-            Err(_dropped) => {
-                tracing::error!("the rate limiter's task has ended; it begins anew without what it knew");
-                self.shared.renew_limiter();
-                Err(Shared::gone())
-            }
-        }
-    }
-
-    /// The last look before sending.
-    async fn admit(&self) -> Result<Pass, RestError> {
-        loop {
-            let verdict = self.shared.conduct().admit(Instant::now(), &self.target);
-            match verdict {
-                Verdict::Go(pass) => return Ok(pass),
-                Verdict::No(error) => return Err(refused(error)),
-                Verdict::Wait(until) => self.wait_until(until).await?,
-            }
+            turn = turn.again().await.map_err(too_late)?;
         }
     }
 
@@ -164,15 +125,13 @@ impl Way<'_> {
         Ok(())
     }
 
-    async fn attempt(
-        &self,
-        permit: Option<Permit>,
-        pass: Pass,
-        turn: &mut crate::gate::Turn,
-    ) -> Result<Result<Answer, RestError>, Setback> {
+    async fn attempt(&self, pass: Pass, turn: &mut Turn) -> Result<Result<Answer, RestError>, Setback> {
         let request = match self.request() {
             Ok(request) => request,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                turn.unused();
+                return Ok(Err(error));
+            }
         };
         let under_way = self.shared.under_way();
         let began = Instant::now();
@@ -181,6 +140,7 @@ impl Way<'_> {
         let now = Instant::now();
         let status = carried.as_ref().ok().map(|answer| answer.status);
         metering::rest::request(&self.route, status, (now - began).as_secs_f64());
+        turn.settle(carried.as_ref().map_or(Told::Nothing, |answer| answer.bucket(now)));
         let answer = match carried {
             Ok(answer) => answer,
             Err(Broken::TooLarge) => return Ok(Err(RestError::Malformed("it is larger than 8 MiB".to_owned()))),
@@ -191,16 +151,6 @@ impl Way<'_> {
                 return Err(Setback { trouble: Trouble::Unknown, error: RestError::Unreachable(reason) });
             }
         };
-        let bucket = answer.bucket(now);
-        if self.target.own_token {
-            let exhausted = bucket.as_ref().filter(|bucket| bucket.remaining == 0);
-            turn.close_until(exhausted.map(|bucket| Instant::from_std(bucket.reset_at)));
-        }
-        if let Some(permit) = permit
-            && guarded_sync(move || permit.complete(bucket)).is_err()
-        {
-            self.shared.renew_limiter();
-        }
         self.learn(now, pass, answer)
     }
 
@@ -243,6 +193,15 @@ impl Way<'_> {
         }
         Ok(request)
     }
+}
+
+fn too_late(reason: NoTurn) -> RestError {
+    let (word, retry_after) = match reason {
+        NoTurn::Full => ("queue_full", WHEN_FULL),
+        NoTurn::TooLate(wait) => ("deadline", wait),
+    };
+    metering::rest::refused(word);
+    RestError::RateLimited { retry_after }
 }
 
 fn refused(error: RestError) -> RestError {

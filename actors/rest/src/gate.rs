@@ -1,8 +1,8 @@
 //! The line with its callers: who waits is woken when its turn comes.
 
 use crate::{
-    call::LaneKey,
-    line::{Line, Ticket},
+    buckets::{Share, Told},
+    line::{Line, Outcome, Place, Ticket},
     send::Priority,
 };
 use std::{
@@ -15,8 +15,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// When to try again after the line was full.
-const WHEN_FULL: Duration = Duration::from_secs(1);
+/// Brings a share of the bucket, or the least wait when that is beyond the deadline.
+type Woken = oneshot::Receiver<Result<Share, Duration>>;
+
+/// Why there is no turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoTurn {
+    /// Too many wait already.
+    Full,
+    /// Budget or bucket will let it go only after so much time, beyond its deadline.
+    TooLate(Duration),
+}
 
 /// Hands out turns. It outlives the actor; the actor's task gives the turns that time alone brings.
 pub(crate) struct Gate {
@@ -25,51 +34,47 @@ pub(crate) struct Gate {
 }
 
 struct Inner {
-    line: Line<LaneKey>,
-    callers: HashMap<Ticket, oneshot::Sender<()>>,
+    line: Line,
+    callers: HashMap<Ticket, oneshot::Sender<Result<Share, Duration>>>,
+    /// When the driver will look again by itself.
+    wake: Option<Instant>,
 }
 
 impl Gate {
     pub(crate) fn new(per_second: u16) -> Self {
-        let inner = Inner { line: Line::new(per_second.into()), callers: HashMap::new() };
+        let inner = Inner { line: Line::new(per_second.into()), callers: HashMap::new(), wake: None };
         Self { inner: Mutex::new(inner), nudge: Notify::new() }
     }
 
     /// Waits for a turn. Dropping the future leaves the line.
     ///
     /// # Errors
-    /// At once, with the least wait: too many wait already, or those ahead take the budget beyond `deadline`.
-    pub(crate) async fn turn(
-        self: &Arc<Self>,
-        priority: Priority,
-        key: LaneKey,
-        exempt: bool,
-        deadline: Instant,
-    ) -> Result<Turn, Duration> {
-        let (waker, mut woken) = oneshot::channel();
+    /// See [`NoTurn`]; at once, or as soon as it is known.
+    pub(crate) async fn turn(self: &Arc<Self>, place: Place) -> Result<Turn, NoTurn> {
+        let (waker, woken) = oneshot::channel();
         let turn = {
             let mut inner = self.lock();
-            let ticket = inner.line.join(priority, key.clone(), exempt).ok_or(WHEN_FULL)?;
-            let least = inner.line.least_wait(ticket);
-            if Instant::now() + least > deadline {
-                inner.line.leave(ticket, &key, None);
-                return Err(least);
+            let ticket = inner.line.join(place.clone()).ok_or(NoTurn::Full)?;
+            let least = inner.line.least_wait(&place);
+            if Instant::now() + least > place.deadline {
+                inner.line.leave(ticket, place.order.as_deref());
+                return Err(NoTurn::TooLate(least));
             }
             inner.callers.insert(ticket, waker);
-            Turn { gate: Arc::clone(self), key, ticket, closed_until: None }
+            self.look(&mut inner, ticket);
+            Turn { gate: Arc::clone(self), place, ticket, share: None, woken: None }
         };
-        self.pass();
-        if woken.try_recv().is_err() {
-            self.nudge.notify_one();
-            woken.await.ok(); // the sender lives as long as this ticket waits
-        }
-        Ok(turn)
+        turn.wait(woken).await
     }
 
     /// Gives the turns that time brings, until it is dropped.
     pub(crate) async fn drive(self: Arc<Self>) {
         loop {
-            let wake = self.pass();
+            let wake = {
+                let mut inner = self.lock();
+                inner.pass();
+                inner.wake
+            };
             let time = async {
                 match wake {
                     Some(at) => sleep_until(at).await,
@@ -88,15 +93,36 @@ impl Gate {
         self.lock().line.waiting_at(priority)
     }
 
-    fn pass(&self) -> Option<Instant> {
-        let mut inner = self.lock();
-        let (granted, wake) = inner.line.turns(Instant::now());
-        for ticket in granted {
-            if let Some(caller) = inner.callers.remove(&ticket) {
-                caller.send(()).ok(); // a caller that gave up frees its lane when its turn is dropped
-            }
+    /// Routes and buckets that are remembered.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        self.lock().line.kept()
+    }
+
+    /// Looks whether `ticket`, who has just joined, may go; all others only when it is time for them too.
+    fn look(&self, inner: &mut Inner, ticket: Ticket) {
+        let now = Instant::now();
+        if inner.wake.is_some_and(|at| at <= now) {
+            self.pass(inner);
+            return;
         }
-        wake
+        let (outcome, wake) = inner.line.turn_of(now, ticket);
+        if let Some(outcome) = outcome {
+            inner.tell(ticket, outcome);
+        }
+        if let Some(wake) = wake
+            && inner.wake.is_none_or(|at| wake < at)
+        {
+            inner.wake = Some(wake);
+            self.nudge.notify_one();
+        }
+    }
+
+    fn pass(&self, inner: &mut Inner) {
+        let before = inner.wake;
+        inner.pass();
+        if inner.wake != before {
+            self.nudge.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,30 +130,95 @@ impl Gate {
     }
 }
 
-/// A place in the line, then a lane of its own, until it is dropped.
+impl Inner {
+    fn pass(&mut self) {
+        let (done, wake) = self.line.turns(Instant::now());
+        self.wake = wake;
+        for (ticket, outcome) in done {
+            self.tell(ticket, outcome);
+        }
+    }
+
+    fn tell(&mut self, ticket: Ticket, outcome: Outcome) {
+        let told = match outcome {
+            Outcome::Go(share) => Ok(share),
+            Outcome::TooLate(wait) => Err(wait),
+        };
+        // A caller that gave up takes itself out of here first, so that nothing is told to nobody.
+        if let Some(caller) = self.callers.remove(&ticket)
+            && let Err(Ok(share)) = caller.send(told)
+        {
+            self.line.unused(&share);
+        }
+    }
+}
+
+/// A place in the line, then a turn, until it is dropped.
 pub(crate) struct Turn {
     gate: Arc<Gate>,
-    key: LaneKey,
+    place: Place,
     ticket: Ticket,
-    closed_until: Option<Instant>,
+    share: Option<Share>,
+    woken: Option<Woken>,
 }
 
 impl Turn {
-    /// Keeps the lane closed until then, once this turn is over.
-    pub(crate) fn close_until(&mut self, until: Option<Instant>) {
-        self.closed_until = until;
+    /// Takes the answer to what was sent in this turn.
+    pub(crate) fn settle(&mut self, told: Told) {
+        let Some(share) = self.share.take() else { return };
+        let mut inner = self.gate.lock();
+        inner.line.settle(Instant::now(), &self.place.route, &share, told);
+        self.gate.pass(&mut inner);
+    }
+
+    /// Nothing was sent in this turn.
+    pub(crate) fn unused(&mut self) {
+        let Some(share) = self.share.take() else { return };
+        let mut inner = self.gate.lock();
+        inner.line.unused(&share);
+        self.gate.pass(&mut inner);
+    }
+
+    /// Waits for another turn, ahead of all that came later and with its order still held.
+    ///
+    /// # Errors
+    /// The bucket opens only after the deadline.
+    pub(crate) async fn again(self) -> Result<Self, NoTurn> {
+        let (waker, woken) = oneshot::channel();
+        {
+            let mut inner = self.gate.lock();
+            inner.callers.insert(self.ticket, waker);
+            inner.line.rejoin(self.ticket, self.place.clone());
+            self.gate.look(&mut inner, self.ticket);
+        }
+        self.wait(woken).await
+    }
+
+    async fn wait(mut self, woken: Woken) -> Result<Self, NoTurn> {
+        match self.woken.insert(woken).await {
+            Ok(Ok(share)) => {
+                (self.share, self.woken) = (Some(share), None);
+                Ok(self)
+            }
+            Ok(Err(wait)) => Err(NoTurn::TooLate(wait)),
+            Err(_never) => Err(NoTurn::Full), // the sender lives as long as this ticket waits
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        {
-            let mut inner = self.gate.lock();
-            inner.line.leave(self.ticket, &self.key, self.closed_until);
-            inner.callers.remove(&self.ticket);
+        let mut inner = self.gate.lock();
+        // A turn that came after the caller had stopped looking.
+        let missed = self.woken.take().and_then(|mut woken| woken.try_recv().ok());
+        if let Some(Ok(share)) = missed {
+            inner.line.unused(&share);
         }
-        if self.gate.pass().is_some() {
-            self.gate.nudge.notify_one();
+        if let Some(share) = self.share.take() {
+            inner.line.settle(Instant::now(), &self.place.route, &share, Told::Nothing);
         }
+        inner.line.leave(self.ticket, self.place.order.as_deref());
+        inner.callers.remove(&self.ticket);
+        self.gate.pass(&mut inner);
     }
 }

@@ -20,7 +20,7 @@ use serenity::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 use supervision::Addr;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// Sends requests to Discord. Cloning is cheap; every clone shares admission, breaker and limits.
 ///
@@ -93,6 +93,12 @@ impl Rest {
     pub fn permissions_changed(&self, guild: GuildId, channels: impl IntoIterator<Item = ChannelId>) {
         let channels = channels.into_iter().map(ChannelId::get).collect();
         self.shared.conduct().refusals.permissions_changed(guild.get(), &channels);
+    }
+
+    /// Whether Discord refuses the token (401), and every change of that. Whoever holds a session with the same token is
+    /// to end it: no request is sent until the client is restarted with another.
+    pub fn token_refused(&self) -> watch::Receiver<bool> {
+        self.shared.token_refused()
     }
 
     /// Its state, without asking the actor.

@@ -5,9 +5,9 @@
 //! keeps no global budget, lets requests flow during a global 429, retries without a deadline and leaves mentions open.
 //! Every request passes, in this order:
 //! - the guard of [`Mentions`] and nonces: closed unless [`Send`] opens it;
-//! - judgement: refused token, breaker for invalid answers, remembered refusals, global stop;
-//! - the line: by [`Priority`], within the global budget, one at a time per route and channel or guild;
-//! - its bucket (`twilight-http-ratelimiting`), from the headers of earlier answers;
+//! - judgement: refused token, breaker for invalid answers, remembered refusals, targets that are gone, global stop;
+//! - the line: by [`Priority`], within the global budget, as far as its bucket has room by the headers of earlier
+//!   answers, and one after another where people see an order (posts to a channel, changes of one thing);
 //! - the wire, bounded in time and size, without redirects; and again only where that does no harm.
 //!
 //! What it learns outlives the actor: a restart forgets neither limits nor invalid answers. Routes that carry their own
@@ -17,6 +17,7 @@ mod actor;
 mod answer;
 mod application;
 mod body;
+mod buckets;
 mod call;
 mod conduct;
 mod config;

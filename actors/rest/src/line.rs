@@ -1,9 +1,13 @@
-//! Whose turn it is: by priority, at most so many a second, one at a time per lane. Pure.
+//! Whose turn it is: by priority, at most so many a second, as far as its bucket has room, and in order where order
+//! matters. Pure.
 
-use crate::send::Priority;
+use crate::{
+    buckets::{Buckets, Ready, Share, Told},
+    call::LaneKey,
+    send::Priority,
+};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    hash::Hash,
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -13,221 +17,277 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Requests that may wait at once; more are refused.
 pub(crate) const WAITING_MAX: usize = 10_000;
 
-/// Lanes kept before those that have opened again are swept out.
-const LANES_SWEEP: usize = 1_024;
-
 /// A place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ticket(Priority, u64);
 
+/// What a request in the line waits for.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) priority: Priority,
+    /// Requests with the same order go one after another.
+    pub(crate) order: Option<String>,
+    /// The route whose bucket it needs.
+    pub(crate) route: LaneKey,
+    /// Outside the global budget.
+    pub(crate) exempt: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// What became of a ticket.
+pub(crate) enum Outcome {
+    /// It goes now.
+    Go(Share),
+    /// Its bucket opens only so much later, beyond its deadline.
+    TooLate(Duration),
+}
+
 /// Requests that wait, and what they wait for.
-pub(crate) struct Line<K> {
+pub(crate) struct Line {
     per_second: usize,
     sent: VecDeque<Instant>,
-    /// Those that need a share of the budget.
-    waiting: BTreeMap<Ticket, K>,
-    /// Those that need none.
-    exempt: BTreeMap<Ticket, K>,
-    lanes: HashMap<K, Lane>,
+    waiting: HashMap<Ticket, Place>,
+    /// Those whose order lets them go: without need of the budget, then with.
+    exempt: BTreeSet<Ticket>,
+    budgeted: BTreeSet<Ticket>,
+    orders: HashMap<String, Order>,
+    /// How many wait, by priority.
+    counts: [usize; 4],
+    buckets: Buckets,
     next: u64,
 }
 
-/// A lane that cannot be entered; one that can is not kept.
-enum Lane {
-    Busy,
-    ClosedUntil(Instant),
+/// Requests of which one goes at a time.
+#[derive(Default)]
+struct Order {
+    holder: Option<Ticket>,
+    /// The first of those behind, when nobody holds it: it may go.
+    offered: Option<Ticket>,
+    behind: BTreeSet<Ticket>,
 }
 
-impl<K: Clone + Eq + Hash> Line<K> {
+impl Line {
     /// A line that lets `per_second` requests pass in any second, besides exempt ones.
     pub(crate) fn new(per_second: usize) -> Self {
         Self {
             per_second: per_second.max(1),
             sent: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            exempt: BTreeMap::new(),
-            lanes: HashMap::new(),
+            waiting: HashMap::new(),
+            exempt: BTreeSet::new(),
+            budgeted: BTreeSet::new(),
+            orders: HashMap::new(),
+            counts: [0; 4],
+            buckets: Buckets::default(),
             next: 0,
         }
     }
 
     /// Joins the line; none when it is full.
-    pub(crate) fn join(&mut self, priority: Priority, key: K, exempt: bool) -> Option<Ticket> {
-        if self.waiting.len() + self.exempt.len() >= WAITING_MAX {
+    pub(crate) fn join(&mut self, place: Place) -> Option<Ticket> {
+        if self.waiting.len() >= WAITING_MAX {
             return None;
         }
         self.next += 1;
-        let ticket = Ticket(priority, self.next);
-        let line = if exempt { &mut self.exempt } else { &mut self.waiting };
-        line.insert(ticket, key);
+        let ticket = Ticket(place.priority, self.next);
+        self.wait(ticket, place);
         Some(ticket)
     }
 
-    /// The least time that whoever is ahead of `ticket` will take of the budget.
-    pub(crate) fn least_wait(&self, ticket: Ticket) -> Duration {
-        if !self.waiting.contains_key(&ticket) {
+    /// Joins again with a ticket whose turn had come: ahead of all that came later, its order still held.
+    pub(crate) fn rejoin(&mut self, ticket: Ticket, place: Place) {
+        self.wait(ticket, place);
+    }
+
+    /// The least time that whoever is ahead of the last of `priority` will take of the budget.
+    pub(crate) fn least_wait(&self, place: &Place) -> Duration {
+        if place.exempt {
             return Duration::ZERO;
         }
-        let full_seconds = self.waiting.range(..ticket).count() / self.per_second;
+        let ahead: usize = self.counts[..=place.priority as usize].iter().sum();
+        let full_seconds = ahead.saturating_sub(1) / self.per_second;
         SECOND.saturating_mul(u32::try_from(full_seconds).unwrap_or(u32::MAX))
     }
 
     /// Gives turns to whoever may go now, best first, and says when time alone will bring the next.
-    pub(crate) fn turns(&mut self, now: Instant) -> (Vec<Ticket>, Option<Instant>) {
-        while self.sent.front().is_some_and(|&at| now.saturating_duration_since(at) >= SECOND) {
-            self.sent.pop_front();
-        }
-        let mut wake: Option<Instant> = None;
-        let mut granted = Vec::new();
-        for (&ticket, key) in &self.exempt {
-            if enter(&mut self.lanes, key, now, &mut wake) {
-                granted.push(ticket);
+    pub(crate) fn turns(&mut self, now: Instant) -> (Vec<(Ticket, Outcome)>, Option<Instant>) {
+        let mut done = Vec::new();
+        loop {
+            let mut wake = None;
+            let before = done.len();
+            let able = self.exempt.iter().chain(&self.budgeted);
+            for (&ticket, place) in able.filter_map(|ticket| Some((ticket, self.waiting.get(ticket)?))) {
+                match look(&mut self.buckets, &mut self.sent, self.per_second, place, now) {
+                    Look::Outcome(outcome) => done.push((ticket, outcome)),
+                    Look::NoBudget(refill) => {
+                        earlier(&mut wake, refill);
+                        break;
+                    }
+                    Look::At(at) => earlier(&mut wake, at),
+                    Look::OnceAnswered => {}
+                }
+            }
+            let departs: Vec<_> =
+                done[before..].iter().map(|(ticket, outcome)| (*ticket, matches!(outcome, Outcome::Go(_)))).collect();
+            let refused = departs.iter().any(|(_, goes)| !goes);
+            for (ticket, goes) in departs {
+                self.depart(ticket, goes);
+            }
+            if !refused {
+                return (done, wake);
             }
         }
-        for (&ticket, key) in &self.waiting {
-            if self.sent.len() >= self.per_second {
-                let refill = self.sent.front().map(|&oldest| oldest + SECOND);
-                wake = [wake, refill].into_iter().flatten().min();
-                break;
-            }
-            if enter(&mut self.lanes, key, now, &mut wake) {
-                self.sent.push_back(now);
-                granted.push(ticket);
-            }
-        }
-        for ticket in &granted {
-            self.exempt.remove(ticket);
-            self.waiting.remove(ticket);
-        }
-        if self.lanes.len() > LANES_SWEEP {
-            self.lanes.retain(|_, lane| !matches!(lane, Lane::ClosedUntil(until) if *until <= now));
-        }
-        (granted, wake)
     }
 
-    /// Leaves the line, or the lane when the turn had come; the lane stays closed until `closed_until`.
-    pub(crate) fn leave(&mut self, ticket: Ticket, key: &K, closed_until: Option<Instant>) {
-        if self.waiting.remove(&ticket).or_else(|| self.exempt.remove(&ticket)).is_some() {
-            return;
+    /// The same for `ticket` alone, who has just joined: for the others nothing has changed by that.
+    pub(crate) fn turn_of(&mut self, now: Instant, ticket: Ticket) -> (Option<Outcome>, Option<Instant>) {
+        let able = self.exempt.contains(&ticket) || self.budgeted.contains(&ticket);
+        let Some(place) = self.waiting.get(&ticket).filter(|_| able) else { return (None, None) };
+        let mut wake = None;
+        let outcome = match look(&mut self.buckets, &mut self.sent, self.per_second, place, now) {
+            Look::Outcome(outcome) => Some(outcome),
+            Look::NoBudget(at) | Look::At(at) => {
+                wake = Some(at);
+                None
+            }
+            Look::OnceAnswered => None,
+        };
+        if let Some(outcome) = &outcome {
+            self.depart(ticket, matches!(outcome, Outcome::Go(_)));
         }
-        match closed_until {
-            Some(until) => {
-                self.lanes.insert(key.clone(), Lane::ClosedUntil(until));
-            }
-            None => {
-                self.lanes.remove(key);
-            }
+        (outcome, wake)
+    }
+
+    /// Takes the answer to a request whose turn had come.
+    pub(crate) fn settle(&mut self, now: Instant, route: &LaneKey, share: &Share, told: Told) {
+        self.buckets.settle(now, route, share, told);
+    }
+
+    /// Takes back the turn of a request that was not sent; its part of the budget is lost.
+    pub(crate) fn unused(&mut self, share: &Share) {
+        self.buckets.unused(share);
+    }
+
+    /// Leaves the line, and hands its order on.
+    pub(crate) fn leave(&mut self, ticket: Ticket, order: Option<&str>) {
+        if self.waiting.contains_key(&ticket) {
+            self.depart(ticket, false);
+        }
+        let Some(order) = order else { return };
+        if let Some(held) = self.orders.get_mut(order)
+            && held.holder == Some(ticket)
+        {
+            held.holder = None;
+            self.offer(order);
         }
     }
 
     /// How many wait with `priority`.
     pub(crate) fn waiting_at(&self, priority: Priority) -> usize {
-        let range = Ticket(priority, 0)..=Ticket(priority, u64::MAX);
-        self.waiting.range(range.clone()).count() + self.exempt.range(range).count()
+        self.counts[priority as usize]
+    }
+
+    /// Routes and buckets that are remembered.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        self.buckets.kept()
+    }
+
+    fn wait(&mut self, ticket: Ticket, place: Place) {
+        self.counts[ticket.0 as usize] += 1;
+        let (order, exempt) = (place.order.clone(), place.exempt);
+        self.waiting.insert(ticket, place);
+        match order {
+            Some(order) if self.orders.get(&order).is_none_or(|held| held.holder != Some(ticket)) => {
+                self.orders.entry(order.clone()).or_default().behind.insert(ticket);
+                self.offer(&order);
+            }
+            _ => {
+                if exempt { &mut self.exempt } else { &mut self.budgeted }.insert(ticket);
+            }
+        }
+    }
+
+    /// Takes a ticket out of those that wait; one that `goes` holds its order from now on.
+    fn depart(&mut self, ticket: Ticket, goes: bool) {
+        let Some(place) = self.waiting.remove(&ticket) else { return };
+        self.counts[ticket.0 as usize] -= 1;
+        self.exempt.remove(&ticket);
+        self.budgeted.remove(&ticket);
+        let Some(order) = place.order else { return };
+        if let Some(held) = self.orders.get_mut(&order) {
+            held.behind.remove(&ticket);
+            held.offered = held.offered.filter(|&offered| offered != ticket);
+            if goes {
+                held.holder = Some(ticket);
+            }
+        }
+        self.offer(&order);
+    }
+
+    /// Lets the first of an order that nobody holds take part; forgets an order that nobody needs.
+    fn offer(&mut self, order: &str) {
+        let Some(held) = self.orders.get_mut(order) else { return };
+        if held.holder.is_some() {
+            return;
+        }
+        let (first, offered) = (held.behind.first().copied(), held.offered);
+        if first == offered {
+            if first.is_none() {
+                self.orders.remove(order);
+            }
+            return;
+        }
+        held.offered = first;
+        if let Some(offered) = offered {
+            self.exempt.remove(&offered);
+            self.budgeted.remove(&offered);
+        }
+        if let Some(first) = first {
+            let exempt = self.waiting.get(&first).is_some_and(|place| place.exempt);
+            if exempt { &mut self.exempt } else { &mut self.budgeted }.insert(first);
+        } else {
+            self.orders.remove(order);
+        }
     }
 }
 
-/// Takes the lane when it is free; notes when it will open otherwise.
-fn enter<K: Clone + Eq + Hash>(
-    lanes: &mut HashMap<K, Lane>,
-    key: &K,
-    now: Instant,
-    wake: &mut Option<Instant>,
-) -> bool {
-    match lanes.get(key) {
-        Some(Lane::Busy) => return false,
-        Some(&Lane::ClosedUntil(until)) if until > now => {
-            *wake = Some(wake.map_or(until, |at| at.min(until)));
-            return false;
-        }
-        _ => {}
+/// What a look at one place found.
+enum Look {
+    Outcome(Outcome),
+    NoBudget(Instant),
+    At(Instant),
+    OnceAnswered,
+}
+
+fn look(buckets: &mut Buckets, sent: &mut VecDeque<Instant>, per_second: usize, place: &Place, now: Instant) -> Look {
+    if !place.exempt
+        && let Some(refill) = refill(sent, per_second, now)
+    {
+        return Look::NoBudget(refill);
     }
-    lanes.insert(key.clone(), Lane::Busy);
-    true
+    match buckets.ready(now, &place.route) {
+        Ready::OnceAnswered => Look::OnceAnswered,
+        Ready::At(at) if at > place.deadline => Look::Outcome(Outcome::TooLate(at - now)),
+        Ready::At(at) => Look::At(at),
+        Ready::Now => {
+            if !place.exempt {
+                sent.push_back(now);
+            }
+            Look::Outcome(Outcome::Go(buckets.take(now, &place.route)))
+        }
+    }
+}
+
+/// When the budget has room again; none when it has room now.
+fn refill(sent: &mut VecDeque<Instant>, per_second: usize, now: Instant) -> Option<Instant> {
+    while sent.front().is_some_and(|&at| now.saturating_duration_since(at) >= SECOND) {
+        sent.pop_front();
+    }
+    sent.front().filter(|_| sent.len() >= per_second).map(|&oldest| oldest + SECOND)
+}
+
+fn earlier(wake: &mut Option<Instant>, at: Instant) {
+    *wake = Some(wake.map_or(at, |wake| wake.min(at)));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{Rng, SeedableRng, rngs::StdRng};
-
-    #[test]
-    fn the_urgent_overtake_and_equals_keep_their_order() {
-        let now = Instant::now();
-        let mut line = Line::new(50);
-        let first = line.join(Priority::Normal, "a", false).unwrap();
-        assert_eq!(line.turns(now).0, [first]);
-        let late = line.join(Priority::Background, "a", false).unwrap();
-        let second = line.join(Priority::Normal, "a", false).unwrap();
-        let third = line.join(Priority::Normal, "a", false).unwrap();
-        let urgent = line.join(Priority::Moderation, "a", false).unwrap();
-        let mut order = Vec::new();
-        let mut last = first;
-        for _ in 0..4 {
-            line.leave(last, &"a", None);
-            let (granted, _) = line.turns(now);
-            assert_eq!(granted.len(), 1, "a lane is for one at a time");
-            last = granted[0];
-            order.push(last);
-        }
-        assert_eq!(order, [urgent, second, third, late]);
-    }
-
-    #[test]
-    fn exempt_requests_pass_an_exhausted_budget() {
-        let now = Instant::now();
-        let mut line = Line::new(1);
-        line.join(Priority::Normal, 1, false).unwrap();
-        let held = line.join(Priority::Moderation, 2, false).unwrap();
-        let exempt = line.join(Priority::Interaction, 3, true).unwrap();
-        let (granted, wake) = line.turns(now);
-        assert_eq!(granted, [exempt, held], "moderation takes the only budget");
-        assert_eq!(wake, Some(now + SECOND));
-        assert_eq!(line.waiting.len(), 1);
-    }
-
-    #[test]
-    fn a_closed_lane_opens_by_itself() {
-        let now = Instant::now();
-        let mut line = Line::new(50);
-        let first = line.join(Priority::Normal, 1, true).unwrap();
-        line.turns(now);
-        let until = now + Duration::from_secs(2);
-        line.leave(first, &1, Some(until));
-        let second = line.join(Priority::Normal, 1, true).unwrap();
-        assert_eq!(line.turns(now), (vec![], Some(until)));
-        assert_eq!(line.turns(until).0, [second]);
-    }
-
-    #[test]
-    fn no_second_ever_holds_more_than_the_budget_and_lanes_do_not_pile_up() {
-        let seed: u64 = rand::random();
-        println!("seed {seed}");
-        let mut dice = StdRng::seed_from_u64(seed);
-        let start = Instant::now();
-        let mut line = Line::new(50);
-        let (mut keys, mut running, mut sent) = (HashMap::new(), Vec::new(), Vec::new());
-        for tick in 0..20_000_u64 {
-            let now = start + Duration::from_millis(tick);
-            if dice.random_bool(0.2) {
-                let key = dice.random_range(0..2_000_u32);
-                let ticket = line.join(Priority::Normal, key, false).unwrap();
-                keys.insert(ticket, key);
-            }
-            for ticket in line.turns(now).0 {
-                sent.push(now);
-                running.push(ticket);
-            }
-            if dice.random_bool(0.5) && !running.is_empty() {
-                let ticket = running.swap_remove(0);
-                line.leave(ticket, &keys[&ticket], None);
-            }
-        }
-        for (at, &first) in sent.iter().enumerate() {
-            let within = sent[at..].iter().take_while(|&&other| other - first < SECOND).count();
-            assert!(within <= 50, "{within} in one second, seed {seed}");
-        }
-        assert!(sent.len() > 900, "only {} went out, seed {seed}", sent.len());
-        assert!(line.lanes.len() <= running.len() + line.waiting.len(), "lanes leak, seed {seed}");
-    }
-}
+mod tests;

@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 use supervision::Addr;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use twilight_http_ratelimiting::RateLimiter;
 
 /// When to try again while the actor is being restarted.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     pub(crate) sent: AtomicU64,
     conduct: Mutex<Conduct>,
-    limiter: ArcSwapOption<RateLimiter>,
+    token_refused: watch::Sender<bool>,
 }
 
 /// What one incarnation owns: the client and its connections.
@@ -83,7 +83,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             conduct: Mutex::new(Conduct::new(&config)),
-            limiter: ArcSwapOption::empty(),
+            token_refused: watch::Sender::new(false),
             config,
         })
     }
@@ -102,15 +102,15 @@ impl Shared {
         self.live.rcu(|live| live.clone().filter(|live| live.incarnation != incarnation));
     }
 
-    /// Buckets, made on first use inside a runtime; made anew should its task ever have died.
-    pub(crate) fn limiter(&self) -> Arc<RateLimiter> {
-        self.limiter.load_full().unwrap_or_else(|| self.renew_limiter())
+    /// Whether Discord refuses the token, and every change of that.
+    pub(crate) fn token_refused(&self) -> watch::Receiver<bool> {
+        self.token_refused.subscribe()
     }
 
-    pub(crate) fn renew_limiter(&self) -> Arc<RateLimiter> {
-        let limiter = Arc::new(RateLimiter::new(self.config.global_per_second.max(1)));
-        self.limiter.store(Some(Arc::clone(&limiter)));
-        limiter
+    /// A new incarnation may have a new token.
+    pub(crate) fn forget_unauthorized(&self) {
+        self.conduct().forget_unauthorized();
+        self.token_refused.send_replace(false);
     }
 
     pub(crate) fn conduct(&self) -> MutexGuard<'_, Conduct> {
@@ -120,6 +120,9 @@ impl Shared {
     /// Tells the actor, which logs it and says whether the client can work.
     pub(crate) fn tell(&self, notices: Vec<Notice>) {
         for notice in notices {
+            if notice == Notice::TokenRefused {
+                self.token_refused.send_replace(true);
+            }
             if self.addr.try_send(RestMsg::Notice(notice)).is_err() {
                 notice.log();
             }

@@ -11,6 +11,17 @@ pub(crate) fn bucket_path(path: &str) -> String {
     rewrite(path, true)
 }
 
+/// The part of a path within which Discord's buckets are apart: channel, guild, webhook or interaction, with the token
+/// where the path holds one; empty for the rest.
+pub(crate) fn major(path: &str) -> &str {
+    let segments = match path.split('/').next() {
+        Some("channels" | "guilds") => 2,
+        Some("webhooks" | "interactions") => 3,
+        _ => return "",
+    };
+    path.match_indices('/').nth(segments - 1).map_or(path, |(end, _)| &path[..end])
+}
+
 fn rewrite(path: &str, keep_major: bool) -> String {
     let segments: Vec<&str> = path.split('/').collect();
     let mut out = String::with_capacity(path.len());
@@ -25,8 +36,8 @@ fn rewrite(path: &str, keep_major: bool) -> String {
             (_, _, "reactions") => "{emoji}",
             ("invites", 1, _) | (_, _, "templates") => "{code}",
             _ if is_id(segment) => "{id}",
-            _ if is_word(segment) => segment,
-            _ => "{}",
+            _ if is_word(segment) || *segment == "oauth2" => segment,
+            _ => "{value}",
         });
     }
     out
@@ -57,7 +68,8 @@ mod tests {
             ("invites/abc", "invites/{code}"),
             ("guilds/templates/abc", "guilds/templates/{code}"),
             ("applications/@me", "applications/@me"),
-            ("users/NotAWord", "users/{}"),
+            ("users/NotAWord", "users/{value}"),
+            ("oauth2/applications/@me", "oauth2/applications/@me"),
         ] {
             assert_eq!(pattern(path), expected);
         }
@@ -68,5 +80,19 @@ mod tests {
         assert_eq!(bucket_path("channels/12/messages/34"), "channels/12/messages/{id}");
         assert_eq!(bucket_path("guilds/12/members/34/roles/56"), "guilds/12/members/{id}/roles/{id}");
         assert_eq!(bucket_path("users/34"), "users/{id}");
+    }
+
+    #[test]
+    fn the_major_part_is_channel_guild_or_token() {
+        for (path, expected) in [
+            ("channels/12/messages/{id}", "channels/12"),
+            ("guilds/12", "guilds/12"),
+            ("webhooks/12/tok/messages/@original", "webhooks/12/tok"),
+            ("webhooks/12", "webhooks/12"),
+            ("interactions/12/tok/callback", "interactions/12/tok"),
+            ("users/{id}", ""),
+        ] {
+            assert_eq!(major(path), expected);
+        }
     }
 }

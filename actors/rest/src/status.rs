@@ -25,6 +25,12 @@ pub struct RestStatus {
     pub invalid_limit: u32,
     /// Refusals that are remembered.
     pub refusals: usize,
+    /// Channels and webhooks remembered as gone.
+    pub gone: usize,
+    /// Routes whose rate-limit bucket is known.
+    pub routes: usize,
+    /// Rate-limit buckets that are remembered.
+    pub buckets: usize,
     /// Requests that wait, by priority, first to last.
     pub waiting: [usize; 4],
     /// Requests under way.
@@ -38,6 +44,7 @@ impl RestStatus {
         let now = Instant::now();
         let millis = |span: Option<Duration>| u64::try_from(span.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
         let waiting = Priority::ALL.map(|priority| shared.gate.waiting_at(priority));
+        let (routes, buckets) = shared.gate.kept();
         let mut conduct = shared.conduct();
         Self {
             available: shared.live.load().is_some(),
@@ -47,6 +54,9 @@ impl RestStatus {
             invalid_10_min: conduct.breaker.count(now),
             invalid_limit: shared.config.invalid_limit,
             refusals: conduct.refusals.len(),
+            gone: conduct.gone.len(),
+            routes,
+            buckets,
             waiting,
             in_flight: shared.in_flight.load(Relaxed),
             sent: shared.sent.load(Relaxed),

@@ -2,11 +2,13 @@
 //! actor, so that a restart forgets none of it.
 
 pub(crate) mod breaker;
+pub(crate) mod gone;
 pub(crate) mod refusals;
 pub(crate) mod stop;
 
 use crate::{call::LaneKey, config::RestConfig, error::RestError};
 use breaker::{Breaker, Change, Pass};
+use gone::Gone;
 use refusals::Refusals;
 use std::time::Duration;
 use stop::GlobalStop;
@@ -18,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) own_token: bool,
     /// Where a refusal would apply again.
     pub(crate) refusal_scope: Option<LaneKey>,
+    /// The channel or webhook it is about, as the beginning of its path.
+    pub(crate) about: Option<String>,
 }
 
 /// Whether a request may go.
@@ -35,6 +39,11 @@ pub(crate) enum Seen {
     Valid,
     Unauthorized,
     Forbidden {
+        code: u32,
+        message: String,
+    },
+    /// A 404.
+    NotFound {
         code: u32,
         message: String,
     },
@@ -61,15 +70,26 @@ pub(crate) enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     TokenRefused,
-    BreakerOpened { invalid: usize },
+    BreakerOpened {
+        invalid: usize,
+    },
     BreakerClosed,
-    Stopped { until: Instant, edge: bool },
+    Stopped {
+        until: Instant,
+        edge: bool,
+    },
+    /// A channel or webhook (the kind, and its id) is there no more.
+    Gone {
+        kind: &'static str,
+        id: u64,
+    },
 }
 
 pub(crate) struct Conduct {
     pub(crate) stop: GlobalStop,
     pub(crate) breaker: Breaker,
     pub(crate) refusals: Refusals,
+    pub(crate) gone: Gone,
     unauthorized: bool,
 }
 
@@ -80,6 +100,7 @@ impl Conduct {
             stop: GlobalStop::default(),
             breaker: Breaker::new(limit),
             refusals: Refusals::default(),
+            gone: Gone::default(),
             unauthorized: false,
         }
     }
@@ -95,6 +116,10 @@ impl Conduct {
         let known = target.refusal_scope.as_ref().and_then(|key| self.refusals.recall(now, key));
         if let Some((code, message)) = known {
             return Err(RestError::Forbidden { code, message });
+        }
+        let gone = target.about.as_ref().and_then(|about| self.gone.recall(now, about));
+        if let Some((code, message)) = gone {
+            return Err(RestError::NotFound { code, message });
         }
         Ok(self.stop.until(now, target.own_token))
     }
@@ -130,16 +155,24 @@ impl Conduct {
                 }
                 true
             }
+            Seen::NotFound { code, message } => {
+                let about = target.about.as_ref().filter(|about| self.gone.note(now, about, *code, message));
+                notices.extend(about.map(|about| gone(about)));
+                false
+            }
             Seen::Limited { scope: Scope::User, .. } => true,
             Seen::Limited { scope: Scope::Shared, .. } => false,
             Seen::Limited { scope: Scope::Global, retry_after } => {
+                let silent = self.stop.until(now, false).is_some();
                 let until = self.stop.global(now, retry_after.unwrap_or(Duration::from_secs(1)));
-                notices.push(Notice::Stopped { until, edge: false });
+                // Those that were on their way when the stop began are answered alike: it is told once.
+                notices.extend((!silent).then_some(Notice::Stopped { until, edge: false }));
                 true
             }
             Seen::Limited { scope: Scope::Edge, retry_after } => {
+                let before = self.stop.until(now, true);
                 let until = self.stop.edge(now, *retry_after);
-                notices.push(Notice::Stopped { until, edge: true });
+                notices.extend((before != Some(until)).then_some(Notice::Stopped { until, edge: true }));
                 true
             }
         };
@@ -169,7 +202,15 @@ impl Conduct {
         self.breaker.reset();
         self.stop.reset();
         self.refusals.reset();
+        self.gone.reset();
     }
+}
+
+/// Names the target without the token that its path may hold.
+fn gone(about: &str) -> Notice {
+    let mut path = about.split('/');
+    let kind = if path.next() == Some("webhooks") { "webhook" } else { "channel" };
+    Notice::Gone { kind, id: path.next().and_then(|id| id.parse().ok()).unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -180,8 +221,8 @@ mod tests {
         Conduct::new(&RestConfig { global_per_second: 50, deadline_ms: 1_000, attempts: 3, invalid_limit })
     }
 
-    const BOT: Target = Target { own_token: false, refusal_scope: None };
-    const INTERACTION: Target = Target { own_token: true, refusal_scope: None };
+    const BOT: Target = Target { own_token: false, refusal_scope: None, about: None };
+    const INTERACTION: Target = Target { own_token: true, refusal_scope: None, about: None };
     const PASS: Pass = Pass { probe: false };
 
     #[test]
@@ -208,5 +249,17 @@ mod tests {
         }
         conduct.observe(now, &BOT, PASS, &ours);
         assert_eq!(conduct.observe(now, &BOT, PASS, &ours), [Notice::BreakerOpened { invalid: 2 }]);
+    }
+
+    #[test]
+    fn a_stop_is_told_once_however_many_answers_bring_it() {
+        let now = Instant::now();
+        for (scope, retry_after) in [(Scope::Edge, None), (Scope::Global, Some(Duration::from_secs(3)))] {
+            let mut conduct = conduct(5_000);
+            let seen = Seen::Limited { scope, retry_after };
+            let told: usize = (0..30).map(|_| conduct.observe(now, &BOT, PASS, &seen).len()).sum();
+            println!("R4 scope={scope:?} answers=30 notices={told}");
+            assert_eq!(told, 1);
+        }
     }
 }

@@ -9,6 +9,7 @@ use protocol::{BoxFuture, Secret};
 use reqwest::Request;
 use serde_json::{Value, json};
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) at: Instant,
+    pub(crate) method: reqwest::Method,
     pub(crate) path: String,
     pub(crate) body: Value,
     pub(crate) authorized: bool,
@@ -28,8 +30,11 @@ pub(crate) struct Asked {
 
 type Script = dyn Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync;
 
+type Latency = dyn Fn(usize) -> Duration + Send + Sync;
+
 pub(crate) struct Fake {
     script: Box<Script>,
+    latency: Box<Latency>,
     asked: Mutex<Vec<Asked>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
@@ -41,8 +46,19 @@ impl Fake {
         config: RestConfig,
         script: impl Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync + 'static,
     ) -> (Rest, Arc<Self>) {
+        Self::slow(config, |_| Duration::from_millis(1), script)
+    }
+
+    /// The same, with the time that passes between each request, by number, and its answer. What the request does is
+    /// done at once.
+    pub(crate) fn slow(
+        config: RestConfig,
+        latency: impl Fn(usize) -> Duration + Send + Sync + 'static,
+        script: impl Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync + 'static,
+    ) -> (Rest, Arc<Self>) {
         let fake = Arc::new(Self {
             script: Box::new(script),
+            latency: Box::new(latency),
             asked: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
@@ -70,6 +86,7 @@ impl Transport for Carrier {
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
         let asked = Asked {
             at: Instant::now(),
+            method: request.method().clone(),
             path: request.url().path().trim_start_matches("/api/v10/").to_owned(),
             body: serde_json::from_slice(body).unwrap(),
             authorized: request.headers().contains_key("authorization"),
@@ -82,10 +99,75 @@ impl Transport for Carrier {
         Box::pin(async move {
             let now = self.0.under_way.fetch_add(1, Relaxed) + 1;
             self.0.most_under_way.fetch_max(now, Relaxed);
-            sleep(Duration::from_millis(1)).await;
-            self.0.under_way.fetch_sub(1, Relaxed);
-            (self.0.script)(number, &asked)
+            let answer = (self.0.script)(number, &asked);
+            // However it ends: answered, or given up by the caller.
+            let _back = Back(&self.0.under_way);
+            sleep((self.0.latency)(number)).await;
+            answer
         })
+    }
+}
+
+struct Back<'a>(&'a AtomicUsize);
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Buckets as Discord keeps them: one for each method and channel or guild, in fixed windows.
+pub(crate) struct Bucketed {
+    limit: u32,
+    window: Duration,
+    /// How far its clock is ahead, in seconds.
+    pub(crate) skew: i64,
+    windows: Mutex<HashMap<String, (Instant, u32)>>,
+    limited: AtomicUsize,
+}
+
+impl Bucketed {
+    pub(crate) fn new(limit: u32, window: Duration) -> Arc<Self> {
+        Arc::new(Self { limit, window, skew: 0, windows: Mutex::default(), limited: AtomicUsize::new(0) })
+    }
+
+    /// How often it had to say 429.
+    pub(crate) fn limited(&self) -> usize {
+        self.limited.load(Relaxed)
+    }
+
+    /// Whether a request passes, and the answer, with `body` if it does.
+    pub(crate) fn answer(&self, asked: &Asked, body: &Value) -> Result<Answer, Broken> {
+        let major: Vec<_> = asked.path.split('/').take(2).collect();
+        let key = format!("{} {}", asked.method, major.join("/"));
+        let (used, left) = {
+            let mut windows = self.windows.lock().unwrap();
+            let window = windows.entry(key).or_insert((asked.at, 0));
+            if asked.at - window.0 >= self.window {
+                *window = (asked.at, 0);
+            }
+            window.1 += 1;
+            (window.1, window.0 + self.window - asked.at)
+        };
+        let clock = 1_790_000_000 + self.skew;
+        let (left, reset) = (left.as_secs_f64().to_string(), (clock + 5).to_string());
+        let (limit, remaining) = (self.limit.to_string(), self.limit.saturating_sub(used).to_string());
+        let date = if self.skew < 0 { "Mon, 01 Jan 2001 00:00:00 GMT" } else { "Sun, 01 Jan 2090 00:00:00 GMT" };
+        let headers = [
+            ("x-ratelimit-bucket", "a1b2"),
+            ("x-ratelimit-limit", &limit),
+            ("x-ratelimit-remaining", &remaining),
+            ("x-ratelimit-reset", &reset),
+            ("x-ratelimit-reset-after", &left),
+            ("date", date),
+        ];
+        if used <= self.limit {
+            return answer(200, &headers, body);
+        }
+        self.limited.fetch_add(1, Relaxed);
+        let headers: Vec<_> =
+            headers.into_iter().chain([("retry-after", &*left), ("x-ratelimit-scope", "user")]).collect();
+        answer(429, &headers, &json!({"retry_after": left.parse::<f64>().unwrap()}))
     }
 }
 

@@ -1,10 +1,15 @@
 //! Behaviour of the whole way: with a scripted Discord and paused time, and over real sockets.
 
 mod admission;
+mod bounds;
+mod connections;
 mod discretion;
 mod fake;
 mod life;
+mod limits;
 mod mentions;
+mod order;
+mod refusals;
 mod repeats;
 mod stand_in;
 mod wire;

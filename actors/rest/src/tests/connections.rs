@@ -1,0 +1,80 @@
+//! How many connections requests need, over real sockets, counted on the way to the stand-in for Discord.
+
+use super::fake;
+use crate::{Access, Rest, RestConfig, Send};
+use futures_util::{StreamExt, stream};
+use protocol::Secret;
+use sandbox::{Rate, Sandbox, SandboxConfig};
+use serenity::{builder::CreateMessage, model::id::ChannelId};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+const REQUESTS: usize = 1_000;
+
+/// Passes connections on to `target` and counts them.
+async fn counting(target: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (here, count) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            counted.fetch_add(1, Relaxed);
+            let target = target.clone();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(target).await.unwrap();
+                near.set_nodelay(true).unwrap();
+                far.set_nodelay(true).unwrap();
+                copy_bidirectional(&mut near, &mut far).await.ok(); // how a connection ends does not matter here
+            });
+        }
+    });
+    (here, count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_requests_need_hardly_more_connections_than_go_side_by_side() {
+    let rate = Rate { requests: 1_000_000, window_ms: 1_000 };
+    let sandbox =
+        Sandbox::start(SandboxConfig { bucket: rate, message_bucket: rate, ..SandboxConfig::default() }).unwrap();
+    let target = sandbox.api_base();
+    let address = target.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    for (side_by_side, posts) in [(1, false), (50, false), (50, true)] {
+        let (here, connections) = counting(address.clone()).await;
+        let access = Access {
+            api_base: target.replace(&address, &here),
+            token: Secret::new(sandbox.token()),
+            allow_hosts: vec!["127.0.0.1".to_owned()],
+        };
+        let config = RestConfig { global_per_second: u16::MAX, deadline_ms: 60_000, ..fake::config() };
+        let rest = Rest::standalone(config, &access).unwrap();
+        let channel = ChannelId::new(sandbox.general_id());
+        let began = Instant::now();
+        let all = stream::iter(0..REQUESTS).map(|_| async {
+            if posts {
+                rest.create_message(channel, CreateMessage::new().content("x"), Send::default()).await.map(|_| ())
+            } else {
+                rest.get_channel(channel, Send::default()).await.map(|_| ())
+            }
+        });
+        let done: Vec<_> = all.buffer_unordered(side_by_side).collect().await;
+        assert!(done.iter().all(Result::is_ok));
+        let (took, opened) = (began.elapsed(), connections.load(Relaxed));
+        let kind = if posts { "posts to one channel" } else { "reads" };
+        println!(
+            "keep-alive: {REQUESTS} {kind}, {side_by_side} callers: {opened} connections opened, {:.2} ms a request",
+            took.as_secs_f64() * 1e3 / REQUESTS as f64
+        );
+        // A connection is back in the pool a moment after its answer; who asks within that moment opens another.
+        let needed = if posts { 1 } else { side_by_side };
+        assert!(opened <= needed * 2 + 8, "{opened} connections");
+    }
+}

@@ -1,0 +1,121 @@
+//! What Discord refuses for good is not asked for again.
+
+use super::fake::{self, Fake, answer, message};
+use crate::{Rest, RestError, Send};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use serenity::{
+    builder::{CreateInteractionResponseFollowup, CreateMessage},
+    http::{LightMethod, Request, Route},
+    model::id::{ApplicationId, ChannelId, WebhookId},
+};
+use std::time::Duration;
+use tokio::time::{Instant, advance, sleep};
+
+async fn post(rest: &Rest, channel: u64) -> Result<(), RestError> {
+    let message = CreateMessage::new().content("x");
+    rest.create_message(ChannelId::new(channel), message, Send::default()).await.map(|_| ())
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_401_nothing_is_sent_and_who_watches_is_told() {
+    let unauthorized = json!({"message": "401: Unauthorized", "code": 0});
+    let latency = |_| Duration::from_millis(50);
+    let (rest, fake) = Fake::slow(fake::config(), latency, move |_, _| answer(401, &[], &unauthorized));
+    let mut watch = rest.token_refused();
+    assert!(!*watch.borrow_and_update());
+    let began = Instant::now();
+    let done = join_all((1..=500).map(|channel| post(&rest, channel))).await;
+    assert!(done.iter().all(|done| *done == Err(RestError::Unauthorized)));
+    for channel in 1..=100 {
+        assert_eq!(post(&rest, channel).await, Err(RestError::Unauthorized));
+        advance(Duration::from_secs(10)).await;
+    }
+    let asked = fake.asked();
+    let after = asked.iter().filter(|asked| asked.at >= began + Duration::from_millis(51)).count();
+    println!(
+        "R8 under_way_at_the_401={} requests_after={after} watcher_told={}",
+        asked.len() - after,
+        watch.has_changed().unwrap()
+    );
+    assert_eq!(after, 0);
+    assert!(watch.has_changed().unwrap() && *watch.borrow_and_update());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_on_a_missing_permission_costs_six_403s_an_hour() {
+    let refusal = json!({"code": 50013, "message": "Missing Permissions"});
+    let (rest, fake) = Fake::rest(fake::config(), move |_, _| answer(403, &[], &refusal));
+    let began = Instant::now();
+    let mut tries = 0;
+    while began.elapsed() < Duration::from_secs(3_600) {
+        assert!(matches!(post(&rest, 1).await, Err(RestError::Forbidden { code: 50013, .. })));
+        tries += 1;
+        advance(Duration::from_secs(1)).await;
+    }
+    println!("R9 tries_per_h={tries} 403s_per_h={}", fake.asked().len());
+    assert!(fake.asked().len() <= 6 && tries > 3_500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_gone_is_asked_for_once() {
+    let gone = json!({"code": 10003, "message": "Unknown Channel"});
+    let (rest, fake) = Fake::rest(fake::config(), move |_, asked| {
+        if asked.path.starts_with("channels/1/") { answer(404, &[], &gone) } else { fake::ok(&message(1)) }
+    });
+    let mut tries = 0;
+    for _ in 0..3_500 {
+        assert!(matches!(post(&rest, 1).await, Err(RestError::NotFound { code: 10003, .. })));
+        let other = rest.delete_message(ChannelId::new(1), 5.into(), Send::default()).await;
+        assert!(matches!(other, Err(RestError::NotFound { code: 10003, .. })), "another route of the same channel");
+        tries += 2;
+        advance(Duration::from_secs(1)).await;
+    }
+    println!("R10 target=channel tries={tries} repeats={} remembered={}", fake.asked().len() - 1, rest.status().gone);
+    assert_eq!((fake.asked().len(), rest.status().gone), (1, 1));
+    assert_eq!(post(&rest, 2).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_gone_is_asked_for_once_but_an_interaction_goes_on() {
+    let gone = json!({"code": 10015, "message": "Unknown Webhook"});
+    let (rest, fake) = Fake::rest(fake::config(), move |_, _| answer(404, &[], &gone));
+    for _ in 0..50 {
+        let route = Route::WebhookWithToken { webhook_id: WebhookId::new(8), token: "hook" };
+        let request = Request::new(route, LightMethod::Post).body(Some(br#"{"content":"x"}"#.to_vec()));
+        let done = rest.request::<Value>(request, Send::default()).await;
+        assert!(matches!(done, Err(RestError::NotFound { code: 10015, .. })), "{done:?}");
+    }
+    println!("R10 target=webhook tries=50 repeats={}", fake.asked().len() - 1);
+    assert_eq!(fake.asked().len(), 1);
+    // Before its first answer an interaction's webhook is unknown too.
+    for _ in 0..3 {
+        let follow_up = CreateInteractionResponseFollowup::new();
+        rest.follow_up(ApplicationId::new(4), "tok", follow_up, Send::interaction()).await.unwrap_err();
+    }
+    assert_eq!(fake.asked().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_403s_stay_far_below_discords_ban() {
+    let refusal = json!({"code": 50007, "message": "Cannot send messages to this user"});
+    let (rest, fake) =
+        Fake::slow(fake::config(), |_| Duration::from_millis(80), move |_, _| answer(403, &[], &refusal));
+    let began = Instant::now();
+    let callers = (1..=40_u64).map(|channel| {
+        let rest = rest.clone();
+        tokio::spawn(async move {
+            let mut tries = 0_u32;
+            while began.elapsed() < Duration::from_secs(600) {
+                post(&rest, channel).await.unwrap_err();
+                tries += 1;
+                sleep(Duration::from_millis(700)).await;
+            }
+            tries
+        })
+    });
+    let tries: u32 = join_all(callers).await.into_iter().map(Result::unwrap).sum();
+    let invalid = fake.asked().len();
+    println!("R12 tries_in_10_min={tries} invalid_sent={invalid} limit=5000 ban_at=10000");
+    assert!(tries > 20_000 && (5_000..5_060).contains(&invalid), "{tries} tries, {invalid} invalid");
+}
