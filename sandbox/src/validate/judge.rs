@@ -256,3 +256,96 @@ fn without_indices(place: &str) -> String {
     let step = |step: &str| if step.bytes().all(|b| b.is_ascii_digit()) { "#".to_owned() } else { step.to_owned() };
     place.split('/').map(|one| if one.is_empty() { String::new() } else { step(one) }).collect::<Vec<_>>().join("/")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TEMPLATE: &str = "/a/{id}";
+
+    fn description() -> Description {
+        let content = |schema: Value| json!({ "application/json": { "schema": schema } });
+        let path = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[0-9]+$" } });
+        let limit =
+            json!({ "name": "limit", "in": "query", "required": true, "schema": { "type": "integer", "maximum": 9 } });
+        let body = json!({ "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"] });
+        let answer = json!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"] });
+        Description::new(json!({
+            "paths": { TEMPLATE: { "parameters": [path], "post": {
+                "parameters": [limit],
+                "requestBody": { "required": true, "content": content(body) },
+                "responses": { "200": { "content": content(answer) }, "204": {} },
+            } } },
+            "components": { "schemas": {} },
+        }))
+        .unwrap()
+    }
+
+    fn sound() -> Sample {
+        let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        Sample {
+            method: "POST",
+            template: TEMPLATE,
+            params: pair("id", "1"),
+            query: pair("limit", "5"),
+            content_type: "application/json".to_owned(),
+            body: br#"{"name":"x"}"#.to_vec(),
+            status: 200,
+            answer: Some(Some(r#"{"id":"1"}"#.to_owned())),
+        }
+    }
+
+    /// Where and by which keyword a sample with one change is wrong.
+    fn wrong(change: impl FnOnce(&mut Sample)) -> Vec<(Side, String)> {
+        let mut sample = sound();
+        change(&mut sample);
+        let found = judge(&description(), &sample);
+        found.into_iter().map(|(by, misfit)| (by, format!("{} {}", misfit.place, misfit.keyword))).collect()
+    }
+
+    #[test]
+    fn a_sound_exchange_is_let_pass() {
+        assert_eq!(wrong(|_| {}), []);
+        assert_eq!(wrong(|sample| (sample.status, sample.answer) = (204, Some(None))), []);
+        assert_eq!(wrong(|sample| (sample.status, sample.answer) = (501, Some(Some("{}".to_owned())))), []);
+        assert_eq!(wrong(|sample| sample.answer = None), [], "a fault spoiled it on order");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_named() {
+        let one = |place: &str| vec![(Side::Peer, place.to_owned())];
+        assert_eq!(wrong(|sample| sample.params[0].1 = "x".to_owned()), one("path/id schema"));
+        assert_eq!(wrong(|sample| sample.query[0].1 = "10".to_owned()), one("query/limit schema"));
+        assert_eq!(wrong(|sample| sample.query.clear()), one("query/limit required"));
+        assert_eq!(wrong(|sample| sample.query.push(("x".to_owned(), String::new()))), one("query/x unknown"));
+        assert_eq!(wrong(|sample| sample.body = b"{".to_vec()), one("body json"));
+        assert_eq!(wrong(|sample| sample.body.clear()), one("body required"));
+        assert_eq!(wrong(|sample| sample.body = br#"{"name":1}"#.to_vec()), one("/name type"));
+        assert_eq!(wrong(|sample| sample.body = br#"{"name":"x","nmae":1}"#.to_vec()), one("/nmae unknown"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_answer_is_named() {
+        let one = |place: &str| vec![(Side::Sandbox, place.to_owned())];
+        let answered = |text: &str| Some(Some(text.to_owned()));
+        assert_eq!(wrong(|sample| sample.answer = answered(r#"{"id":1}"#)), one("/id type"));
+        assert_eq!(wrong(|sample| sample.answer = answered("{}")), one("/id required"));
+        assert_eq!(wrong(|sample| sample.answer = answered("{")), one("body json"));
+        assert_eq!(wrong(|sample| sample.answer = Some(None)), one("body required"));
+        assert_eq!(wrong(|sample| sample.status = 202), one("status responses"));
+        assert_eq!(wrong(|sample| sample.status = 204), one("body unknown"));
+    }
+
+    #[test]
+    fn the_json_of_a_form_is_what_is_judged() {
+        let form = |json: &str| {
+            format!("--X\r\nContent-Disposition: form-data; name=\"payload_json\"\r\n\r\n{json}\r\n--X--\r\n")
+                .into_bytes()
+        };
+        let kind = "multipart/form-data; boundary=X";
+        assert_eq!(wrong(|sample| (sample.content_type, sample.body) = (kind.to_owned(), form(r#"{"name":"x"}"#))), []);
+        let found = wrong(|sample| (sample.content_type, sample.body) = (kind.to_owned(), form(r#"{"name":2}"#)));
+        assert_eq!(found, [(Side::Peer, "/name type".to_owned())]);
+    }
+}

@@ -1,10 +1,10 @@
 //! One tour past every operation, each carried out at least once and judged by Discord's own description.
 
 use reqwest::Method;
-use sandbox::{Judgement, MessageId, Rate, Sandbox};
+use sandbox::{Judgement, MessageId, Rate, Sandbox, SandboxConfig, Side};
 use serde_json::{Value, json};
 
-use crate::client::{Line, call, start_with};
+use crate::client::{Line, call, description, start_with};
 
 /// A pixel.
 const IMAGE: &str = "data:image/png;base64,AA";
@@ -278,4 +278,28 @@ async fn every_exception_is_needed() {
     let all = sandbox::exceptions().iter().enumerate();
     let idle: Vec<_> = all.filter(|(at, _)| !judgement.excused.contains(at)).map(|(_, exception)| exception).collect();
     assert!(idle.is_empty(), "nothing needs these any more: {idle:#?}");
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_fit_is_told_and_counted_once() {
+    let config = SandboxConfig { description: Some(description()), ..SandboxConfig::default() };
+    let sandbox = Sandbox::start(config).unwrap();
+    if !sandbox.is_judged() {
+        return;
+    }
+    for _ in 0..2 {
+        let path = format!("/channels/{}/messages?wiat=true", sandbox.general_id());
+        call(&sandbox, Method::POST, &path, Some(json!({ "content": "x" }))).await;
+    }
+    let found = sandbox.violations();
+    let told: Vec<_> = found.iter().map(|one| (one.by, one.place.as_str(), one.status, one.times)).collect();
+    assert_eq!(told, [(Side::Peer, "query/wiat", 200, 2)]);
+}
+
+#[tokio::test]
+async fn without_the_description_nothing_is_judged() {
+    let sandbox = start_with(|config| config.description = Some("nowhere.json".into()));
+    let path = format!("/channels/{}/messages?wiat=true", sandbox.general_id());
+    assert_eq!(call(&sandbox, Method::POST, &path, Some(json!({ "content": "x" }))).await.0, 200);
+    assert_eq!((sandbox.is_judged(), sandbox.violations().len()), (false, 0));
 }
