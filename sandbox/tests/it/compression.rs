@@ -8,7 +8,7 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 use crate::client::{ALL, Heard, Line, SOON, start, start_with};
 
 /// Room for the largest payload of these tests.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 24 << 20;
 
 /// The bot's end of a compressed connection.
 enum Reader {
@@ -34,6 +34,10 @@ impl Reader {
 
     /// The payload of one binary frame, which has to be complete without the next.
     fn payload(&mut self, bytes: &[u8]) -> Value {
+        serde_json::from_slice(&self.text(bytes)).unwrap()
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(ROOM);
         match self {
             Reader::Zlib(context) => {
@@ -48,7 +52,7 @@ impl Reader {
                 }
             }
         }
-        serde_json::from_slice(&text).unwrap()
+        text
     }
 
     async fn frame(&mut self, line: &mut Line) -> Value {
@@ -94,6 +98,21 @@ async fn both_streams_carry_every_payload_in_one_context() {
         }
         line.say(json!({ "op": 1, "d": null })).await;
         assert_eq!(reader.frame(&mut line).await["op"], 11, "what has no sequence number is compressed too");
+        line.close(1000).await;
+    }
+}
+
+#[tokio::test]
+async fn a_guild_of_twenty_megabytes_comes_through_both() {
+    let sandbox = start_with(|config| config.tap = None);
+    let bytes = 20_000_000;
+    for mut reader in [Reader::zlib(), Reader::zstd()] {
+        let mut line = begin(&sandbox, &mut reader).await;
+        sandbox.fault(Fault::HugeGuild { bytes });
+        let Heard::Binary(frame) = line.heard().await else { panic!("a guild was expected") };
+        assert!(frame.len() < bytes / 5, "{} bytes on the wire", frame.len());
+        let text = reader.text(&frame);
+        assert!(text.len() >= bytes && text.starts_with(b"{\"t\":\"GUILD_CREATE\"") && text.ends_with(b"}}"));
         line.close(1000).await;
     }
 }
