@@ -13,14 +13,18 @@ use tokio::{sync::Mutex, time::Instant};
 
 /// An answer this young is used without asking again.
 const FRESH: Duration = Duration::from_secs(60);
+/// An answer that takes longer is none: a decision on an IDENTIFY waits for it, and so does a connection.
+const ANSWER: Duration = Duration::from_secs(8);
+/// After a failure all shards that ask are told the same for this long.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// `GET /gateway/bot`, remembered.
 pub(crate) struct Directory {
     configured: Option<String>,
     port: Arc<dyn GatewayDirectory>,
     known: ArcSwapOption<Known>,
-    /// One request at a time, however many shards ask.
-    asking: Mutex<()>,
+    /// One request at a time, however many shards ask; the last failure, and until when it stands for the next.
+    asking: Mutex<Option<(Instant, NotNow)>>,
 }
 
 struct Known {
@@ -45,7 +49,7 @@ impl Directory {
     /// A directory that asks `port`; `configured` takes the place of the address it gives.
     pub(crate) fn new(configured: Option<String>, port: Arc<dyn GatewayDirectory>) -> Self {
         let configured = configured.filter(|url| !url.trim().is_empty());
-        Self { configured, port, known: ArcSwapOption::empty(), asking: Mutex::new(()) }
+        Self { configured, port, known: ArcSwapOption::empty(), asking: Mutex::new(None) }
     }
 
     /// The gateway's general address: as configured, else as Discord says, else as it last said.
@@ -74,19 +78,34 @@ impl Directory {
     }
 
     async fn ask(&self, now: Instant) -> Result<Arc<Known>, NotNow> {
-        let _one = self.asking.lock().await;
+        let mut failed = self.asking.lock().await;
         let last = self.known.load_full();
         if let Some(known) = last.as_ref().filter(|known| now.saturating_duration_since(known.at) < FRESH) {
             return Ok(Arc::clone(known));
         }
-        match (self.port.gateway_bot().await, last) {
+        let answer = match failed.as_ref().filter(|(until, _)| now < *until) {
+            Some((_, not_now)) => Err((None, not_now.clone())),
+            None => match tokio::time::timeout(ANSWER, self.port.gateway_bot()).await {
+                Ok(answer) => answer.map_err(|not_now| (Some(now + QUIET), not_now)),
+                Err(_elapsed) => {
+                    let what = format!("Discord did not say within {} s where the gateway is", ANSWER.as_secs());
+                    Err((Some(now + ANSWER + QUIET), NotNow { what, retry_after: QUIET }))
+                }
+            },
+        };
+        match (answer, last) {
             (Ok(bot), _) => {
+                *failed = None;
                 let known = Arc::new(Known { bot, at: now, spent: AtomicU32::new(0) });
                 self.known.store(Some(Arc::clone(&known)));
                 Ok(known)
             }
-            (Err(_), Some(known)) => Ok(known),
-            (Err(not_now), None) => Err(not_now),
+            (Err((until, not_now)), last) => {
+                if let Some(until) = until {
+                    *failed = Some((until, not_now.clone()));
+                }
+                last.ok_or(not_now)
+            }
         }
     }
 }
@@ -140,6 +159,8 @@ mod tests {
         let start = Instant::now();
         assert!(directory.address(start).await.is_err());
         port.down.store(false, Relaxed);
+        assert!(directory.address(start).await.is_err(), "shards that ask together are told the same");
+        let start = start + QUIET;
         assert_eq!(directory.address(start).await.as_deref(), Ok("wss://gateway.discord.gg"));
         directory.spend();
         assert_eq!(directory.limits(start).await.map(|limits| limits.remaining), Some(499));
@@ -151,5 +172,25 @@ mod tests {
         assert_eq!((limits.remaining, limits.reset_after), (499, Duration::from_secs(3000)));
         let reset = directory.limits(start + Duration::from_secs(3700)).await.unwrap();
         assert_eq!(reset.remaining, u32::MAX, "after the reset the old count says nothing");
+    }
+
+    struct Silent(AtomicU32);
+
+    impl GatewayDirectory for Silent {
+        fn gateway_bot(&self) -> BoxFuture<'_, Result<GatewayBot, NotNow>> {
+            self.0.fetch_add(1, Relaxed);
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_discord_that_never_answers_holds_nobody_up_for_long() {
+        let port = Arc::new(Silent(AtomicU32::new(0)));
+        let directory = Directory::new(Some("wss://configured".into()), port.clone());
+        let start = Instant::now();
+        let asked = futures_util::future::join_all((0..16).map(|_| directory.limits(start)));
+        assert!(asked.await.iter().all(Option::is_none));
+        assert_eq!((Instant::now() - start, port.0.load(Relaxed)), (ANSWER, 1), "sixteen shards, one request");
+        assert_eq!(directory.address(start).await.as_deref(), Ok("wss://configured"));
     }
 }

@@ -17,6 +17,8 @@ async fn parked(fake: &Fake, bot: &Bot) -> (usize, u64, f64) {
     let share = (cpu() - before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
     let node = bot.tree.node(&shard).unwrap();
     assert_eq!((node.incarnation, node.until), (1, None), "no restart, and no try is planned");
+    let beside = bot.tree.node(&"gateway/identify".into()).unwrap();
+    assert_eq!((beside.status, beside.incarnation), (Status::Running, 1), "the rest stands");
     let reports = bot.reports.0.lock().unwrap();
     let alerts = reports.iter().filter(|report| report.level == ReportLevel::Fatal).count();
     (alerts, bot.gateway.statuses()[0].counts.identifies, share)

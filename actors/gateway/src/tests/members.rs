@@ -7,6 +7,7 @@ use crate::{
 };
 use protocol::id::{GuildId, UserId};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use sandbox::{ChunkTrouble, Fault, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
 use serenity::model::gateway::GatewayIntents;
 use std::time::{Duration, Instant};
@@ -164,5 +165,44 @@ async fn sixteen_requests_may_be_under_way() {
     assert_eq!(refused, 4);
     let one = bot.gateway.request_members(GUILD, &want, Duration::from_millis(10)).await;
     assert_eq!(one, Err(MembersError::Timeout(Duration::from_millis(10))), "there is room again");
+    bot.stop().await;
+}
+
+/// Against the stand-in for Discord, which knows nothing of this code: chunks of its making, its limit, its troubles.
+#[tokio::test]
+async fn the_sandbox_gives_what_is_asked_for() {
+    let guild = |sandbox: &Sandbox| {
+        let ids = sandbox.guild_ids();
+        GuildId::new(ids.into_iter().find(|id| *id != sandbox.guild_id()).unwrap())
+    };
+    let config = SandboxConfig {
+        guilds: 1,
+        members_per_guild: 2_500,
+        member_request_interval_ms: 0,
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config).unwrap();
+    let intents = Intents::Exactly(GatewayIntents::GUILD_MEMBERS);
+    let setup = Setup { token: sandbox.token(), intents, ..Setup::at(sandbox.gateway_url()) };
+    let bot = Bot::start(setup).await;
+    soon("ready", bot.gateway.wait_ready()).await;
+    let (guild, within) = (guild(&sandbox), Duration::from_secs(10));
+    let ids = |members: &Members| members.members.iter().map(|member| member.id).collect::<Vec<_>>();
+    sandbox.fault(Fault::MemberChunks { trouble: ChunkTrouble::Reversed, times: 1 });
+    let all = bot.gateway.request_members(guild, &Want::All, within).await.unwrap();
+    let distinct: std::collections::HashSet<_> = ids(&all).into_iter().collect();
+    println!("G20 sandbox: members={} chunks_reversed=1", all.members.len());
+    assert!(all.complete && all.members.len() >= 2_500 && distinct.len() == all.members.len());
+
+    let some = vec![all.members[7].id, UserId::new(1), all.members[2_000].id];
+    let few = bot.gateway.request_members(guild, &Want::Ids(some.clone()), within).await.unwrap();
+    let mut found = ids(&few);
+    found.sort_unstable();
+    let mut wanted = vec![some[0], some[2]];
+    wanted.sort_unstable();
+    assert_eq!((found, few.not_found, few.complete), (wanted, vec![UserId::new(1)], true));
+    let prefix = all.members[9].name.to_string();
+    let named = bot.gateway.request_members(guild, &Want::Named { prefix, limit: 5 }, within).await.unwrap();
+    assert!(ids(&named).contains(&all.members[9].id) && named.members.len() <= 5);
     bot.stop().await;
 }
