@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use std::{
     net::TcpListener,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 /// The server; it ends with the process.
@@ -25,6 +26,8 @@ pub struct Api {
 struct Counts {
     requests: AtomicU64,
     messages: AtomicU64,
+    arrivals: Mutex<Vec<(u64, Instant)>>,
+    gateway: OnceLock<String>,
 }
 
 impl Api {
@@ -64,6 +67,16 @@ impl Api {
     pub fn messages(&self) -> u64 {
         self.counts.messages.load(Relaxed)
     }
+
+    /// Channel and time of each message created since this was asked last.
+    pub fn arrivals(&self) -> Vec<(u64, Instant)> {
+        std::mem::take(&mut *self.counts.arrivals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells those who ask here, as other libraries do, that the gateway is at `url`. Only the first one counts.
+    pub fn set_gateway(&self, url: &str) {
+        self.counts.gateway.get_or_init(|| url.to_owned());
+    }
 }
 
 fn answer(counts: &Counts, method: &Method, path: &str) -> Value {
@@ -72,17 +85,20 @@ fn answer(counts: &Counts, method: &Method, path: &str) -> Value {
     match path.rsplit('/').next().unwrap_or("") {
         "messages" if *method == Method::POST => {
             let id = counts.messages.fetch_add(1, Relaxed);
+            let channel = path.rsplit('/').nth(1).and_then(|id| id.parse().ok()).unwrap_or(0);
+            counts.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((channel, Instant::now()));
             json!({
                 "id": (BOT + id).to_string(), "channel_id": "1", "content": "Pong!", "author": bot, "tts": false,
                 "timestamp": "2026-01-01T12:00:00.123000+00:00", "edited_timestamp": null, "mention_everyone": false,
                 "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "pinned": false, "type": 0,
             })
         }
-        // The bot has the address in its configuration; this one is a port where nothing answers.
+        // The bot has the address in its configuration; at this one nothing answers.
         "bot" => json!({
-            "url": "ws://127.0.0.1:1", "shards": 1,
+            "url": counts.gateway.get().map_or("ws://127.0.0.1:1", String::as_str), "shards": 1,
             "session_start_limit": {"total": 1000, "remaining": 1000, "reset_after": 3_600_000, "max_concurrency": 1},
         }),
+        "gateway" => json!({"url": counts.gateway.get()}),
         "@me" if path.contains("applications") => json!({
             "id": BOT.to_string(), "name": "bot", "icon": null, "description": "", "bot_public": true, "flags": 0,
             "bot_require_code_grant": false, "verify_key": "0", "owner": {

@@ -25,7 +25,7 @@ const SEQ_DIGITS: usize = 10;
 
 /// Where clients connect.
 pub struct Server {
-    listener: TcpListener,
+    pub(crate) listener: TcpListener,
 }
 
 impl Server {
@@ -50,7 +50,14 @@ impl Server {
     /// # Errors
     /// When it does not IDENTIFY in time.
     pub fn accept(&self, guilds: u64, lives: impl FnMut() -> bool) -> Result<Connection, Failure> {
-        let stream = self.incoming(lives)?;
+        let mut connection = self.greet(self.incoming(lives)?)?;
+        connection.expect(2)?;
+        self.ready(&mut connection, guilds)?;
+        Ok(connection)
+    }
+
+    /// The WebSocket of a client that has just connected, after HELLO.
+    pub(crate) fn greet(&self, stream: TcpStream) -> Result<Connection, Failure> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -58,7 +65,11 @@ impl Server {
         let socket = tungstenite::accept(stream)?;
         let mut connection = Connection { socket, seq: 1, out: Vec::with_capacity(CHUNK + (64 << 10)) };
         connection.send(&json!({"op": 10, "d": {"heartbeat_interval": HEARTBEAT_MS}, "s": null, "t": null}))?;
-        connection.expect(2)?;
+        Ok(connection)
+    }
+
+    /// Answers an IDENTIFY.
+    pub(crate) fn ready(&self, connection: &mut Connection, guilds: u64) -> Result<(), Failure> {
         let guilds: Vec<Value> =
             (0..guilds).map(|n| json!({"id": events::guild_id(n).to_string(), "unavailable": true})).collect();
         let data = json!({
@@ -66,8 +77,7 @@ impl Server {
             "user": {"id": BOT.to_string(), "username": "bot", "discriminator": "0", "avatar": null, "bot": true},
             "application": {"id": BOT.to_string(), "flags": 0},
         });
-        connection.text(&format!(r#"{{"t":"READY","s":1,"op":0,"d":{data}}}"#))?;
-        Ok(connection)
+        connection.text(&format!(r#"{{"t":"READY","s":1,"op":0,"d":{data}}}"#))
     }
 
     fn incoming(&self, mut lives: impl FnMut() -> bool) -> Result<TcpStream, Failure> {
@@ -89,7 +99,7 @@ impl Server {
 
 /// A connected client.
 pub struct Connection {
-    socket: WebSocket<TcpStream>,
+    pub(crate) socket: WebSocket<TcpStream>,
     seq: u64,
     out: Vec<u8>,
 }
@@ -113,25 +123,25 @@ impl Connection {
     /// # Errors
     /// When the client has gone or takes nothing any more.
     pub fn flood(&mut self, stream: &Flood, count: u64) -> Result<(), Failure> {
-        self.seq = self.seq.max(FIRST_SEQ - 1);
-        let frames = stream.ends.iter().scan(0, |from, (seq_at, end)| {
-            let frame = &stream.bytes[*from..*end];
-            let at = *seq_at - *from;
-            *from = *end;
-            Some((frame, at))
-        });
-        let frames: Vec<(&[u8], usize)> = frames.collect();
-        let count = usize::try_from(count)?;
-        for (frame, seq_at) in frames.iter().cycle().take(count) {
-            self.seq += 1;
-            let at = self.out.len() + seq_at;
-            self.out.extend_from_slice(frame);
-            write!(&mut self.out[at..at + SEQ_DIGITS], "{}", self.seq)?;
+        for frame in stream.frames().iter().cycle().take(usize::try_from(count)?) {
+            self.queue(*frame)?;
             if self.out.len() >= CHUNK {
-                self.socket.get_mut().write_all(&self.out)?;
-                self.out.clear();
+                self.write_out()?;
             }
         }
+        self.write_out()
+    }
+
+    /// Puts a frame with the next sequence number among those that [`Connection::write_out`] writes.
+    pub(crate) fn queue(&mut self, (frame, seq_at): (&[u8], usize)) -> Result<(), Failure> {
+        self.seq = self.seq.max(FIRST_SEQ - 1) + 1;
+        let at = self.out.len() + seq_at;
+        self.out.extend_from_slice(frame);
+        write!(&mut self.out[at..at + SEQ_DIGITS], "{}", self.seq)?;
+        Ok(())
+    }
+
+    pub(crate) fn write_out(&mut self) -> Result<(), Failure> {
         self.socket.get_mut().write_all(&self.out)?;
         self.out.clear();
         Ok(())
@@ -152,7 +162,7 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, frame: &Value) -> Result<(), Failure> {
+    pub(crate) fn send(&mut self, frame: &Value) -> Result<(), Failure> {
         self.text(&frame.to_string())
     }
 
@@ -201,6 +211,17 @@ impl Flood {
             flood.ends.push((seq_at, flood.bytes.len()));
         }
         Ok(flood)
+    }
+
+    /// Each frame, and where in it its sequence number stands.
+    pub(crate) fn frames(&self) -> Vec<(&[u8], usize)> {
+        let frames = self.ends.iter().scan(0, |from, (seq_at, end)| {
+            let frame = &self.bytes[*from..*end];
+            let at = *seq_at - *from;
+            *from = *end;
+            Some((frame, at))
+        });
+        frames.collect()
     }
 
     /// Bytes of an event on average, frame header included.

@@ -11,6 +11,8 @@ pub mod consumer;
 pub mod discord;
 pub mod events;
 pub mod figures;
+pub mod peer;
+pub mod run;
 pub mod trial;
 pub mod usage;
 
