@@ -14,6 +14,7 @@ mod config;
 mod corpus;
 mod events;
 mod faults;
+mod form;
 mod gateway;
 mod handle;
 mod journal;

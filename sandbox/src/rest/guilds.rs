@@ -4,9 +4,15 @@ use serde_json::json;
 
 use super::request::{Answer, Call};
 use crate::api_error::{ApiError, Unknown};
+use crate::form::Form;
+use crate::gateway::intents::MEMBERS;
 use crate::shared::State;
 use crate::world::guild::{Member, merged};
 use crate::world::ids::Id;
+use crate::world::permissions;
+
+/// Characters of a guild's name.
+const NAME_MAX: usize = 100;
 
 pub(crate) fn guild(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let guild = state.world.guild(call.guild()?)?;
@@ -17,6 +23,22 @@ pub(crate) fn guild(state: &mut State, call: &Call) -> Result<Answer, ApiError> 
         object = merged(object, counts);
     }
     Answer::ok(&object)
+}
+
+/// The name is what can be changed; other fields are refused rather than dropped.
+pub(crate) fn rename(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    let id = call.guild()?;
+    state.world.require_in(id, permissions::MANAGE_GUILD)?;
+    let mut form = Form::new(&call.body);
+    let name = form.text("name", 2..=NAME_MAX);
+    form.finish()?;
+    if call.body.as_object().is_some_and(|fields| fields.keys().any(|field| field != "name")) {
+        return Err(ApiError::new(501, 0, "only a guild's name can be changed in the sandbox"));
+    }
+    if let Some(name) = name {
+        state.world.rename_guild(id, name, call.reason.as_deref(), state.now_ms)?;
+    }
+    guild(state, call)
 }
 
 pub(crate) fn channels(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
@@ -43,6 +65,10 @@ pub(crate) fn member(state: &mut State, call: &Call) -> Result<Answer, ApiError>
 }
 
 pub(crate) fn members(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    if state.config.allowed_intents & MEMBERS == 0 {
+        // The list is as privileged as the events.
+        return Err(ApiError::missing_access());
+    }
     let limit = call.limit(1, 1_000)?;
     let after = call.query::<Id>("after")?.unwrap_or_default();
     let guild = state.world.guild(call.guild()?)?;

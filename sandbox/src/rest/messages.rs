@@ -1,10 +1,10 @@
 //! Messages: read, created, edited, deleted.
 
-use super::form::Form;
 use super::request::{Answer, Call};
 use crate::MessageId;
 use crate::api_error::ApiError;
 use crate::events::SandboxEvent;
+use crate::form::Form;
 use crate::shared::State;
 use crate::world::audit::action;
 use crate::world::draft::{Draft, Edit};
@@ -40,6 +40,12 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Answer, ApiError>
         return Err(ApiError::new(400, 50008, "Cannot send messages in a non-text channel"));
     }
     let draft = Draft::parse(&call.body, call.files.clone())?;
+    if !draft.attachments.is_empty() {
+        state.world.require(channel, permissions::ATTACH_FILES)?;
+    }
+    if draft.tts {
+        state.world.require(channel, permissions::SEND_TTS_MESSAGES)?;
+    }
     if draft.reply_to.is_some() {
         state.world.require(channel, permissions::READ_MESSAGE_HISTORY)?;
     }

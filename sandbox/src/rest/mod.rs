@@ -4,7 +4,6 @@ pub(crate) mod broken;
 pub(crate) mod channels;
 pub(crate) mod commands;
 pub(crate) mod emojis;
-pub(crate) mod form;
 pub(crate) mod guilds;
 pub(crate) mod interactions;
 pub(crate) mod limits;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::form::Form;
 use super::request::{Answer, Call};
 use crate::api_error::ApiError;
+use crate::form::Form;
 use crate::shared::State;
 use crate::world::guild::{Overwrite, channel_type};
 use crate::world::ids::Id;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::form::Form;
 use super::request::{Answer, Call};
 use crate::api_error::ApiError;
+use crate::form::Form;
 use crate::shared::State;
 use crate::world::ids::Id;
 use crate::world::roles::RoleEdit;

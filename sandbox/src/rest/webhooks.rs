@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::form::Form;
 use super::interactions;
 use super::request::{Answer, Call};
 use crate::api_error::ApiError;
+use crate::form::Form;
 use crate::shared::State;
 use crate::world::draft::{Draft, Edit};
 use crate::world::permissions;
@@ -19,11 +19,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Answer, ApiError>
     state.world.require(channel, permissions::MANAGE_WEBHOOKS)?;
     let mut form = Form::new(&call.body);
     form.require("name");
-    let name = form.text("name", 1..=NAME_MAX).unwrap_or_default();
-    let lower = name.to_lowercase();
-    if lower.contains("clyde") || lower.contains("discord") {
-        form.refuse("name", "USERNAME_INVALID_CONTAINS", "Username cannot contain \"clyde\" or \"discord\"");
-    }
+    let name = name_in(&mut form).unwrap_or_default();
     form.finish()?;
     let hook = state.world.create_webhook(channel, &name, call.reason.as_deref(), state.now_ms)?;
     Answer::ok(&state.world.webhook_object(&hook, true))
@@ -50,6 +46,38 @@ pub(crate) fn one(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let hook = state.world.webhook(call.id("webhook_id")?)?;
     state.world.require(hook.channel, permissions::MANAGE_WEBHOOKS)?;
     Answer::ok(&state.world.webhook_object(hook, true))
+}
+
+pub(crate) fn edit(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    let hook = state.world.webhook(call.id("webhook_id")?)?.clone();
+    state.world.require(hook.channel, permissions::MANAGE_WEBHOOKS)?;
+    let mut form = Form::new(&call.body);
+    let (name, channel) = (name_in(&mut form), form.id("channel_id"));
+    form.finish()?;
+    if let Some(channel) = channel {
+        state.world.require(channel, permissions::MANAGE_WEBHOOKS)?;
+    }
+    let hook = state.world.edit_webhook(hook.id, name, channel, call.reason.as_deref(), state.now_ms)?;
+    Answer::ok(&state.world.webhook_object(&hook, true))
+}
+
+pub(crate) fn edit_by_token(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    let hook = by_token(state, call)?;
+    let mut form = Form::new(&call.body);
+    let name = name_in(&mut form);
+    form.finish()?;
+    let hook = state.world.edit_webhook(hook.id, name, None, call.reason.as_deref(), state.now_ms)?;
+    Answer::ok(&state.world.webhook_object(&hook, false))
+}
+
+/// The wanted name of a webhook.
+fn name_in(form: &mut Form<'_>) -> Option<String> {
+    let name = form.text("name", 1..=NAME_MAX)?;
+    let lower = name.to_lowercase();
+    if lower.contains("clyde") || lower.contains("discord") {
+        form.refuse("name", "USERNAME_INVALID_CONTAINS", "Username cannot contain \"clyde\" or \"discord\"");
+    }
+    Some(name)
 }
 
 pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Answer, ApiError> {

@@ -14,6 +14,7 @@ const ENTRIES_MAX: usize = 1_000;
 
 /// Audit log events (Discord documentation, "Audit Log Events").
 pub(crate) mod action {
+    pub(crate) const GUILD_UPDATE: u8 = 1;
     pub(crate) const CHANNEL_CREATE: u8 = 10;
     pub(crate) const CHANNEL_UPDATE: u8 = 11;
     pub(crate) const CHANNEL_DELETE: u8 = 12;
@@ -29,6 +30,7 @@ pub(crate) mod action {
     pub(crate) const ROLE_UPDATE: u8 = 31;
     pub(crate) const ROLE_DELETE: u8 = 32;
     pub(crate) const WEBHOOK_CREATE: u8 = 50;
+    pub(crate) const WEBHOOK_UPDATE: u8 = 51;
     pub(crate) const WEBHOOK_DELETE: u8 = 52;
     pub(crate) const MESSAGE_DELETE: u8 = 72;
     pub(crate) const MESSAGE_BULK_DELETE: u8 = 73;

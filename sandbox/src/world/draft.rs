@@ -7,6 +7,7 @@ use super::ids::Id;
 use super::mentions::AllowedMentions;
 use super::message::flag;
 use crate::api_error::ApiError;
+use crate::form::Form;
 
 /// Characters of a bot's message (Discord documentation, "Create Message").
 pub(crate) const CONTENT_MAX: usize = 2_000;
@@ -58,6 +59,7 @@ impl Draft {
 
     /// Reads a request's body; `files` are the attachments that came with it as parts.
     pub(crate) fn parse(body: &Value, files: Vec<Value>) -> Result<Draft, ApiError> {
+        check_kinds(body)?;
         let draft = Draft {
             content: content(body)?.unwrap_or_default(),
             embeds: embeds(body)?.unwrap_or_default(),
@@ -100,6 +102,7 @@ pub(crate) struct Edit {
 
 impl Edit {
     pub(crate) fn parse(body: &Value, files: Vec<Value>) -> Result<Edit, ApiError> {
+        check_kinds(body)?;
         let kept = list(body, "attachments")?;
         let attachments = match (kept, files.is_empty()) {
             (None, true) => None,
@@ -114,6 +117,15 @@ impl Edit {
             allowed: AllowedMentions::parse(body.get("allowed_mentions"))?,
         })
     }
+}
+
+/// Refuses flags and switches that are none; the other fields are checked where they are read.
+fn check_kinds(body: &Value) -> Result<(), ApiError> {
+    let mut form = Form::new(body);
+    form.flag("tts");
+    form.flag("enforce_nonce");
+    form.number("flags", 0..=u64::MAX);
+    form.finish()
 }
 
 fn content(body: &Value) -> Result<Option<String>, ApiError> {

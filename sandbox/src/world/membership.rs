@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::World;
-use super::audit::AuditLog;
+use super::audit::{AuditLog, action};
 use super::guild::{Channel, Guild, Member, Role, RoleTags, channel_type};
 use super::ids::{Id, Stamp};
 use super::outbox::to_json;
@@ -69,6 +69,22 @@ impl World {
         self.webhooks.retain(|_, hook| hook.guild != id);
         self.commands.forget_guild(id);
         self.outbox.guild_event("GUILD_DELETE", id, &json!({ "id": id }));
+        Ok(())
+    }
+
+    /// Renames a guild and tells everybody.
+    pub(crate) fn rename_guild(
+        &mut self,
+        id: Id,
+        name: String,
+        reason: Option<&str>,
+        now_ms: u64,
+    ) -> Result<(), ApiError> {
+        let home = self.guild_mut(id)?;
+        home.name = name;
+        let body = home.as_object();
+        self.outbox.guild_event("GUILD_UPDATE", id, &body);
+        self.audit(id, action::GUILD_UPDATE, id, reason, now_ms);
         Ok(())
     }
 

@@ -49,6 +49,31 @@ impl World {
         Ok(hook)
     }
 
+    /// Renames a webhook, or moves it to another channel of its guild.
+    pub(crate) fn edit_webhook(
+        &mut self,
+        id: Id,
+        name: Option<String>,
+        channel: Option<Id>,
+        reason: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Webhook, ApiError> {
+        let guild = self.webhook(id)?.guild;
+        if let Some(channel) = channel
+            && self.guild_of(channel)?.map(|home| home.id) != Some(guild)
+        {
+            return Err(ApiError::unknown(Unknown::Channel));
+        }
+        let hook = self.webhooks.get_mut(&id).ok_or_else(|| ApiError::unknown(Unknown::Webhook))?;
+        hook.name = name.unwrap_or_else(|| hook.name.clone());
+        hook.channel = channel.unwrap_or(hook.channel);
+        let hook = hook.clone();
+        let body = json!({ "guild_id": guild, "channel_id": hook.channel });
+        self.outbox.guild_event("WEBHOOKS_UPDATE", guild, &body);
+        self.audit(guild, action::WEBHOOK_UPDATE, id, reason, now_ms);
+        Ok(hook)
+    }
+
     pub(crate) fn delete_webhook(&mut self, id: Id, reason: Option<&str>, now_ms: u64) -> Result<(), ApiError> {
         let hook = self.webhooks.remove(&id).ok_or_else(|| ApiError::unknown(Unknown::Webhook))?;
         let body = json!({ "guild_id": hook.guild, "channel_id": hook.channel });

@@ -119,6 +119,8 @@ async fn without_the_permission_nothing_is_done() {
         (Method::POST, guild(&sandbox, "/channels"), json!({ "name": "x" })),
         (Method::GET, guild(&sandbox, "/audit-logs"), Value::Null),
         (Method::GET, guild(&sandbox, "/webhooks"), Value::Null),
+        (Method::PATCH, guild(&sandbox, ""), json!({ "name": "Mine" })),
+        (Method::POST, crate::client::messages(&sandbox), json!({ "content": "x", "tts": true })),
     ];
     for (method, path, body) in cases {
         let body = (!body.is_null()).then_some(body);
@@ -212,6 +214,26 @@ async fn many_are_banned_at_once_and_those_that_cannot_be_are_named() {
     let (status, done) = post(&sandbox, &path, both.clone()).await;
     assert_eq!((status, done), (200, json!({ "banned_users": [carol], "failed_users": [alice] })));
     assert_eq!(post(&sandbox, &path, both).await.1["code"], 500_000);
+}
+
+#[tokio::test]
+async fn a_guild_is_renamed_with_the_right_to_it() {
+    let sandbox = start();
+    let role = sandbox.role_id(sandbox.guild_id(), "impresario").unwrap();
+    sandbox.set_role_permissions(sandbox.guild_id(), role, 1 << 5).unwrap();
+    let mut line = Line::ready(&sandbox, 1).await;
+    let renamed = patch(&sandbox, &guild(&sandbox, ""), json!({ "name": "New" })).await;
+    assert_eq!((renamed.0, &renamed.1["name"]), (200, &json!("New")));
+    assert_eq!(line.event("GUILD_UPDATE").await["name"], "New");
+    assert_eq!(patch(&sandbox, &guild(&sandbox, ""), json!({ "name": "n" })).await.1["code"], 50035);
+    assert_eq!(patch(&sandbox, &guild(&sandbox, ""), json!({ "description": "d" })).await.0, 501);
+}
+
+#[tokio::test]
+async fn the_list_of_members_is_as_privileged_as_their_events() {
+    let sandbox = crate::client::start_with(|config| config.allowed_intents &= !(1 << 1));
+    assert_eq!(get(&sandbox, &guild(&sandbox, "/members?limit=5")).await.1["code"], 50001);
+    assert_eq!(get(&sandbox, &member(&sandbox, "alice")).await.0, 200);
 }
 
 fn refused(code: u32) -> (u16, Value) {

@@ -138,6 +138,8 @@ async fn a_webhook_posts_under_its_own_name_with_its_token_alone() {
     assert_eq!(get(&sandbox, &of_channel).await.1[0]["id"], hook["id"]);
     assert_eq!(get(&sandbox, &format!("/guilds/{}/webhooks", sandbox.guild_id())).await.1[0]["id"], hook["id"]);
     assert_eq!(get(&sandbox, &format!("/webhooks/{id}")).await.1["name"], "News");
+    let moved = json!({ "channel_id": "1" });
+    assert_eq!(call(&sandbox, Method::PATCH, &format!("/webhooks/{id}"), Some(moved)).await.1["code"], 10003);
     assert_eq!(get(&sandbox, &door).await.1.get("user"), None);
     assert_eq!(get(&sandbox, &format!("/webhooks/{id}/wrong")).await.1["code"], 50027);
     assert_eq!(post(&sandbox, &door, json!({ "content": "quiet" })).await, (204, Value::Null));

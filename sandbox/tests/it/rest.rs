@@ -91,6 +91,7 @@ async fn refusals_carry_discords_codes() {
             400,
             50035,
         ),
+        (Method::POST, path.as_str(), Some(json!({ "content": "x", "tts": "yes", "flags": -1 })), 400, 50035),
         (Method::POST, nowhere, Some(json!({ "content": "x" })), 404, 10003),
         (Method::PATCH, alices.as_str(), Some(json!({ "content": "x" })), 403, 50005),
         (Method::GET, "/guilds/1", None, 404, 10004),

@@ -156,6 +156,7 @@ async fn moderation(tour: &Tour<'_>) {
     tour.get(&format!("{guild}/bans")).await;
     tour.delete(&ban).await;
     tour.take("POST", &format!("{guild}/bulk-ban"), json!({ "user_ids": [carol.to_string()] })).await;
+    tour.take("PATCH", &guild, json!({ "name": "Renamed" })).await;
     tour.get(&format!("{guild}/audit-logs")).await;
 }
 
@@ -189,6 +190,8 @@ async fn webhooks(tour: &Tour<'_>) {
     let door = format!("{by_id}/{}", hook["token"].as_str().unwrap());
     tour.get(&by_id).await;
     tour.get(&door).await;
+    tour.take("PATCH", &by_id, json!({ "name": "Newer" })).await;
+    tour.take("PATCH", &door, json!({ "name": "Newest" })).await;
     tour.take("POST", &door, json!({ "content": "quiet" })).await;
     tour.delete(&door).await;
     let again = tour.make("POST", &of_channel, json!({ "name": "Again" })).await;
