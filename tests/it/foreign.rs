@@ -53,7 +53,7 @@ fn home() -> Option<PathBuf> {
 }
 
 fn logs_in_talks_and_resumes(command: Command, home: &Path) {
-    let discord = discord();
+    let discord = discord().excusing_requests();
     let client = Client::start(command, home, &discord);
     let ready = client.wait("ready");
     assert_eq!(ready["user"], discord.bot_user_id().to_string());
