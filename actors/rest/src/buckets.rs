@@ -215,7 +215,8 @@ impl Bucket {
     }
 
     /// Takes headers: as they are when no other request can have changed them since, otherwise never more than what is
-    /// left by our own count. Answers overtake each other; those to requests of earlier windows say nothing of this one.
+    /// left by our own count. Answers overtake each other; those to requests of earlier windows do not say what is left of
+    /// this one.
     fn learn(&mut self, share: Option<&Share>, limit: u32, remaining: u32, reset_at: Instant) {
         let sole = share.is_some_and(|share| share.alone && share.serial == self.serial);
         let stale = share.is_some_and(|share| share.serial <= self.earlier);
@@ -227,6 +228,9 @@ impl Bucket {
             self.limit = limit;
             self.remaining = self.remaining.min(remaining);
             self.reset_at = self.reset_at.max(Some(reset_at));
+        } else {
+            // It may have been long on its way, and have begun the window that we think has yet to come.
+            self.reset_at = self.reset_at.map(|at| at.max(reset_at));
         }
     }
 }

@@ -112,11 +112,11 @@ impl Line {
     pub(crate) fn turns(&mut self, now: Instant) -> (Vec<(Ticket, Outcome)>, Option<Instant>) {
         let mut done = Vec::new();
         loop {
-            let mut wake = None;
+            let (mut wake, mut closed) = (None, None);
             let before = done.len();
             let able = self.exempt.iter().chain(&self.budgeted);
             for (&ticket, place) in able.filter_map(|ticket| Some((ticket, self.waiting.get(ticket)?))) {
-                match look(&mut self.buckets, &mut self.sent, self.per_second, place, now) {
+                match look(&mut self.buckets, &mut self.sent, self.per_second, place, now, &mut closed) {
                     Look::Outcome(outcome) => done.push((ticket, outcome)),
                     Look::NoBudget(refill) => {
                         earlier(&mut wake, refill);
@@ -143,7 +143,7 @@ impl Line {
         let able = self.exempt.contains(&ticket) || self.budgeted.contains(&ticket);
         let Some(place) = self.waiting.get(&ticket).filter(|_| able) else { return (None, None) };
         let mut wake = None;
-        let outcome = match look(&mut self.buckets, &mut self.sent, self.per_second, place, now) {
+        let outcome = match look(&mut self.buckets, &mut self.sent, self.per_second, place, now, &mut None) {
             Look::Outcome(outcome) => Some(outcome),
             Look::NoBudget(at) | Look::At(at) => {
                 wake = Some(at);
@@ -258,13 +258,28 @@ enum Look {
     OnceAnswered,
 }
 
-fn look(buckets: &mut Buckets, sent: &mut VecDeque<Instant>, per_second: usize, place: &Place, now: Instant) -> Look {
+/// Looks whether `place` may go. `closed` is the last route that was found closed: thousands may wait for one bucket.
+fn look<'a>(
+    buckets: &mut Buckets,
+    sent: &mut VecDeque<Instant>,
+    per_second: usize,
+    place: &'a Place,
+    now: Instant,
+    closed: &mut Option<(&'a LaneKey, Ready)>,
+) -> Look {
     if !place.exempt
         && let Some(refill) = refill(sent, per_second, now)
     {
         return Look::NoBudget(refill);
     }
-    match buckets.ready(now, &place.route) {
+    let ready = match closed {
+        Some((route, ready)) if **route == place.route => *ready,
+        _ => buckets.ready(now, &place.route),
+    };
+    if ready != Ready::Now {
+        *closed = Some((&place.route, ready));
+    }
+    match ready {
         Ready::OnceAnswered => Look::OnceAnswered,
         Ready::At(at) if at > place.deadline => Look::Outcome(Outcome::TooLate(at - now)),
         Ready::At(at) => Look::At(at),

@@ -1,4 +1,10 @@
 //! The wire: one request out, one bounded answer in.
+//!
+//! Connections are kept and used again: over loopback, 1,000 requests one after another open 2 or 3 of them, 50 callers
+//! side by side 50 to 66 (a connection is back in the pool a moment after its answer, and who asks within that moment
+//! opens another). At Discord's 50 requests a second and 100 ms an answer, about 5 are in use. HTTP/2 would carry all of
+//! them on one, and is not built in: it would save handshakes in the first burst only, one lost packet would hold every
+//! answer, and one lost connection would leave every outcome unknown at once.
 
 use crate::answer::Answer;
 use protocol::BoxFuture;

@@ -164,3 +164,35 @@ fn no_second_ever_holds_more_than_the_budget_and_nothing_piles_up() {
     assert!(line.orders.len() <= running.len() + line.waiting.len(), "orders leak, seed {seed}");
     assert_eq!(line.counts.iter().sum::<usize>(), line.waiting.len());
 }
+
+#[test]
+fn thousands_that_wait_for_one_bucket_cost_little() {
+    let start = Instant::now();
+    let mut line = Line::new(50);
+    let route = place(Priority::Normal, "guilds/1/bans/{id}", None).route;
+    for target in 0..=WAITING_MAX {
+        let order = format!("guilds/1/bans/{target}");
+        let ticket = line.join(place(Priority::Normal, "guilds/1/bans/{id}", Some(&order))).unwrap();
+        if let (Some(Outcome::Go(share)), _) = line.turn_of(start, ticket) {
+            line.settle(start, &route, &share, state(4, start + 5 * SECOND));
+        }
+    }
+    while line.join(place(Priority::Background, "guilds/1/bans/{id}", None)).is_some() {}
+    assert!(line.join(place(Priority::Interaction, "x", None)).is_none(), "the line has no end");
+    // The first went at once; it is answered, and so are those after it, 5 in 5 s.
+    let joined = start.elapsed();
+    let mut passes = 0;
+    for window in 0..40_u32 {
+        let now = start + 5 * SECOND * window;
+        for (_, share) in shares(&mut line, now) {
+            line.settle(now, &route, &share, state(0, now + 5 * SECOND));
+            going(&mut line, now);
+            passes += 1;
+        }
+    }
+    let each = (start.elapsed() - joined) / (passes + 40);
+    println!(
+        "line: {WAITING_MAX} joined one bucket in {joined:?}; each pass over them takes {each:?} (without optimisation)"
+    );
+    assert!(joined < 20 * SECOND && each < SECOND / 5 && passes > 40);
+}

@@ -78,3 +78,33 @@ async fn a_thousand_requests_need_hardly_more_connections_than_go_side_by_side()
         assert!(opened <= needed * 2 + 8, "{opened} connections");
     }
 }
+
+/// Each request is one write, so that waiting for more to send (Nagle's algorithm) neither helps nor hurts; switched off
+/// all the same, for bodies that take more than one.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_packets_do_not_wait() {
+    let rate = Rate { requests: 1_000_000, window_ms: 1_000 };
+    let sandbox = Sandbox::start(SandboxConfig { message_bucket: rate, ..SandboxConfig::default() }).unwrap();
+    let access = Access {
+        api_base: sandbox.api_base(),
+        token: Secret::new(sandbox.token()),
+        allow_hosts: vec!["127.0.0.1".to_owned()],
+    };
+    let plain = reqwest::Client::builder().tcp_nodelay(false).no_proxy().build().unwrap();
+    for (kind, client) in [("off", plain), ("on", crate::transport::client().unwrap())] {
+        let config = RestConfig { global_per_second: u16::MAX, deadline_ms: 60_000, ..fake::config() };
+        let rest = Rest::connect(config, &access, client.clone(), Arc::new(client)).unwrap();
+        let mut times = Vec::new();
+        for size in 0..250 {
+            let text = "x".repeat(size * 7 + 1);
+            let began = Instant::now();
+            let message = CreateMessage::new().content(text);
+            rest.create_message(ChannelId::new(sandbox.general_id()), message, Send::default()).await.unwrap();
+            times.push(began.elapsed());
+        }
+        times.drain(..50); // warming up
+        times.sort_unstable();
+        println!("keep-alive: TCP_NODELAY {kind}: median {:?}, slowest of 200 {:?}", times[100], times[199]);
+        assert!(times[100] < std::time::Duration::from_millis(40), "each waits for an acknowledgement");
+    }
+}
