@@ -5,15 +5,22 @@ use crate::{
     directory,
     identify::{Decision, Identify, IdentifyMsg, Shared},
 };
-use protocol::{SystemClock, ports::GatewayBot};
+use protocol::{
+    BoxFuture, SystemClock,
+    ports::{GatewayBot, GatewayDirectory, NotNow},
+};
 use std::{sync::Arc, time::Duration};
 use supervision::{Addr, ChildSpec, Flags, NoObserver, Planes, Strategy, Tree, Verb};
 use tokio::time::Instant;
 
 async fn queue(remaining: u32, max_concurrency: u32, limit: u32) -> (Tree, Addr<IdentifyMsg>, Arc<Ledger>) {
     let bot = GatewayBot { url: "wss://x".into(), shards: 1, remaining, reset_after_ms: 7_200_000, max_concurrency };
+    queue_of(Arc::new(Directory(bot)), limit).await
+}
+
+async fn queue_of(port: Arc<dyn GatewayDirectory>, limit: u32) -> (Tree, Addr<IdentifyMsg>, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
-    let directory = Arc::new(directory::Directory::new(None, Arc::new(Directory(bot))));
+    let directory = Arc::new(directory::Directory::new(Some("wss://x".into()), port));
     let shared = Arc::new(Shared::new(ledger.clone(), directory, Arc::new(SystemClock), limit));
     let addr = Addr::new("identify", 64);
     let spec = ChildSpec::worker(&addr, move || Identify::new(Arc::clone(&shared)));
@@ -121,5 +128,23 @@ async fn a_killed_queue_keeps_the_distance() {
     let (decision, at) = ask(&addr, 1).await;
     assert_eq!(decision, Decision::Granted);
     assert!(at - start >= Duration::from_secs(5), "{:?}", at - start);
+    tree.shutdown(None);
+}
+
+struct Silent;
+
+impl GatewayDirectory for Silent {
+    fn gateway_bot(&self) -> BoxFuture<'_, Result<GatewayBot, NotNow>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discord_that_never_answers_rest_delays_an_identify_by_seconds() {
+    let (tree, addr, ledger) = queue_of(Arc::new(Silent), 900).await;
+    let start = Instant::now();
+    let (decision, at) = ask(&addr, 0).await;
+    assert_eq!((decision, *ledger.taken.lock().unwrap()), (Decision::Granted, 1), "our own budget still counts");
+    assert!(at - start <= Duration::from_secs(20), "{:?}", at - start);
     tree.shutdown(None);
 }

@@ -172,6 +172,29 @@ async fn sixteen_shards_resume_with_their_guilds_and_one_that_cannot_begins_anew
     last.stop().await;
 }
 
+/// A stop that is forced cuts the reader off wherever it is; what it had accepted is known all the same.
+#[tokio::test]
+async fn a_forced_stop_leaves_a_session_that_can_be_resumed() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    peer.message(2).await;
+    bot.sink.has(1).await;
+    bot.sink.shut.send_replace(true);
+    peer.message(3).await;
+    eventually("the sink is waited for", || bot.gateway.statuses()[0].pushed_back).await;
+    bot.tree.shutdown(Some(Duration::ZERO));
+    soon("the end of the tree", bot.tree.ended()).await;
+    let snapshot = bot.gateway.snapshot().await;
+    assert_eq!(snapshot.sessions()[0].seq, 2);
+    let next = Bot::start(Setup { snapshot: Some(snapshot), ledger: Ledger::down(), ..Setup::of(&fake) }).await;
+    let mut peer = fake.accept(40_000).await;
+    assert_eq!(peer.expect(6).await["d"]["seq"], 2);
+    peer.message(3).await;
+    assert_eq!(next.sink.has(1).await, [3]);
+    next.stop().await;
+}
+
 /// A member's arrival that is in the cache but not yet in the sink when the process ends.
 #[tokio::test]
 async fn what_waited_for_a_full_sink_is_delivered_and_counted_once_by_the_next_process() {
