@@ -11,7 +11,7 @@ use crate::handle::Sandbox;
 use crate::shared::State;
 use crate::world::draft::Draft;
 use crate::world::ids::Id;
-use crate::world::invoke::Invocation;
+use crate::world::invoke::{Invocation, Target};
 use crate::world::message::ReactionEmoji;
 
 impl Sandbox {
@@ -140,6 +140,39 @@ impl Sandbox {
         options: &[(String, Value)],
     ) -> Result<u64, SandboxError> {
         self.invoke(guild, channel, user, command, options, None)
+    }
+
+    /// Somebody uses a command of the bot's from the menu of another user, in #general.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownCommand`] when the bot registered no user command of that name,
+    /// [`SandboxError::UnknownUser`].
+    pub fn use_on_user(&self, user: &str, command: &str, target: &str) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let (user, target) = (named(state, user)?, Target::User(named(state, target)?));
+            let (channel, now_ms) = (state.world.default_channel, state.now_ms);
+            Ok(state.world.invoke_on(user, channel, command, target, now_ms)?.0)
+        })
+    }
+
+    /// Somebody uses a command of the bot's from the menu of a message.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownCommand`] when the bot registered no message command of that name,
+    /// [`SandboxError::UnknownUser`], [`SandboxError::UnknownChannel`], or [`SandboxError::Refused`] for an
+    /// unknown message.
+    pub fn use_on_message(
+        &self,
+        user: &str,
+        command: &str,
+        channel: u64,
+        message: MessageId,
+    ) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let (user, target) = (named(state, user)?, Target::Message(Id(message.0)));
+            let now_ms = state.now_ms;
+            Ok(state.world.invoke_on(user, Id(channel), command, target, now_ms)?.0)
+        })
     }
 
     /// Somebody is typing the option `focused` of a command in #general and wants choices.

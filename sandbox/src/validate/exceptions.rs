@@ -55,20 +55,8 @@ const EXCEPTIONS: &[Exception] = &[
         keyword: "type",
         reason: BITS_ARE_TEXT,
     },
-    Exception {
-        operation: "PUT /channels/{channel_id}/permissions/{overwrite_id}",
-        by: Side::Peer,
-        place: "/allow",
-        keyword: "type",
-        reason: BITS_ARE_TEXT,
-    },
-    Exception {
-        operation: "PUT /channels/{channel_id}/permissions/{overwrite_id}",
-        by: Side::Peer,
-        place: "/deny",
-        keyword: "type",
-        reason: BITS_ARE_TEXT,
-    },
+    Exception { operation: "* /*channels*", by: Side::Peer, place: "*/allow", keyword: "type", reason: BITS_ARE_TEXT },
+    Exception { operation: "* /*channels*", by: Side::Peer, place: "*/deny", keyword: "type", reason: BITS_ARE_TEXT },
     Exception {
         operation: "DELETE /guilds/{guild_id}/bans/{user_id}",
         by: Side::Peer,

@@ -59,6 +59,8 @@ pub(crate) struct Interaction {
     pub followups: Vec<Id>,
     /// The modal that was shown as its answer and is not sent yet.
     pub modal: Option<Value>,
+    /// Whether it is a command of the menu of a user or message.
+    pub from_menu: bool,
 }
 
 /// The interactions of the last while.

@@ -11,6 +11,17 @@ use super::options::Typing;
 use super::permissions;
 use crate::config::SandboxError;
 
+/// The types of commands that stand in the menu of a user and of a message.
+const USER_COMMAND: u64 = 2;
+const MESSAGE_COMMAND: u64 = 3;
+
+/// What a command of the menu is used on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    User(Id),
+    Message(Id),
+}
+
 /// The type of a component that is a button.
 const BUTTON: u64 = 2;
 
@@ -34,9 +45,7 @@ impl World {
         let unknown = || SandboxError::UnknownCommand(invocation.command.to_owned());
         let name = path.next().ok_or_else(unknown)?;
         let command = self.commands.named(Some(invocation.guild), name).ok_or_else(unknown)?;
-        let needed = command["default_member_permissions"].as_str().and_then(|bits| bits.parse::<u64>().ok());
-        let has = permissions::of(guild, invocation.user, Some(invocation.channel));
-        if needed.is_some_and(|needed| has & needed != needed || needed == 0 && has & permissions::ADMINISTRATOR == 0) {
+        if !may_use(command, permissions::of(guild, invocation.user, Some(invocation.channel))) {
             return Err(SandboxError::NotAllowed(invocation.command.to_owned()));
         }
         let mut typing = Typing::new(self, guild, invocation);
@@ -53,6 +62,49 @@ impl World {
         }
         let kind = if invocation.focused.is_some() { Kind::Autocomplete } else { Kind::Command };
         self.create_interaction(kind, invocation.user, Some(invocation.guild), invocation.channel, data, None, now_ms)
+    }
+
+    /// Uses a command of the menu on a user or on a message in a channel.
+    pub(crate) fn invoke_on(
+        &mut self,
+        user: Id,
+        channel: Id,
+        name: &str,
+        target: Target,
+        now_ms: u64,
+    ) -> Result<Id, SandboxError> {
+        let unknown = || SandboxError::UnknownCommand(name.to_owned());
+        let guild = self.guild_of(channel).ok().flatten().ok_or(SandboxError::UnknownChannel(channel.0))?;
+        let (kind, id) = match target {
+            Target::User(id) => (USER_COMMAND, id),
+            Target::Message(id) => (MESSAGE_COMMAND, id),
+        };
+        let scopes = [Some(guild.id), None].into_iter().flat_map(|scope| self.commands.of(scope));
+        let command = scopes.into_iter().find(|command| command["name"] == name && command["type"] == kind);
+        let command = command.ok_or_else(unknown)?;
+        if !may_use(command, permissions::of(guild, user, Some(channel))) {
+            return Err(SandboxError::NotAllowed(name.to_owned()));
+        }
+        let mut resolved = Map::new();
+        match target {
+            Target::User(id) => {
+                let person = self.users.get(&id).ok_or_else(|| SandboxError::UnknownUser(id.to_string()))?;
+                resolved.insert("users".to_owned(), json!({ id.to_string(): person }));
+                if let Some(member) = guild.members.get(&id) {
+                    let granted = permissions::of(guild, id, Some(channel)).to_string();
+                    let partial = super::guild::merged(json!(member.partial()), json!({ "permissions": granted }));
+                    resolved.insert("members".to_owned(), json!({ id.to_string(): partial }));
+                }
+            }
+            Target::Message(id) => {
+                resolved.insert("messages".to_owned(), json!({ id.to_string(): self.message(channel, id)? }));
+            }
+        }
+        let data = json!({
+            "id": command["id"], "name": name, "type": kind, "target_id": id, "resolved": resolved,
+        });
+        let guild = guild.id;
+        self.create_interaction(Kind::Command, user, Some(guild), channel, data, None, now_ms)
     }
 
     /// Uses a button or a select menu of a message.
@@ -140,6 +192,7 @@ impl World {
         now_ms: u64,
     ) -> Result<Id, SandboxError> {
         let id = self.ids.next(now_ms);
+        let from_menu = data.get("target_id").is_some();
         let token = format!("{id}-{:032x}", self.random.random::<u128>());
         let person = self.users.get(&user).ok_or_else(|| SandboxError::UnknownUser(user.to_string()))?;
         let mut event = json!({
@@ -183,9 +236,16 @@ impl World {
             source,
             followups: Vec::new(),
             modal: None,
+            from_menu,
         });
         Ok(id)
     }
+}
+
+/// Whether somebody with these permissions finds the command at all; none needed by name means administrators.
+fn may_use(command: &Value, has: u64) -> bool {
+    let needed = command["default_member_permissions"].as_str().and_then(|bits| bits.parse::<u64>().ok());
+    needed.is_none_or(|needed| has & needed == needed && (needed != 0 || has & permissions::ADMINISTRATOR != 0))
 }
 
 /// Refuses what a person could not do: press a disabled button, choose too little, too much or what is not there.

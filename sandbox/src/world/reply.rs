@@ -13,6 +13,8 @@ use crate::events::{Pings, ReplyKind, SandboxEvent};
 
 /// Choices of an autocompletion.
 const CHOICES_MAX: usize = 25;
+/// Characters of a choice's name.
+const CHOICE_NAME_MAX: usize = 100;
 
 impl World {
     /// The first answer (`POST /interactions/{id}/{token}/callback`). The value is what `with_response` shows.
@@ -65,10 +67,7 @@ impl World {
                 Some(message)
             }
             (8, Kind::Autocomplete) => {
-                if data["choices"].as_array().is_none_or(|choices| choices.len() > CHOICES_MAX) {
-                    let message = format!("Must be a list of {CHOICES_MAX} or fewer.");
-                    return Err(ApiError::invalid_field("choices", "BASE_TYPE_MAX_LENGTH", &message));
-                }
+                check_choices(&data["choices"])?;
                 self.progress(id, Progress::Answered, None);
                 self.note_reply(id, ReplyKind::Autocomplete, None, Pings::default(), data);
                 None
@@ -177,7 +176,11 @@ impl World {
         message.application_id = Some(self.application);
         message.nonce = None;
         if interaction.kind == Kind::Command && interaction.original.is_none() {
-            message.kind = message_type::CHAT_INPUT_COMMAND;
+            message.kind = if interaction.from_menu {
+                message_type::CONTEXT_MENU_COMMAND
+            } else {
+                message_type::CHAT_INPUT_COMMAND
+            };
             message.interaction_metadata = Some(json!({
                 "id": interaction.id, "type": interaction.kind.number(), "user": self.user(interaction.user)?,
                 "authorizing_integration_owners": { "0": interaction.guild.unwrap_or(Id(0)) },
@@ -206,4 +209,29 @@ impl World {
             data: data.clone(),
         });
     }
+}
+
+/// Refuses choices that Discord would not show.
+fn check_choices(choices: &Value) -> Result<(), ApiError> {
+    let refuse = |errors: Value| Err(ApiError::invalid_form(json!({ "data": { "choices": errors } })));
+    let told = |code: &str, message: &str| json!({ "_errors": [{ "code": code, "message": message }] });
+    let Some(choices) = choices.as_array() else {
+        return refuse(told("LIST_TYPE_CONVERT", "Only iterables may be used in a ListType"));
+    };
+    if choices.len() > CHOICES_MAX {
+        return refuse(told("BASE_TYPE_MAX_LENGTH", &format!("Must be {CHOICES_MAX} or fewer in length.")));
+    }
+    for (at, choice) in choices.iter().enumerate() {
+        let length = choice["name"].as_str().map_or(0, |name| name.chars().count());
+        if !(1..=CHOICE_NAME_MAX).contains(&length) {
+            let message = format!("Must be between 1 and {CHOICE_NAME_MAX} in length.");
+            return refuse(json!({ at.to_string(): { "name": told("BASE_TYPE_BAD_LENGTH", &message) } }));
+        }
+        if !choice["value"].is_string() && !choice["value"].is_number() {
+            return refuse(
+                json!({ at.to_string(): { "value": told("BASE_TYPE_REQUIRED", "This field is required") } }),
+            );
+        }
+    }
+    Ok(())
 }

@@ -133,3 +133,29 @@ async fn a_guilds_command_hides_the_global_one_of_its_name() {
     sandbox.slash("bob", "ping", &[]).unwrap();
     assert_eq!(line.event("INTERACTION_CREATE").await["data"]["id"], local["id"]);
 }
+
+#[tokio::test]
+async fn commands_of_the_menu_name_their_target() {
+    let sandbox = start();
+    for (kind, name) in [(2, "Who is this"), (3, "Report")] {
+        let (status, made) = post(&sandbox, &path(&sandbox), json!({ "name": name, "type": kind })).await;
+        assert_eq!((status, &made["description"]), (201, &json!("")));
+    }
+    let mut line = Line::ready(&sandbox, 1).await;
+    sandbox.use_on_user("alice", "Who is this", "bob").unwrap();
+    let data = line.event("INTERACTION_CREATE").await["data"].take();
+    let bob = sandbox.user_id("bob").unwrap().to_string();
+    assert_eq!((&data["type"], &data["target_id"]), (&json!(2), &json!(bob)));
+    assert_eq!(data["resolved"]["users"][&bob]["username"], "bob");
+    let said = sandbox.say("carol", "spam");
+    sandbox.use_on_message("alice", "Report", sandbox.general_id(), said).unwrap();
+    let event = line.event("INTERACTION_CREATE").await;
+    let callback =
+        format!("/interactions/{}/{}/callback", event["id"].as_str().unwrap(), event["token"].as_str().unwrap());
+    let reply = json!({ "type": 4, "data": { "content": "thanks" } });
+    let (_, answer) = post(&sandbox, &format!("{callback}?with_response=true"), reply).await;
+    assert_eq!(answer["resource"]["message"]["type"], 23);
+    let data = &event["data"];
+    assert_eq!(data["resolved"]["messages"][said.0.to_string()]["content"], "spam");
+    assert!(matches!(sandbox.use_on_user("alice", "Report", "bob"), Err(SandboxError::UnknownCommand(_))));
+}

@@ -137,6 +137,11 @@ async fn components_autocompletion_and_modals_go_round() {
     sandbox.autocomplete("alice", "find", &typed, "what").unwrap();
     let event = line.event("INTERACTION_CREATE").await;
     assert_eq!((&event["type"], &event["data"]["options"][0]["focused"]), (&json!(4), &json!(true)));
+    for wrong in [json!(null), json!([{ "name": "", "value": 1 }]), json!([{ "name": "n" }]), json!(vec![0; 26])] {
+        let choices = json!({ "type": 8, "data": { "choices": wrong } });
+        let refused = post(&sandbox, &Asked::new(&sandbox, &event).callback, choices).await.1;
+        assert_eq!((&refused["code"], refused["errors"]["data"]["choices"].is_object()), (&json!(50035), true));
+    }
     let choices = json!({ "type": 8, "data": { "choices": [{ "name": "abc", "value": "abc" }] } });
     assert_eq!(post(&sandbox, &Asked::new(&sandbox, &event).callback, choices).await.0, 204);
 

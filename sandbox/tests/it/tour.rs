@@ -168,9 +168,11 @@ async fn roles_and_channels(tour: &Tour<'_>) {
     tour.take("PATCH", &roles, json!([{ "id": role, "position": 1 }])).await;
     let channels = format!("{guild}/channels");
     for kind in [0, 2, 4] {
-        let id = tour.make("POST", &channels, json!({ "name": "made", "type": kind })).await;
+        let allowed = json!([{ "id": role, "type": 0, "allow": "1024", "deny": "0" }]);
+        let wanted = json!({ "name": "made", "type": kind, "permission_overwrites": allowed });
+        let id = tour.make("POST", &channels, wanted).await;
         let channel = format!("/channels/{id}");
-        tour.take("PATCH", &channel, json!({ "name": "renamed" })).await;
+        tour.take("PATCH", &channel, json!({ "name": "renamed", "permission_overwrites": [] })).await;
         tour.take("PATCH", &channels, json!([{ "id": id, "position": 1 }])).await;
         let overwrite = format!("{channel}/permissions/{role}");
         tour.take("PUT", &overwrite, json!({ "type": 0, "allow": "1024", "deny": "2048" })).await;
