@@ -243,7 +243,11 @@ impl Run {
             match self.connection.socket.read() {
                 Ok(Message::Close(frame)) => close = close.or(frame.map(|frame| frame.code.into())),
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => pause(LOOK),
+                Err(_) => {
+                    // Its close frame has been answered: a server then ends the connection.
+                    self.connection.socket.get_ref().shutdown(Shutdown::Both).ok(); // it may have ended
+                    pause(LOOK);
+                }
                 Ok(_) => {}
             }
         }
