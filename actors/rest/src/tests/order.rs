@@ -123,3 +123,36 @@ async fn the_bans_of_a_raid_do_not_wait_for_each_others_answers() {
     assert_eq!(server.limited(), 0);
     assert!(took < latency * 100 / 2, "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_give_up_at_any_moment_hold_nothing() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let server = Bucketed::new(5, Duration::from_secs(1));
+    let (rest, fake) = Fake::slow(patient(), |_| Duration::from_millis(20), {
+        let server = Arc::clone(&server);
+        move |_, asked| server.answer(asked, &if asked.method == "PUT" { Value::Null } else { message(1) })
+    });
+    let callers: Vec<_> = (0..600_u64)
+        .map(|n| {
+            let (rest, patience) = (rest.clone(), Duration::from_millis(dice.random_range(0..8_000)));
+            tokio::spawn(async move {
+                let one =
+                    async { if n % 3 == 0 { ban(&rest, n + 1).await } else { post(&rest, n % 10 + 1, "x").await } };
+                tokio::time::timeout(patience, one).await.is_ok()
+            })
+        })
+        .collect();
+    let served = join_all(callers).await.into_iter().filter(|done| *done.as_ref().unwrap()).count();
+    let status = rest.status();
+    println!(
+        "order: 600 callers, {served} served, the rest gave up; sent={} 429s={}",
+        fake.asked().len(),
+        server.limited()
+    );
+    assert_eq!((status.in_flight, status.waiting), (0, [0; 4]));
+    let again = join_all((1..=10).map(|channel| post(&rest, channel, "y"))).await;
+    assert!(again.iter().all(Result::is_ok) && ban(&rest, 1).await.is_ok(), "somebody who gave up still holds a place");
+    assert!(served > 50 && server.limited() <= 5, "{served} served, {} 429s", server.limited());
+}
