@@ -191,7 +191,6 @@ impl Reader {
         // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
         tokio::task::consume_budget().await;
         self.keeper.members.dispatch(name, header);
-        self.keeper.members.dispatch(name, header);
         let Some(kind) = EventKind::from_name(name) else {
             self.unknown(name);
             if !self.draining.load(Relaxed) {
