@@ -131,7 +131,8 @@ impl Table {
             let own = bots.iter().position(|bot| matches!(bot, Peer::Own)).and_then(of);
             let best = (0..bots.len()).filter(|at| !matches!(bots[*at], Peer::Own)).filter_map(of).reduce(f64::min);
             match (own, best) {
-                (Some(own), Some(best)) if own > 0.0 => println!(" {:>16.2}", best / own),
+                // Where Discord asks for a time within bounds, less is not better.
+                (Some(own), Some(best)) if own > 0.0 && !row.goal.contains(" to ") => println!(" {:>16.2}", best / own),
                 _ => println!(" {:>16}", "-"),
             }
         }
