@@ -63,7 +63,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Lanes<W> {
     bounds: Bounds,
     data: Handle,
-    queues: dashmap::DashMap<LaneKey, mpsc::Sender<Queued<W>>>,
+    queues: dashmap::DashMap<LaneKey, mpsc::Sender<Waiting<W>>>,
     count: AtomicUsize,
     crowded: Notify,
     freed: Notify,
@@ -99,8 +99,11 @@ struct Queued<W> {
     _waiting: Counted,
 }
 
+/// In a box: a channel has room for 32 from the start, and there is one for each guild that anybody spoke in.
+type Waiting<W> = Box<Queued<W>>;
+
 /// What did not get in, and the full lane to wait at; none when there may be no further lane.
-type Refused<W> = (Queued<W>, Option<mpsc::Sender<Queued<W>>>);
+type Refused<W> = (Waiting<W>, Option<mpsc::Sender<Waiting<W>>>);
 
 /// Counts one in the books until it is dropped.
 struct Counted(Arc<Books>, fn(&Books) -> &AtomicUsize);
@@ -150,12 +153,12 @@ impl<W: Work> Lanes<W> {
         Some(Box::pin(async move { this.wait(key, queued, sender).await }))
     }
 
-    fn queued(&self, work: W) -> Queued<W> {
+    fn queued(&self, work: W) -> Waiting<W> {
         let waiting = Counted::new(&self.books, |books| &books.waiting);
-        Queued { work, since: Instant::now(), _waiting: waiting }
+        Box::new(Queued { work, since: Instant::now(), _waiting: waiting })
     }
 
-    fn try_offer(self: &Arc<Self>, key: LaneKey, queued: Queued<W>) -> Result<(), Refused<W>> {
+    fn try_offer(self: &Arc<Self>, key: LaneKey, queued: Waiting<W>) -> Result<(), Refused<W>> {
         // Sending happens under the map's lock: a lane cannot be taken for idle in between.
         if let Some(sender) = self.queues.get(&key) {
             return sender.try_send(queued).map_err(|error| (error.into_inner(), Some(sender.clone())));
@@ -180,7 +183,7 @@ impl<W: Work> Lanes<W> {
         }
     }
 
-    async fn wait(self: Arc<Self>, key: LaneKey, mut queued: Queued<W>, mut sender: Option<mpsc::Sender<Queued<W>>>) {
+    async fn wait(self: Arc<Self>, key: LaneKey, mut queued: Waiting<W>, mut sender: Option<mpsc::Sender<Waiting<W>>>) {
         let over = self.over.clone();
         let work = async {
             loop {
@@ -204,7 +207,7 @@ impl<W: Work> Lanes<W> {
         over.run_until_cancelled(work).await;
     }
 
-    async fn run(self: Arc<Self>, key: LaneKey, mut queue: mpsc::Receiver<Queued<W>>) {
+    async fn run(self: Arc<Self>, key: LaneKey, mut queue: mpsc::Receiver<Waiting<W>>) {
         let lane = Lane {
             permits: Arc::new(Semaphore::new(self.bounds.jobs.max(1))),
             serial: Arc::default(),
@@ -219,7 +222,8 @@ impl<W: Work> Lanes<W> {
                 () = self.idle() => None,
             };
             match next {
-                Some(Queued { work, since, _waiting }) => {
+                Some(queued) => {
+                    let Queued { work, since, _waiting } = *queued;
                     metering::lanes::waited(since.elapsed().as_secs_f64());
                     // A panic in front of a job costs that event, not the lane.
                     if let Err(exit) = supervision::guarded(work.begin(lane.clone())).await {
@@ -239,8 +243,8 @@ impl<W: Work> Lanes<W> {
         }
     }
 
-    fn remove_idle(&self, key: LaneKey, queue: &mpsc::Receiver<Queued<W>>, lane: &Lane) -> bool {
-        let idle = |sender: &mpsc::Sender<Queued<W>>| {
+    fn remove_idle(&self, key: LaneKey, queue: &mpsc::Receiver<Waiting<W>>, lane: &Lane) -> bool {
+        let idle = |sender: &mpsc::Sender<Waiting<W>>| {
             queue.is_empty()
                 && sender.strong_count() == 1
                 && lane.permits.available_permits() >= self.bounds.jobs.max(1)
