@@ -259,7 +259,6 @@ impl Reader {
             self.counters.dropped(place(kind), DropReason::Unwanted);
             return;
         }
-        let received = self.clock.monotonic();
         let this = &*self;
         let decoded = guarded_sync(|| {
             if cached && books.apply(seq) {
@@ -269,9 +268,10 @@ impl Reader {
                 }
             }
             let concerns = wanted && header.data().is_none_or(|data| this.sink.may_concern(kind, data));
-            concerns.then(|| header.decode_with(|data| decode(kind, data))).transpose()
+            let timed = || (this.clock.monotonic(), header.decode_with(|data| decode(kind, data)));
+            concerns.then(timed).map(|(received, decoded)| decoded.map(|decoded| (received, decoded))).transpose()
         });
-        let (event, guild) = match decoded {
+        let (received, (event, guild)) = match decoded {
             Ok(Ok(Some(decoded))) => decoded,
             Ok(Ok(None)) => {
                 if !cached {
