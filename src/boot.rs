@@ -13,6 +13,7 @@ use crate::{
     exit::{Code, Fatal},
     flags::{Flags, Step},
     folder::DataFolder,
+    handover,
     kept::Kept,
     observer::DecisionLog,
     ports::GatewayGauges,
@@ -222,6 +223,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
     gateway.set(made.clone()).ok(); // boot runs once
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
+    handover::take(&made, &config.data.dir).await;
     let gateway_child = gateway_child
         .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)
         .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)));

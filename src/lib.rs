@@ -2,6 +2,7 @@
 //!
 //! - [`cli`] what people type; [`config`] what they configure;
 //! - [`process`] one run of the bot, from the configuration to the exit code; [`life`] what happens in between;
+//! - [`handover`] what one process leaves to the next;
 //! - [`console`], [`folder`], [`kept`] what the process says, makes and runs beside the tree;
 //! - [`boot`] the only file that names every actor; [`shutdown`] the way down;
 //! - [`admin`], [`status`], [`system`] the kernel's and the process's methods on the control channel;
@@ -18,6 +19,7 @@ pub mod console;
 pub mod exit;
 pub mod flags;
 pub mod folder;
+pub mod handover;
 pub mod kept;
 pub mod life;
 pub mod observer;

@@ -7,6 +7,7 @@ use crate::{
     exit::{Code, Fatal},
     flags::Flags,
     folder::DataFolder,
+    handover,
     kept::Kept,
     reload::Reloader,
     shutdown::{self, EndReport},
@@ -79,6 +80,14 @@ impl Life<'_> {
         let tree: SharedTree = Arc::new(OnceLock::new());
         let gateway = Arc::new(OnceLock::new());
         let status = Status::new(Arc::clone(&flags), Arc::clone(&tree), Arc::clone(&gateway));
+        // Whichever way it ends: a session that the gateway holds then is left to the next process.
+        let data = self.loaded.config.data.dir.clone();
+        let held = Arc::clone(&gateway);
+        let leave = async move {
+            if let Some(gateway) = held.get() {
+                handover::leave(gateway.clone(), data).await;
+            }
+        };
         let (stop, mut stopped) = mpsc::channel::<String>(STOPS_WAITING);
         let capture: Arc<dyn Capture> = Arc::new(self.sentry.capture());
         let limits = {
@@ -114,7 +123,7 @@ impl Life<'_> {
             Ok(Err(fatal)) => {
                 if let Some(tree) = tree.get() {
                     let reason = format!("failed boot ({})", fatal.message);
-                    shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture).await;
+                    shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture, leave).await;
                 }
                 return Err(fatal);
             }
@@ -131,7 +140,8 @@ impl Life<'_> {
                     reason = asked(&mut wishes, &mut stopped, Some(&self.reloader)) => reason,
                     exit = tree.ended() => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
-                        let report = shutdown::account(tree, &format!("an escalation ({why})"), &capture);
+                        let reason = format!("an escalation ({why})");
+                        let report = shutdown::account(tree, &reason, &capture, leave).await;
                         told.into_iter().for_each(|told| told(&report));
                         return Err(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
                     }
@@ -139,7 +149,7 @@ impl Life<'_> {
             }
         };
         let Some(tree) = tree.get() else { return Ok(Code::Stopped) };
-        let report = shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture).await;
+        let report = shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture, leave).await;
         told.into_iter().for_each(|told| told(&report));
         Ok(report.code())
     }

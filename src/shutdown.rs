@@ -94,7 +94,7 @@ pub fn plan(tree: &Tree, limits: Limits) -> Value {
     })
 }
 
-/// Takes the tree down and tells what it took. `wishes` are further signals: the second leaves a second, the third
+/// Takes the tree down, does `last` once it is, and tells what it took. `wishes` are further signals: the second leaves a second, the third
 /// ends the process as it is.
 pub async fn run(
     tree: &Tree,
@@ -103,6 +103,7 @@ pub async fn run(
     reason: &str,
     wishes: &mut mpsc::Receiver<Wish>,
     capture: &Arc<dyn Capture>,
+    last: impl Future<Output = ()>,
 ) -> EndReport {
     let begun = Instant::now();
     let begun_wall = SystemTime::now();
@@ -161,20 +162,35 @@ pub async fn run(
     }
     let (times, more) = measure(tree, first, begun_wall);
     steps.extend(times);
+    if !forced {
+        steps.push(save(last).await);
+    }
     cut_off.extend(more);
     let report = EndReport { reason: reason.to_owned(), took_ms: millis(begun.elapsed()), steps, cut_off, forced };
     tell(&report, capture);
     report
 }
 
-/// The account of a way down that the tree took by itself, once it is over.
-pub fn account(tree: &Tree, reason: &str, capture: &Arc<dyn Capture>) -> EndReport {
+async fn save(last: impl Future<Output = ()>) -> StepTime {
+    let begun = Instant::now();
+    last.await;
+    StepTime { path: "session".into(), took_ms: millis(begun.elapsed()), cut_off: false }
+}
+
+/// The account of a way down that the tree took by itself, once it is over; `last` is done after it.
+pub async fn account(
+    tree: &Tree,
+    reason: &str,
+    capture: &Arc<dyn Capture>,
+    last: impl Future<Output = ()>,
+) -> EndReport {
     let entries = tree.decisions(0, usize::MAX);
     let began = entries.iter().find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
     let wall = |entry: &Arc<supervision::Entry>| entry.wall;
     let since = began.or(entries.last()).map_or_else(SystemTime::now, wall);
     let until = entries.last().map_or(since, wall);
-    let (steps, cut_off) = measure(tree, began.map_or(0, |entry| entry.seq), since);
+    let (mut steps, cut_off) = measure(tree, began.map_or(0, |entry| entry.seq), since);
+    steps.push(save(last).await);
     let took_ms = millis(until.duration_since(since).unwrap_or_default());
     let report = EndReport { reason: reason.to_owned(), took_ms, steps, cut_off, forced: false };
     tell(&report, capture);
@@ -249,8 +265,18 @@ fn tell(report: &EndReport, capture: &Arc<dyn Capture>) {
 
 /// Metric labels are fixed words.
 fn step_label(path: &str) -> &'static str {
-    const KNOWN: [&str; 9] =
-        ["drain", "telemetry", "control", "rest", "database", "emoji-cache", "cog-host", "gateway", "task-supervisor"];
+    const KNOWN: [&str; 10] = [
+        "drain",
+        "telemetry",
+        "control",
+        "rest",
+        "database",
+        "emoji-cache",
+        "cog-host",
+        "gateway",
+        "task-supervisor",
+        "session",
+    ];
     KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
 }
 

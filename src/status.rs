@@ -67,6 +67,10 @@ impl Status {
             nodes.iter().any(|node| node.path.as_str() == format!("gateway/shard-{shard}") && complaint(node).is_some())
         };
         if let Some(gateway) = self.gateway.get() {
+            let unstable = |status: &gateway::ShardStatus| Some((status.shard, status.unstable.clone()?));
+            for (shard, reason) in gateway.statuses().iter().filter_map(unstable) {
+                blocks(format!("shard {shard} is unstable: {reason}"));
+            }
             for status in
                 gateway.statuses().iter().filter(|status| status.state != Phase::Online && !speaks(status.shard))
             {

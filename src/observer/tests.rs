@@ -84,8 +84,7 @@ async fn lines(story: impl AsyncFnOnce(&Tree, &Addr<()>, &Addr<()>)) -> Vec<Line
     story(&tree, &lone, &vital).await;
     tree.shutdown(None);
     tree.ended().await;
-    let seen = lines.0.lock().unwrap().clone();
-    seen
+    lines.0.lock().unwrap().clone()
 }
 
 /// Lets everything happen that was going to.

@@ -53,7 +53,7 @@ async fn a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_nam
     let capture: Arc<dyn Capture> = Arc::new(NoCapture);
     let limits = Limits { total: TOTAL, drain: Duration::from_secs(3) };
     let begun = Instant::now();
-    let report = shutdown::run(&tree, &Flags::default(), limits, "test", &mut wishes, &capture).await;
+    let report = shutdown::run(&tree, &Flags::default(), limits, "test", &mut wishes, &capture, async {}).await;
     assert!(asked.load(SeqCst), "it was asked first");
     assert!(begun.elapsed() <= TOTAL, "{:?}", begun.elapsed());
     assert!(report.cut_off.iter().any(|path| path == "task-supervisor/deaf"), "{report:?}");

@@ -16,6 +16,7 @@ mod malformed;
 mod ping;
 mod probes;
 mod refusals;
+mod restarts;
 mod signals;
 mod suspension;
 mod tryout;

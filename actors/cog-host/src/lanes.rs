@@ -142,11 +142,9 @@ impl<W: Work> Lanes<W> {
         !self.is_closed() && self.try_offer(key, self.queued(work)).is_ok()
     }
 
-    /// Puts `work` into the lane of `key`. A future means that there was no room: it ends once there was.
+    /// Puts `work` into the lane of `key`. A future means that there was no room: it ends once there was. Whether the
+    /// lanes are closed is for the caller to ask; what comes in while they close is finished with the rest.
     pub(crate) fn offer(self: &Arc<Self>, key: LaneKey, work: W) -> Delivery<'static> {
-        if self.is_closed() {
-            return None;
-        }
         let Err((queued, sender)) = self.try_offer(key, self.queued(work)) else { return None };
         metering::lanes::full();
         let this = Arc::clone(self);

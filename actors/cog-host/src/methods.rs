@@ -52,9 +52,14 @@ impl CogHost {
                 let checked = find(&shared, &named.name).and_then(|cell| check(cell, change));
                 async move { checked }
             };
-            methods.push(Method::write(name, Role::Operate, about, target, check, move |cell: Arc<CogCell>, _| {
-                async move { apply(&cell, change).await }
-            }));
+            methods.push(Method::write(
+                name,
+                Role::Operate,
+                about,
+                target,
+                check,
+                move |cell: Arc<CogCell>, _| async move { apply(&cell, change).await },
+            ));
         }
         methods
     }

@@ -122,14 +122,25 @@ impl Event {
     fn enqueue(self) -> Delivery<'static> {
         let lanes = self.shared.lanes.borrow().clone();
         let Some(lanes) = lanes else { return Some(Box::pin(self.enqueue_when_up())) };
+        if lanes.is_closed() {
+            let Some(responder) = &self.responder else { return Some(Box::pin(self.enqueue_when_reopened())) };
+            lanes.beside(say_closed(Arc::clone(responder)));
+            return None;
+        }
         if let Some(responder) = &self.responder {
-            if lanes.is_closed() {
-                lanes.beside(say_closed(Arc::clone(responder)));
-                return None;
-            }
             lanes.beside(Responder::defer_when_slow(Arc::downgrade(responder), self.dispatch.received));
         }
         lanes.offer_as(Class::of(self.dispatch.kind, self.command), self.key, self)
+    }
+
+    /// The dispatcher takes nothing more: the process stops, and the shard must not count this as taken, since whoever
+    /// resumes the session gets it again then. If it was only the dispatcher's stop, another one follows.
+    async fn enqueue_when_reopened(self) {
+        let mut lanes = self.shared.lanes.subscribe();
+        let open = lanes.wait_for(|lanes| lanes.as_ref().is_none_or(|lanes| !lanes.is_closed())).await.is_ok();
+        if open {
+            self.enqueue_when_up().await;
+        }
     }
 
     /// The dispatcher is being restarted: the shard waits, and with it the order is kept.

@@ -44,10 +44,12 @@ pub enum LockError {
 }
 
 impl FileLock {
-    /// Makes the file at `path` if there is none, locks it, and writes this process's id into it.
+    /// Makes the file at `path` if there is none, locks it, and writes this process's id into it. Blocks for 80 ms at most,
+    /// when somebody else has it.
     ///
     /// # Errors
     /// [`LockError`]; what the holder wrote is left as it is.
+    #[expect(clippy::disallowed_methods, reason = "a few instants at the start, before anything else could run")]
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let io = |error| LockError::Io { path: path.to_owned(), error };
         for _ in 0..ATTEMPTS {

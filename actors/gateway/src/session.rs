@@ -23,8 +23,12 @@ use tokio::time::Instant;
 const STABLE: Duration = Duration::from_secs(60);
 /// A resumed connection that ends sooner than this, without a new event, was no use.
 const BARREN: Duration = Duration::from_secs(5);
-/// After this many useless resumes in a row the session is given up.
-const BARREN_MAX: u32 = 3;
+/// After so many useless resumes in a row the session is given up: three that Discord ended, or twelve that were cut. A cut
+/// is the network's doing and takes what was under way with it, so it says little about the session; and giving up a good
+/// one loses whatever it would have replayed.
+const BARREN_MAX: u32 = 12;
+const BARREN_ENDED: u32 = BARREN_MAX / 3;
+const BARREN_CUT: u32 = 1;
 /// After this many failed connections in a row the resume address is given up for the general one.
 const DIALS_MAX: u32 = 3;
 /// READY or RESUMED must come within this time, unless other events are still coming.
@@ -343,7 +347,8 @@ impl Session {
             let lived = self.online_since.is_some_and(|since| now - since >= BARREN);
             // What we ended ourselves, on request, says nothing about the session.
             let asked = matches!(cause, Cause::ReconnectRequested | Cause::Operator);
-            self.barren = if useful || lived || asked { 0 } else { self.barren + 1 };
+            let weight = if cause == Cause::Cut { BARREN_CUT } else { BARREN_ENDED };
+            self.barren = if useful || lived || asked { 0 } else { self.barren + weight };
         }
         let resume = resume && self.point.is_some() && self.barren < BARREN_MAX;
         if !resume {

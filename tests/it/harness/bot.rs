@@ -50,6 +50,11 @@ impl<'h> Bot<'h> {
         self.home.json(args).exits(0).json()
     }
 
+    /// The same, once it can be asked: nothing before that.
+    pub(crate) fn home_json(&self, args: &[&str]) -> Option<Value> {
+        serde_json::from_str(&self.home.json(args).out).ok()
+    }
+
     /// The tree's nodes.
     pub(crate) fn nodes(&self) -> Vec<Value> {
         self.json(&["tree"])["nodes"].as_array().cloned().unwrap_or_default()

@@ -97,9 +97,6 @@ impl<W: Work> Lanes<W> {
             }
             Class::Ordinary(class) => class,
         };
-        if self.is_closed() {
-            return None;
-        }
         let Err((queued, sender)) = self.try_offer(key, self.queued(work)) else {
             self.stuck.forget(&key);
             return None;

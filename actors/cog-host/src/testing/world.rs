@@ -262,17 +262,31 @@ impl World {
         Self::with(cogs, BTreeMap::new(), |_| {}).await
     }
 
+    /// A world whose Discord is the stand-in.
+    pub(crate) async fn of_the_stand_in(cogs: Vec<Cog>) -> Self {
+        Self::made(cogs, BTreeMap::new(), |_| {}, true).await
+    }
+
     pub(crate) async fn with(
         cogs: Vec<Cog>,
         settings: BTreeMap<String, CogSettings>,
         prepare: impl FnOnce(&Nothing),
+    ) -> Self {
+        Self::made(cogs, settings, prepare, false).await
+    }
+
+    async fn made(
+        cogs: Vec<Cog>,
+        settings: BTreeMap<String, CogSettings>,
+        prepare: impl FnOnce(&Nothing),
+        sandbox: bool,
     ) -> Self {
         let nothing = Arc::<Nothing>::default();
         prepare(&nothing);
         let store = MapStore::new();
         let (out, sent) = mpsc::channel(4096);
         let services = services(Arc::clone(&nothing), Arc::clone(&store));
-        let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox: true };
+        let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox };
         let host = CogHost::new(config(), services, Arc::new(List { out }), access, cogs, &settings).unwrap();
         let flags = Flags::new(Strategy::OneForOne);
         let tree = Tree::start(Planes::single(), flags, vec![host.child()], Arc::new(NoObserver)).await.unwrap();

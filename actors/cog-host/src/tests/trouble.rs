@@ -60,6 +60,15 @@ async fn a_database_that_is_away_is_said_to_be_and_does_not_silence_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_the_stand_in_every_bad_command_is_answered() {
+    let world = World::of_the_stand_in(vec![tool()]).await;
+    for _ in 0..5 {
+        world.say(Some(10), 7, "!refuse").await;
+    }
+    assert_eq!(world.settled().await.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storm_of_bad_commands_makes_no_storm_of_answers() {
     let world = World::new(vec![tool()]).await;
     for user in 100..150 {

@@ -296,6 +296,19 @@ fn three_useless_resumes_give_the_session_up() {
 }
 
 #[test]
+fn a_session_that_the_network_cuts_again_and_again_is_kept_for_longer() {
+    let mut drive = Drive::online(14);
+    drive.on(Input::Closed { code: None });
+    for useless in 1..=12 {
+        drive.connect();
+        assert!(drive.resumes());
+        drive.on(Input::Resumed);
+        drive.on(Input::Closed { code: None });
+        assert_eq!(drive.loss().resume, useless < 12, "after {useless}");
+    }
+}
+
+#[test]
 fn a_resume_that_brought_an_event_is_not_useless() {
     let mut drive = Drive::online(13);
     drive.on(Input::Closed { code: None });

@@ -219,8 +219,9 @@ impl Reader {
             self.counters.dropped(place(kind), DropReason::Duplicate);
             return;
         }
-        self.hand_over(seq, kind, header, &books).await;
-        self.accept(seq, kind != EventKind::Resumed);
+        if self.hand_over(seq, kind, header, &books).await {
+            self.accept(seq, kind != EventKind::Resumed);
+        }
     }
 
     /// Waits until the connection before this one has finished its last delivery, so that nothing is doubled.
@@ -248,16 +249,17 @@ impl Reader {
         self.hand_over(seq, EventKind::Ready, header, &books).await;
     }
 
-    /// To the cache, and to the sink if it wants it. A panic in a decoder or in the sink costs this one event.
-    async fn hand_over(&mut self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) {
+    /// To the cache, and to the sink if it wants it. A panic in a decoder or in the sink costs this one event. False: the
+    /// process stops and nobody took it; whoever resumes the session gets it again.
+    async fn hand_over(&mut self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) -> bool {
         let (cached, wanted) = (Cache::READS.contains(kind), self.wants.contains(kind));
         if !cached && !wanted {
             if matches!(kind, EventKind::Ready | EventKind::Resumed) {
-                return; // the session wanted it
+                return true; // the session wanted it
             }
             count(&self.keeper.tally.unwanted);
             self.counters.dropped(place(kind), DropReason::Unwanted);
-            return;
+            return true;
         }
         let this = &*self;
         let decoded = guarded_sync(|| {
@@ -278,11 +280,17 @@ impl Reader {
                     count(&self.keeper.tally.unwanted);
                     self.counters.dropped(place(kind), DropReason::Unwanted);
                 }
-                return;
+                return true;
             }
             // serde's messages name fields and types; where one quotes a value it is cut off.
-            Ok(Err(error)) => return self.malformed(kind.name(), Some(&without_values(&error))),
-            Err(panic) => return self.malformed(kind.name(), Some(&panic.to_string())),
+            Ok(Err(error)) => {
+                self.malformed(kind.name(), Some(&without_values(&error)));
+                return true;
+            }
+            Err(panic) => {
+                self.malformed(kind.name(), Some(&panic.to_string()));
+                return true;
+            }
         };
         let shard = self.keeper.shard();
         let dispatch = Dispatch { shard, seq, kind, guild, event, received };
@@ -291,12 +299,30 @@ impl Reader {
             Ok(Some(room)) => {
                 count(&self.keeper.tally.pushbacks);
                 self.pause();
-                room.await;
+                let taken = tokio::select! {
+                    biased;
+                    () = room => true,
+                    () = self.stopped() => false,
+                };
                 self.unpause();
+                if !taken {
+                    self.counters.dropped(place(kind), DropReason::Draining);
+                    return false;
+                }
             }
             Err(panic) => tracing::error!(shard.id = shard.0, event.r#type = kind.name(), "the sink panicked: {panic}"),
         }
         count(&self.keeper.tally.delivered);
+        true
+    }
+
+    /// Ends when the connection is given up because the process stops. (One that is merely cut waits on: its successor
+    /// goes on behind what is delivered here.)
+    async fn stopped(&self) {
+        self.over.cancelled().await;
+        if !self.draining.load(Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn accept(&self, seq: u64, fresh: bool) {
