@@ -1,6 +1,8 @@
 //! What the rooms say to each other: ids, events, errors, task specifications, admin methods, and the traits by which a
 //! lower crate gets what only a higher one has. No I/O here.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
 pub mod cache;
 mod class;
 mod clock;

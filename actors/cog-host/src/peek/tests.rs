@@ -143,7 +143,7 @@ impl Writer<'_> {
             let guild = [json!("1"), json!(5), Value::Null, json!({}), json!("x")][self.random.below(5)].clone();
             message["extra"] = json!({"content": nested, "guild_id": guild, "deeper": [{"content": {"content": "!"}}, "content", "guild_id"]});
         }
-        self.value(&message, 0);
+        self.value(&message);
         self.out
     }
 
@@ -180,7 +180,7 @@ impl Writer<'_> {
         (0..self.random.below(5)).map(|_| PIECES[self.random.below(PIECES.len())]).collect()
     }
 
-    fn value(&mut self, value: &Value, depth: usize) {
+    fn value(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
                 let mut members: Vec<(&String, &Value)> = members.iter().collect();
@@ -197,7 +197,7 @@ impl Writer<'_> {
                     self.space();
                     self.out.push(':');
                     self.space();
-                    self.value(value, depth + 1);
+                    self.value(value);
                 }
                 self.out.push('}');
             }
@@ -207,7 +207,7 @@ impl Writer<'_> {
                     if at > 0 {
                         self.out.push(',');
                     }
-                    self.value(value, depth + 1);
+                    self.value(value);
                 }
                 self.out.push(']');
             }
