@@ -18,6 +18,7 @@ use crate::{
     observer::DecisionLog,
     ports::GatewayGauges,
     ready::{self, PostReady},
+    refused,
     reload::Reloader,
     status::Status,
     system, treelog, wire,
@@ -122,6 +123,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         .map_err(|error| Fatal::new(Code::Config, error))?;
     let (rest, rest_child) = rest::child(config.rest.clone(), access);
     let cache = Arc::new(Cache::default());
+    refused::forget_refusals(&cache, &rest);
     let known = Arc::clone(&cache);
     let (emojis, emoji_child) =
         emoji_cache::child(config.emoji.clone(), rest.clone(), Arc::new(move || known.guild_ids()));
@@ -244,6 +246,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         prefix: config.discord.prefix.clone(),
     };
     Ok(vec![
+        Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),
         Kept::run(&planes.data, "tree-log", treelog::follow(tree)),
         Kept::run(&planes.data, "post-ready", ready::follow(after)),
     ])

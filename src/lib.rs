@@ -2,6 +2,7 @@
 //!
 //! - [`cli`] what people type; [`config`] what they configure;
 //! - [`process`] one run of the bot, from the configuration to the exit code; [`life`] what happens in between;
+//! - `refused` what follows when Discord refuses a token or a permission;
 //! - [`handover`] what one process leaves to the next;
 //! - [`console`], [`folder`], [`kept`] what the process says, makes and runs beside the tree;
 //! - [`boot`] the only file that names every actor; [`shutdown`] the way down;
@@ -26,6 +27,7 @@ pub mod observer;
 pub mod ports;
 pub mod process;
 pub mod ready;
+mod refused;
 pub mod reload;
 pub mod shutdown;
 pub mod signals;

@@ -1,6 +1,6 @@
 //! Is it up, is it well, and what is wrong: one answer for the control channel and the probes.
 
-use crate::{VERSION, admin::SharedTree, flags::Flags, wire::millis};
+use crate::{VERSION, admin::SharedTree, flags::Flags, refused, wire::millis};
 use cog_host::CogHost;
 use gateway::{Gateway, Phase};
 use metering::{Collector, PathPattern, Scrape};
@@ -8,7 +8,10 @@ use protocol::method::{Method, NoParams};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use supervision::{Criticality, Exit, Node, Status as State};
@@ -23,6 +26,7 @@ pub struct Status {
     pub(crate) began: Instant,
     phases: Mutex<Vec<(&'static str, Duration)>>,
     lost: Mutex<u64>,
+    token_refused: AtomicBool,
 }
 
 impl Status {
@@ -36,7 +40,13 @@ impl Status {
             began: Instant::now(),
             phases: Mutex::default(),
             lost: Mutex::default(),
+            token_refused: AtomicBool::new(false),
         })
+    }
+
+    /// Notes whether Discord refuses the token.
+    pub(crate) fn token_refused(&self, refused: bool) {
+        self.token_refused.store(refused, Relaxed);
     }
 
     /// Notes how long a phase of boot took.
@@ -66,6 +76,9 @@ impl Status {
         let speaks = |shard| {
             nodes.iter().any(|node| node.path.as_str() == format!("gateway/shard-{shard}") && complaint(node).is_some())
         };
+        if self.token_refused.load(Relaxed) {
+            blocks(refused::TOKEN_REFUSED.to_owned());
+        }
         if let Some(gateway) = self.gateway.get() {
             let unstable = |status: &gateway::ShardStatus| Some((status.shard, status.unstable.clone()?));
             for (shard, reason) in gateway.statuses().iter().filter_map(unstable) {

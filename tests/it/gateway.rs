@@ -41,6 +41,30 @@ fn a_thousand_messages_survive_twenty_cuts_of_the_connection() {
     assert_eq!(bot.terminate(), 0);
 }
 
+#[test]
+fn a_token_that_is_refused_later_silences_everything_and_says_so() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    assert_answers(&discord);
+    discord.fault(Fault::RestStatus {
+        route: "*".into(),
+        status: 401,
+        body: r#"{"message": "401: Unauthorized", "code": 0}"#.into(),
+        times: u32::MAX,
+    });
+    discord.say("bob", "!ping");
+    bot.wait_state("gateway", "down");
+    let status = bot.cli(&["status"]).exits(1);
+    assert!(status.out.contains("Discord refuses the token (401)"), "{}", status.out);
+    let requests = discord.stats().requests;
+    discord.say("bob", "!ping");
+    std::thread::sleep(std::time::Duration::from_millis(300)); // long enough for what must not come
+    assert_eq!((discord.stats().requests, discord.stats().identifies), (requests, 1));
+    assert!(discord.connected_shards().is_empty());
+    assert_eq!(bot.terminate(), 0);
+}
+
 /// Each message that asks has one reply, and there is no other.
 pub(crate) fn assert_once_each(discord: &Sandbox, asked: &BTreeSet<MessageId>) {
     let mut replies: BTreeMap<MessageId, usize> = BTreeMap::new();

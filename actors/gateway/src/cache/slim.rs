@@ -146,6 +146,10 @@ struct ThreadMetadata {
 }
 
 impl Channel {
+    pub(super) fn is_thread(&self) -> bool {
+        is_thread(self.kind)
+    }
+
     pub(super) fn is_archived(&self) -> bool {
         self.thread_metadata.as_ref().is_some_and(|thread| thread.archived)
     }

@@ -204,3 +204,25 @@ fn a_guild_of_ordinary_size_takes_less_than_ten_kilobytes() {
     println!("{bytes} bytes a guild");
     assert!(bytes <= 10_000, "{bytes}");
 }
+
+#[test]
+fn whoever_watches_permissions_is_told_of_roles_overwrites_and_the_bots_own_roles_and_of_nothing_else() {
+    let cache = filled();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let book = Arc::clone(&told);
+    cache.on_permissions(move |guild| book.lock().unwrap().push(guild.get()));
+    let member = |id: &str| json!({"guild_id": "100", "user": {"id": id, "username": "x"}, "roles": ["101"]});
+    for (kind, data, tells) in [
+        (EventKind::GuildRoleUpdate, json!({"guild_id": "100", "role": role(101, "odd", 1, "8")}), true),
+        (EventKind::GuildRoleDelete, json!({"guild_id": "100", "role_id": "101"}), true),
+        (EventKind::ChannelUpdate, channel(301, 0, None), true),
+        (EventKind::GuildMemberUpdate, member("900"), true),
+        (EventKind::GuildMemberUpdate, member("7"), false),
+        (EventKind::ThreadCreate, channel(303, 11, Some(301)), false),
+        (EventKind::GuildUpdate, json!({"id": "100", "name": "other", "owner_id": "7"}), false),
+    ] {
+        apply(&cache, kind, &data);
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert_eq!(told, if tells { vec![100] } else { Vec::new() }, "{kind:?} {data}");
+    }
+}

@@ -1,0 +1,58 @@
+//! What follows when Discord refuses: a token that is no longer good stops the gateway, and a permission that has changed
+//! is tried again.
+
+use crate::status::Status;
+use gateway::Cache;
+use protocol::{
+    cache::CacheView,
+    ports::{Capture, Report, ReportLevel},
+};
+use rest::Rest;
+use std::sync::Arc;
+use supervision::{ActorPath, Tree, Verb};
+
+const GATEWAY: &str = "gateway";
+/// What `status` and the log say of a token that was refused.
+pub(crate) const TOKEN_REFUSED: &str = "Discord refuses the token (401), so nothing is sent and the gateway is stopped: \
+     make a new one on the application's Bot page, put it where the old one was, and restart the bot";
+
+/// Stops the gateway while Discord refuses the token, and starts it when the HTTP client has begun anew: with a dead token
+/// every further request or IDENTIFY only counts against the bot.
+pub(crate) async fn follow_token(rest: Rest, tree: Tree, status: Arc<Status>, capture: Arc<dyn Capture>) {
+    let (mut refused, path) = (rest.token_refused(), ActorPath::from(GATEWAY));
+    loop {
+        if refused.wait_for(|refused| *refused).await.is_err() {
+            return; // there is no client any more
+        }
+        tracing::error!("{TOKEN_REFUSED}");
+        status.token_refused(true);
+        capture.capture(Report {
+            level: ReportLevel::Error,
+            message: TOKEN_REFUSED.to_owned(),
+            fingerprint: vec!["token".into(), "refused".into()],
+            tags: Vec::new(),
+        });
+        order(&tree, &path, Verb::Stop).await;
+        if refused.wait_for(|refused| !*refused).await.is_err() {
+            return;
+        }
+        status.token_refused(false);
+        order(&tree, &path, Verb::Start).await;
+    }
+}
+
+async fn order(tree: &Tree, path: &ActorPath, verb: Verb) {
+    if let Err(error) = tree.order(path, verb, None, false).await {
+        tracing::warn!("{path}: {error}");
+    }
+}
+
+/// Lets what was forbidden in a guild be tried again once its permissions have changed.
+pub(crate) fn forget_refusals(cache: &Arc<Cache>, rest: &Rest) {
+    let (rest, view) = (rest.clone(), Arc::downgrade(cache));
+    cache.on_permissions(move |guild| {
+        let known = view.upgrade().and_then(|cache| cache.guild(guild));
+        let channels = known.iter().flat_map(|guild| guild.channels.iter().map(|channel| channel.id));
+        rest.permissions_changed(guild, channels.collect::<Vec<_>>());
+    });
+}
