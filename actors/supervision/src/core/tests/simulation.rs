@@ -257,7 +257,7 @@ impl Simulation {
         self.serial += 1;
         let within = self.rng.random_bool(0.5).then(|| Duration::from_secs(10));
         self.queue.insert((end, self.serial), Event::Shutdown { exit: Exit::shutdown(), within });
-        for ticket in 0..self.rng.random_range(0..8) {
+        for ticket in 1..self.rng.random_range(1..9) {
             let order = self.some_order();
             let at = Duration::from_millis(self.rng.random_range(0..60_000));
             self.serial += 1;
