@@ -96,7 +96,10 @@ pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), Db
     if check {
         let damage = raw::quick_check(&mut conn).map_err(explain)?;
         if !damage.is_empty() {
-            return Err(error::corrupt(at, &damage.join("; ")));
+            for finding in findings(&damage) {
+                tracing::warn!(finding, "SQLite's check of {at}");
+            }
+            return Err(error::corrupt(at, &in_short(&damage)));
         }
     }
     let tables = raw::tables(&mut conn).map_err(explain)?;
@@ -110,6 +113,21 @@ pub(super) fn contents(path: &Path, at: &Location, check: bool) -> Result<(), Db
              point database.url at a file of the bot's own",
             tables[0]
         )))
+    }
+}
+
+/// SQLite's findings, a line each; it gives several in one row, under a headline.
+fn findings(damage: &[String]) -> impl Iterator<Item = &str> {
+    damage.iter().flat_map(|row| row.lines()).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("***"))
+}
+
+/// The first finding and how many there are besides: for a sentence. The log has them all.
+fn in_short(damage: &[String]) -> String {
+    let mut all = findings(damage);
+    let first = all.next().unwrap_or("SQLite's check found damage");
+    match all.count() {
+        0 => first.to_owned(),
+        more => format!("{first}; {more} more in the log"),
     }
 }
 
@@ -147,5 +165,19 @@ pub(crate) fn unwritable(at: &Location, error: &io::Error) -> DbError {
         _ => DbError::away(format!(
             "{at} cannot be written ({error}): see to its disk, or change database.url or data.dir"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_findings_make_one_sentence() {
+        let damage =
+            ["*** in database main ***\nTree 3 page 3: btreeInitPage() returns error code 11\nPage 4: never used", "x"];
+        let damage: Vec<String> = damage.map(str::to_owned).into();
+        assert_eq!(in_short(&damage), "Tree 3 page 3: btreeInitPage() returns error code 11; 2 more in the log");
+        assert_eq!(in_short(&["row 1 missing".to_owned()]), "row 1 missing");
     }
 }
