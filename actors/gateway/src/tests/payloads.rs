@@ -1,7 +1,9 @@
-//! G17: a guild as large as they come. What cannot be read is in `flow` and `campaign`.
+//! G17: a guild as large as they come, and payloads of every kind that are not as Discord documents them. What a whole
+//! shard does with such frames is in `flow` and `campaign`.
 
 use super::fake::*;
-use protocol::{cache::CacheView, id::GuildId};
+use crate::{Cache, decode::decode, scan::scan};
+use protocol::{EventKind, cache::CacheView, id::GuildId};
 use serde_json::{Value, json};
 
 /// Pages in memory, in MiB.
@@ -44,4 +46,28 @@ async fn a_guild_of_twenty_megabytes_is_read_and_only_its_core_is_kept() {
     let counts = bot.gateway.statuses()[0].counts;
     assert_eq!((counts.malformed, counts.disconnects), (0, 0));
     bot.stop().await;
+}
+
+fn frames() -> usize {
+    if std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full") { 1_000_000 } else { 20_000 }
+}
+
+#[test]
+fn no_changed_frame_makes_scan_cache_or_decoder_panic() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let cache = Cache::default();
+    let (mut unread, mut unknown, mut odd, mut decoded) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for (at, frame) in sandbox::mutate(seed).take(frames()).enumerate() {
+        let passed = supervision::guarded_sync(|| {
+            let Ok(header) = scan(&frame) else { return unread += 1 };
+            let Some(kind) = header.kind.as_deref().and_then(EventKind::from_name) else { return unknown += 1 };
+            let kept = header.decode_with(|data| cache.apply(kind, data)).is_ok();
+            let event = header.decode_with(|data| decode(kind, data)).is_ok();
+            *if kept && event { &mut decoded } else { &mut odd } += 1;
+        });
+        assert!(passed.is_ok(), "seed {seed}, frame {at}: {passed:?}\n{frame:.2000}");
+    }
+    println!("G17 frames={} unreadable={unread} unknown={unknown} refused={odd} decoded={decoded}", frames());
+    assert!(unread > 0 && unknown > 0 && odd > 0 && decoded > 0, "the source covers every case");
 }
