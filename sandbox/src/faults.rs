@@ -84,7 +84,7 @@ pub enum Fault {
         /// How many.
         events: u64,
     },
-    /// Sends so many events whose data was changed at random ([`mutate`](crate::mutate)), with sequence numbers
+    /// Sends so many events whose data was changed at random ([`mutate`](crate::mutate())), with sequence numbers
     /// in order, as fast as they are read. A RESUME does not repeat them.
     Mutated {
         /// Seed of the changes.

@@ -125,7 +125,7 @@ impl Cache {
             EventKind::ThreadListSync => self.thread_list_sync(serde_json::from_str(data)?),
             EventKind::GuildMemberAdd => {
                 let member: Member<'_> = serde_json::from_str(data)?;
-                self.change(member.guild_id, |guild| guild.member_count += 1);
+                self.change(member.guild_id, |guild| guild.member_count = guild.member_count.saturating_add(1));
             }
             EventKind::GuildMemberRemove => {
                 let member: Member<'_> = serde_json::from_str(data)?;
@@ -273,7 +273,7 @@ impl CacheView for Cache {
             }
             counts.channels += wide(guild.channels.len());
             counts.roles += wide(guild.roles.len());
-            counts.members += guild.member_count;
+            counts.members = counts.members.saturating_add(guild.member_count);
             counts
         })
     }
