@@ -123,7 +123,6 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         .map_err(|error| Fatal::new(Code::Config, error))?;
     let (rest, rest_child) = rest::child(config.rest.clone(), access);
     let cache = Arc::new(Cache::default());
-    refused::forget_refusals(&cache, &rest);
     let known = Arc::clone(&cache);
     let (emojis, emoji_child) =
         emoji_cache::child(config.emoji.clone(), rest.clone(), Arc::new(move || known.guild_ids()));
@@ -214,7 +213,11 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         allow_hosts: config.discord.allow_hosts.clone(),
         intents: discord::intents(&config.discord.intents)?,
         plan,
-        sink: Arc::new(FanOut::new(vec![Arc::new(emojis.clone()), host.sink()])),
+        sink: Arc::new(FanOut::new(vec![
+            Arc::new(emojis.clone()),
+            host.sink(),
+            Arc::new(refused::ForgetRefusals { rest: rest.clone(), cache: Arc::clone(&cache) }),
+        ])),
         ledger: Arc::new(db.clone()),
         directory: Arc::new(rest.clone()),
         capture: Arc::clone(&reports),

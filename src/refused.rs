@@ -4,7 +4,9 @@
 use crate::status::Status;
 use gateway::Cache;
 use protocol::{
+    Delivery, Dispatch, EventSink, KindSet,
     cache::CacheView,
+    id::GuildId,
     ports::{Capture, Report, ReportLevel},
 };
 use rest::Rest;
@@ -48,11 +50,23 @@ async fn order(tree: &Tree, path: &ActorPath, verb: Verb) {
 }
 
 /// Lets what was forbidden in a guild be tried again once its permissions have changed.
-pub(crate) fn forget_refusals(cache: &Arc<Cache>, rest: &Rest) {
-    let (rest, view) = (rest.clone(), Arc::downgrade(cache));
-    cache.on_permissions(move |guild| {
-        let known = view.upgrade().and_then(|cache| cache.guild(guild));
+pub(crate) struct ForgetRefusals {
+    pub(crate) rest: Rest,
+    pub(crate) cache: Arc<Cache>,
+}
+
+impl EventSink for ForgetRefusals {
+    fn wants(&self) -> KindSet {
+        KindSet::default()
+    }
+
+    fn permissions_changed(&self, guild: GuildId) {
+        let known = self.cache.guild(guild);
         let channels = known.iter().flat_map(|guild| guild.channels.iter().map(|channel| channel.id));
-        rest.permissions_changed(guild, channels.collect::<Vec<_>>());
-    });
+        self.rest.permissions_changed(guild, channels);
+    }
+
+    fn deliver(&self, _: Dispatch) -> Delivery<'_> {
+        None
+    }
 }

@@ -65,7 +65,7 @@ impl Status {
 
     /// What is not as it should be, each as one sentence. An optional actor that is down degrades nothing; `tree` shows it.
     pub fn degraded(&self) -> Vec<String> {
-        self.wrong().into_iter().map(|wrong| wrong.sentence).collect()
+        self.look().1
     }
 
     fn wrong(&self) -> Vec<Wrong> {
@@ -104,11 +104,15 @@ impl Status {
     /// operator stopped on purpose degrades, but leaves the rest ready: traffic should not be taken from a bot because
     /// one of its cogs was switched off.
     pub fn is_ready(&self) -> bool {
-        let flags = self.flags.read();
-        flags.setup_complete
-            && flags.first_ready
-            && !flags.shutting_down
-            && !self.wrong().iter().any(|wrong| wrong.blocks)
+        self.look().0
+    }
+
+    /// Whether it is ready and what is wrong, of one moment.
+    fn look(&self) -> (bool, Vec<String>) {
+        let (flags, wrong) = (self.flags.read(), self.wrong());
+        let up = flags.setup_complete && flags.first_ready && !flags.shutting_down;
+        let ready = up && !wrong.iter().any(|wrong| wrong.blocks);
+        (ready, wrong.into_iter().map(|wrong| wrong.sentence).collect())
     }
 
     /// `status.get`
@@ -118,9 +122,10 @@ impl Status {
         for node in &nodes {
             *states.entry(node.status.name()).or_default() += 1;
         }
+        let (ready, degraded) = self.look();
         json!({
-            "ready": self.is_ready(),
-            "degraded": self.degraded(),
+            "ready": ready,
+            "degraded": degraded,
             "flags": self.flags.read(),
             "version": VERSION,
             "pid": std::process::id(),
@@ -181,8 +186,9 @@ impl Health for Status {
     }
 
     fn ready(&self) -> Verdict {
-        let detail = json!({ "degraded": self.degraded(), "flags": self.flags.read() });
-        if self.is_ready() { Verdict::pass(detail) } else { Verdict::fail(detail) }
+        let (ready, degraded) = self.look();
+        let detail = json!({ "degraded": degraded, "flags": self.flags.read() });
+        if ready { Verdict::pass(detail) } else { Verdict::fail(detail) }
     }
 
     fn started(&self) -> Verdict {

@@ -93,11 +93,7 @@ async fn connect(loaded: &Loaded, answer: &Value) -> Value {
     let Some((host, port)) = host_port(url) else {
         return step_ms(false, None, Some("Discord named no gateway"));
     };
-    let allowed = loaded.config.discord.allow_hosts.iter().any(|entry| match entry.strip_prefix('.') {
-        Some(domain) => host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')),
-        None => entry.trim_matches(['[', ']']).eq_ignore_ascii_case(host),
-    });
-    if !allowed {
+    if !protocol::hosts::is_allowed(host, &loaded.config.discord.allow_hosts) {
         return step_ms(false, None, Some(&format!("its host {host:?} is not in discord.allow_hosts")));
     }
     let began = Instant::now();

@@ -166,11 +166,11 @@ fn address(check: &mut Check<'_>, key: &str, text: &str, schemes: [&str; 2], all
         key,
         format_args!("would send the token in the clear: {clear}:// is for this machine only"),
     );
-    let admitted = allowed.iter().any(|entry| match entry.strip_prefix('.') {
-        Some(domain) => host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')),
-        None => entry.trim_matches(['[', ']']).eq_ignore_ascii_case(host),
-    });
-    check.must(admitted, key, format_args!("its host {host:?} is not in discord.allow_hosts"));
+    check.must(
+        protocol::hosts::is_allowed(host, allowed),
+        key,
+        format_args!("its host {host:?} is not in discord.allow_hosts"),
+    );
 }
 
 fn rooms(config: &Config, check: &mut Check<'_>) {

@@ -2,12 +2,17 @@
 
 use crate::harness::{Home, PATIENCE, answers, assert_answers, discord};
 use sandbox::{Fault, MessageId, Sandbox};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 const MESSAGES: usize = 1_000;
 const CUTS: usize = 20;
 /// Messages that may wait for their replies: a command's deadline is generous, but not endless.
 const WINDOW: usize = 100;
+/// How long what must not come is waited for.
+const STILL: Duration = Duration::from_millis(300);
 
 #[test]
 fn a_thousand_messages_survive_twenty_cuts_of_the_connection() {
@@ -59,8 +64,8 @@ fn a_token_that_is_refused_later_silences_everything_and_says_so() {
     assert!(status.out.contains("Discord refuses the token (401)"), "{}", status.out);
     let requests = discord.stats().requests;
     discord.say("bob", "!ping");
-    std::thread::sleep(std::time::Duration::from_millis(300)); // long enough for what must not come
-    assert_eq!((discord.stats().requests, discord.stats().identifies), (requests, 1));
+    let stirs = |stats: &sandbox::SandboxStats| (stats.requests, stats.identifies) != (requests, 1);
+    assert!(!discord.wait_until(STILL, |stats, _| stirs(stats)), "{:?}", discord.stats());
     assert!(discord.connected_shards().is_empty());
     assert_eq!(bot.terminate(), 0);
 }

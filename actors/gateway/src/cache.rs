@@ -17,7 +17,7 @@ use protocol::{
 };
 use serenity::model::gateway::GatewayIntents;
 use slim::{Channel, Emojis, GuildDelete, GuildSeed, GuildUpdate, Member, RoleDelete, RoleEvent, ThreadSync, User};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 pub(crate) use slim::Ready;
 
@@ -28,21 +28,16 @@ pub struct Cache {
     /// Guilds that READY announced, or an outage took, and that have not come (back) yet.
     awaited: DashMap<GuildId, ()>,
     own: ArcSwapOption<Own>,
-    watcher: Watcher,
 }
 
-/// Who is told of changed permissions.
-#[derive(Default)]
-struct Watcher(OnceLock<Box<dyn Fn(GuildId) + Send + Sync>>);
-
-impl std::fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Watcher").field(&self.0.get().is_some()).finish()
-    }
+/// What was read and is of use to others than the cache's readers.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// The emojis of a guild: read with it, kept by whoever is handed them.
+    Emojis(GuildId, Vec<GuildEmoji>),
+    /// Roles, a channel's overwrites or the bot's own roles have changed there.
+    Permissions(GuildId),
 }
-
-/// The emojis of a guild: read with it, kept by whoever is handed them.
-pub(crate) type Passed = (GuildId, Vec<GuildEmoji>);
 
 #[derive(Debug)]
 struct Own {
@@ -90,7 +85,7 @@ impl Cache {
         }
     }
 
-    /// Takes one event. Kinds that it does not read change nothing. Gives what it has read but does not keep.
+    /// Takes one event. Kinds that it does not read change nothing. Gives what others have to be told of.
     ///
     /// # Errors
     /// What does not fit; the cache is then as before.
@@ -106,15 +101,15 @@ impl Cache {
             EventKind::GuildRoleCreate | EventKind::GuildRoleUpdate => {
                 let event: RoleEvent = serde_json::from_str(data)?;
                 self.change(event.guild_id, |guild| put_role(guild, event.role.into()));
-                self.permissions_changed(event.guild_id);
+                return Ok(Some(Passed::Permissions(event.guild_id)));
             }
             EventKind::GuildRoleDelete => {
                 let event: RoleDelete = serde_json::from_str(data)?;
                 self.change(event.guild_id, |guild| remove_role(guild, event.role_id));
-                self.permissions_changed(event.guild_id);
+                return Ok(Some(Passed::Permissions(event.guild_id)));
             }
             EventKind::ChannelCreate | EventKind::ChannelUpdate | EventKind::ThreadCreate | EventKind::ThreadUpdate => {
-                self.put_channel(serde_json::from_str(data)?)
+                return Ok(self.put_channel(serde_json::from_str(data)?));
             }
             EventKind::ChannelDelete | EventKind::ThreadDelete => {
                 let channel: Channel = serde_json::from_str(data)?;
@@ -136,7 +131,7 @@ impl Cache {
                 if self.own_id() == Some(member.user.id) {
                     let roles = member.roles()?;
                     self.change(member.guild_id, |guild| guild.own_roles = roles.into());
-                    self.permissions_changed(member.guild_id);
+                    return Ok(Some(Passed::Permissions(member.guild_id)));
                 }
             }
             EventKind::UserUpdate => {
@@ -157,7 +152,7 @@ impl Cache {
                 let id = guild.id;
                 self.awaited.remove(&id);
                 self.guilds.insert(id, Arc::new(guild));
-                Ok(Some((id, emojis)))
+                Ok(Some(Passed::Emojis(id, emojis)))
             }
             slim::Created::Unavailable(id) => {
                 self.outage(id);
@@ -198,8 +193,8 @@ impl Cache {
         }
     }
 
-    fn put_channel(&self, channel: Channel) {
-        let Some(guild) = channel.guild_id else { return };
+    fn put_channel(&self, channel: Channel) -> Option<Passed> {
+        let guild = channel.guild_id?;
         let (id, archived, inherits) = (channel.id, channel.is_archived(), channel.is_thread());
         self.change(guild, |guild| {
             if archived {
@@ -208,22 +203,7 @@ impl Cache {
                 put_channel(guild, Arc::new(channel.into()));
             }
         });
-        if !inherits {
-            self.permissions_changed(guild); // a thread has its channel's
-        }
-    }
-
-    /// Calls `changed` with a guild after its roles, a channel's overwrites or the bot's own roles have changed: what was
-    /// forbidden there may be allowed now. Called on the way of the events, so it must be quick. Set once, before the
-    /// gateway starts.
-    pub fn on_permissions(&self, changed: impl Fn(GuildId) + Send + Sync + 'static) {
-        self.watcher.0.set(Box::new(changed)).ok(); // whoever was first stays
-    }
-
-    fn permissions_changed(&self, guild: GuildId) {
-        if let Some(changed) = self.watcher.0.get() {
-            changed(guild);
-        }
+        (!inherits).then_some(Passed::Permissions(guild)) // a thread has its channel's
     }
 
     /// The active threads of some parents, or of all of the guild.

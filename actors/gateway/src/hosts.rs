@@ -30,7 +30,7 @@ pub enum AddressError {
 impl AllowHosts {
     /// A list of `hosts`.
     pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
-        Self(hosts.into_iter().map(|host| host.trim().to_ascii_lowercase()).filter(|host| !host.is_empty()).collect())
+        Self(hosts.into_iter().collect())
     }
 
     /// The address to open for `address`: the same scheme, host, port and path, with the gateway's query.
@@ -42,7 +42,7 @@ impl AllowHosts {
         let uri: Uri = address.trim().parse().map_err(|_unreadable| bad())?;
         let host = uri.host().ok_or_else(bad)?.to_ascii_lowercase();
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if !self.0.iter().any(|allowed| allowed == &name || allowed == &host || is_below(&name, allowed)) {
+        if !protocol::hosts::is_allowed(&name, &self.0) {
             return Err(AddressError::Forbidden { host: name });
         }
         match uri.scheme_str() {
@@ -57,12 +57,8 @@ impl AllowHosts {
     }
 }
 
-/// API version 10, JSON. Transport compression would be asked for here.
+/// API version 10, JSON. What compression is asked for is added when a connection is opened.
 const QUERY: &str = "v=10&encoding=json";
-
-fn is_below(name: &str, allowed: &str) -> bool {
-    allowed.starts_with('.') && allowed.len() > 1 && name.len() > allowed.len() && name.ends_with(allowed)
-}
 
 fn is_loopback(name: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

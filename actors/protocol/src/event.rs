@@ -60,6 +60,12 @@ pub trait EventSink: Send + Sync + 'static {
         let _ = (guild, emojis);
     }
 
+    /// Is told that roles, a channel's overwrites or the bot's own roles have changed in a guild, after the gateway's cache
+    /// has taken that up: what was forbidden there may be allowed now. Never waits.
+    fn permissions_changed(&self, guild: GuildId) {
+        let _ = guild;
+    }
+
     /// Takes one event. Returns `None` at once in the ordinary case.
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_>;
 }
@@ -88,6 +94,12 @@ impl EventSink for FanOut {
     fn guild_emojis(&self, guild: GuildId, emojis: &[GuildEmoji]) {
         for (_, sink) in &self.sinks {
             sink.guild_emojis(guild, emojis);
+        }
+    }
+
+    fn permissions_changed(&self, guild: GuildId) {
+        for (_, sink) in &self.sinks {
+            sink.permissions_changed(guild);
         }
     }
 

@@ -7,6 +7,7 @@ pub mod cache;
 mod class;
 mod clock;
 pub mod event;
+pub mod hosts;
 pub mod method;
 pub mod ports;
 mod secret;

@@ -15,20 +15,10 @@ pub(crate) fn admitted(base: &str, allow: &[String]) -> Result<Url, String> {
         return Err("discord.api_base must be scheme, host and path only".to_owned());
     }
     let host = url.host_str().unwrap_or_default();
-    if allow.iter().any(|entry| matches(host, entry)) {
+    if protocol::hosts::is_allowed(host, allow) {
         Ok(url)
     } else {
         Err(format!("the host {host:?} of discord.api_base is not in discord.allow_hosts"))
-    }
-}
-
-fn matches(host: &str, entry: &str) -> bool {
-    match entry.strip_prefix('.') {
-        Some(domain) => host
-            .len()
-            .checked_sub(domain.len() + 1)
-            .is_some_and(|dot| host.as_bytes()[dot] == b'.' && host[dot + 1..].eq_ignore_ascii_case(domain)),
-        None => host.trim_matches(['[', ']']).eq_ignore_ascii_case(entry.trim_matches(['[', ']'])),
     }
 }
 

@@ -208,9 +208,6 @@ fn a_guild_of_ordinary_size_takes_less_than_ten_kilobytes() {
 #[test]
 fn whoever_watches_permissions_is_told_of_roles_overwrites_and_the_bots_own_roles_and_of_nothing_else() {
     let cache = filled();
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let book = Arc::clone(&told);
-    cache.on_permissions(move |guild| book.lock().unwrap().push(guild.get()));
     let member = |id: &str| json!({"guild_id": "100", "user": {"id": id, "username": "x"}, "roles": ["101"]});
     for (kind, data, tells) in [
         (EventKind::GuildRoleUpdate, json!({"guild_id": "100", "role": role(101, "odd", 1, "8")}), true),
@@ -221,8 +218,10 @@ fn whoever_watches_permissions_is_told_of_roles_overwrites_and_the_bots_own_role
         (EventKind::ThreadCreate, channel(303, 11, Some(301)), false),
         (EventKind::GuildUpdate, json!({"id": "100", "name": "other", "owner_id": "7"}), false),
     ] {
-        apply(&cache, kind, &data);
-        let told = std::mem::take(&mut *told.lock().unwrap());
+        let told = match cache.apply(kind, &data.to_string()).unwrap() {
+            Some(Passed::Permissions(guild)) => vec![guild.get()],
+            _ => Vec::new(),
+        };
         assert_eq!(told, if tells { vec![100] } else { Vec::new() }, "{kind:?} {data}");
     }
 }

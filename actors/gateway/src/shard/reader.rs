@@ -8,7 +8,7 @@ use super::{
     message::{Control, ShardMsg},
 };
 use crate::{
-    cache::{Cache, Ready},
+    cache::{Cache, Passed, Ready},
     config::Compression,
     decode::decode,
     inflate::{Inflate, InflateError},
@@ -264,14 +264,17 @@ impl Reader {
         let this = &*self;
         let decoded = guarded_sync(|| {
             if cached && books.apply(seq) {
-                let passed = header.decode_with(|data| this.cache.apply(kind, data))?;
-                if let Some((guild, emojis)) = passed {
-                    this.sink.guild_emojis(guild, &emojis);
+                match header.decode_with(|data| this.cache.apply(kind, data))? {
+                    Some(Passed::Emojis(guild, emojis)) => this.sink.guild_emojis(guild, &emojis),
+                    Some(Passed::Permissions(guild)) => this.sink.permissions_changed(guild),
+                    None => {}
                 }
             }
-            let concerns = wanted && header.data().is_none_or(|data| this.sink.may_concern(kind, data));
-            let timed = || (this.clock.monotonic(), header.decode_with(|data| decode(kind, data)));
-            concerns.then(timed).map(|(received, decoded)| decoded.map(|decoded| (received, decoded))).transpose()
+            if !wanted || header.data().is_some_and(|data| !this.sink.may_concern(kind, data)) {
+                return Ok(None);
+            }
+            let received = this.clock.monotonic(); // before decoding, and only for what is decoded: it is not free
+            header.decode_with(|data| decode(kind, data)).map(|decoded| Some((received, decoded)))
         });
         let (received, (event, guild)) = match decoded {
             Ok(Ok(Some(decoded))) => decoded,

@@ -1,6 +1,7 @@
 //! Remembers channels and webhooks that are gone, so that nobody keeps on asking for them. Pure.
 
-use std::{collections::HashMap, time::Duration};
+use super::memory::Memory;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long it is believed. Ids are never given twice, so it stays true; but a failing Discord has said it of what was
@@ -12,22 +13,18 @@ pub(crate) const GONE_MAX: usize = 1_024;
 const KINDS: [(u32, &str); 2] = [(10_003, "channels/"), (10_015, "webhooks/")];
 
 /// What is gone, by the beginning of its paths. Holds tokens of webhooks: never print a key.
-#[derive(Default)]
-pub(crate) struct Gone {
-    known: HashMap<String, Target>,
-}
+pub(crate) struct Gone(Memory<String>);
 
-struct Target {
-    code: u32,
-    message: String,
-    until: Instant,
+impl Default for Gone {
+    fn default() -> Self {
+        Self(Memory::new(BELIEVED, GONE_MAX))
+    }
 }
 
 impl Gone {
     /// What Discord said of `target`, when it is still believed.
     pub(crate) fn recall(&self, now: Instant, target: &str) -> Option<(u32, String)> {
-        let gone = self.known.get(target).filter(|gone| gone.until > now)?;
-        Some((gone.code, gone.message.clone()))
+        self.0.recall(now, target)
     }
 
     /// Notes a 404 for a request below `target`; true when it says, for the first time, that this very target is gone.
@@ -36,28 +33,18 @@ impl Gone {
             return false;
         }
         let news = self.recall(now, target).is_none();
-        if self.known.len() >= GONE_MAX {
-            self.known.retain(|_, gone| gone.until > now);
-        }
-        if self.known.len() >= GONE_MAX {
-            let oldest = self.known.iter().min_by_key(|(_, gone)| gone.until).map(|(target, _)| target.clone());
-            if let Some(oldest) = oldest {
-                self.known.remove(&oldest);
-            }
-        }
-        let gone = Target { code, message: message.to_owned(), until: now + BELIEVED };
-        self.known.insert(target.to_owned(), gone);
+        self.0.note(now, target.to_owned(), code, message);
         news
     }
 
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
-        self.known.clear();
+        self.0.reset();
     }
 
     /// How many are kept.
     pub(crate) fn len(&self) -> usize {
-        self.known.len()
+        self.0.len()
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod breaker;
 pub(crate) mod gone;
+mod memory;
 pub(crate) mod refusals;
 pub(crate) mod stop;
 

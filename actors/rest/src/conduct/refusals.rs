@@ -1,10 +1,8 @@
 //! Remembers for a while what Discord forbade, so that a loop does not ask it again. Pure.
 
+use super::memory::Memory;
 use crate::call::LaneKey;
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
 /// How long a refusal is believed.
@@ -15,52 +13,35 @@ pub(crate) const REFUSALS_MAX: usize = 1_024;
 const LASTING_CODES: [u32; 2] = [50_001, 50_013];
 
 /// What was forbidden, and where.
-#[derive(Default)]
-pub(crate) struct Refusals {
-    known: HashMap<LaneKey, Refusal>,
-}
+pub(crate) struct Refusals(Memory<LaneKey>);
 
-struct Refusal {
-    code: u32,
-    message: String,
-    until: Instant,
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Memory::new(BELIEVED, REFUSALS_MAX))
+    }
 }
 
 impl Refusals {
     /// What Discord said the last time, when it is still believed.
     pub(crate) fn recall(&self, now: Instant, key: &LaneKey) -> Option<(u32, String)> {
-        let refusal = self.known.get(key).filter(|refusal| refusal.until > now)?;
-        Some((refusal.code, refusal.message.clone()))
+        self.0.recall(now, key)
     }
 
     /// Notes a 403.
     pub(crate) fn note(&mut self, now: Instant, key: &LaneKey, code: u32, message: &str) {
-        if !LASTING_CODES.contains(&code) {
-            return;
+        if LASTING_CODES.contains(&code) {
+            self.0.note(now, key.clone(), code, message);
         }
-        if self.known.len() >= REFUSALS_MAX {
-            self.known.retain(|_, refusal| refusal.until > now);
-        }
-        if self.known.len() >= REFUSALS_MAX {
-            let oldest = self.known.iter().min_by_key(|(_, refusal)| refusal.until).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                self.known.remove(&oldest);
-            }
-        }
-        let refusal = Refusal { code, message: message.to_owned(), until: now + BELIEVED };
-        self.known.insert(key.clone(), refusal);
     }
 
     /// Forgets what was refused below `scope` (`guilds/1`, `channels/2`): permissions have changed there.
     pub(crate) fn forget(&mut self, scope: &str) {
-        self.known.retain(|key, _| {
-            key.path.strip_prefix(scope).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
-        });
+        self.0.retain(|key| key.path.strip_prefix(scope).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')));
     }
 
     /// Forgets what was refused in `guild` and in `channels`, in one pass whatever their number.
     pub(crate) fn permissions_changed(&mut self, guild: u64, channels: &HashSet<u64>) {
-        self.known.retain(|key, _| {
+        self.0.retain(|key| {
             let mut path = key.path.split('/');
             let (kind, id) = (path.next(), path.next().and_then(|id| id.parse().ok()));
             match (kind, id) {
@@ -73,12 +54,12 @@ impl Refusals {
 
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
-        self.known.clear();
+        self.0.reset();
     }
 
     /// How many are kept.
     pub(crate) fn len(&self) -> usize {
-        self.known.len()
+        self.0.len()
     }
 }
 
