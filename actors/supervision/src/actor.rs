@@ -21,6 +21,7 @@ pub trait Actor: Sized + Send + 'static {
     type Msg: Message;
 
     /// Brings the actor up. Its supervisor counts it as running once this returns; bounded by the start timeout.
+    /// An actor that has nothing to do here says so by [`Failure::ignore`].
     fn start(&mut self, ctx: &Ctx<Self>) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = ctx;
         async { Ok(()) }
@@ -132,6 +133,12 @@ impl<A: Actor> Ctx<A> {
     /// Ends the actor after the current handler, its work done ([`Exit::Normal`]).
     pub fn finish(&self) {
         self.life.end(Exit::Normal);
+    }
+
+    /// Ends the actor after the current handler, in order but not because its work is done (OTP's `shutdown`, with
+    /// `info` its `{shutdown, Info}`): a transient child stays down after it ([`Exit::Shutdown`]).
+    pub fn shut_down(&self, info: Option<String>) {
+        self.life.end(Exit::Shutdown { info });
     }
 
     /// Ends the actor with `failure` from where none can be returned, e.g. from a task it owns or an admin message.

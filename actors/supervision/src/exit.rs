@@ -41,6 +41,11 @@ pub enum Exit {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<String>,
     },
+    /// The actor said in its start that it is not needed here (OTP's `ignore`): no failure, and no restart.
+    Ignored {
+        /// Why it is not.
+        why: String,
+    },
     /// The actor never came up.
     StartFailed {
         /// The child that failed, when it was a supervisor's start that failed.
@@ -68,7 +73,7 @@ impl Exit {
 
     /// Whether a transient child is restarted after it (OTP: anything but `normal`, `shutdown`, `{shutdown, _}`).
     pub fn is_abnormal(&self) -> bool {
-        !matches!(self, Self::Normal | Self::Shutdown { .. })
+        !matches!(self, Self::Normal | Self::Shutdown { .. } | Self::Ignored { .. })
     }
 
     /// Whether the actor itself said that a restart cannot help.
@@ -89,6 +94,7 @@ impl Exit {
             Self::Error { .. } => "error",
             Self::Fatal { .. } => "fatal",
             Self::Panic { .. } => "panic",
+            Self::Ignored { .. } => "ignored",
             Self::StartFailed { .. } => "start_failed",
             Self::Stalled => "stalled",
             Self::Aborted => "aborted",
@@ -107,6 +113,7 @@ impl fmt::Display for Exit {
             Self::Fatal { message } => write!(f, "fatal: {message}"),
             Self::Panic { message, location: Some(location) } => write!(f, "panic at {location}: {message}"),
             Self::Panic { message, location: None } => write!(f, "panic: {message}"),
+            Self::Ignored { why } => write!(f, "not needed: {why}"),
             Self::StartFailed { child: Some(child), cause } => write!(f, "{child} did not start: {cause}"),
             Self::StartFailed { child: None, cause } => write!(f, "start failed: {cause}"),
             Self::Stalled => f.write_str("stalled"),
@@ -132,6 +139,13 @@ impl Failure {
     /// Ends the actor; no restart can help, so it is parked (a vital one escalates).
     pub fn fatal(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Fatal { message: message.to_string() } }
+    }
+
+    /// Says from `start` that the actor is not needed here, which is no failure (OTP's `ignore`): the start of the tree
+    /// goes on, the child is down and is not restarted. Its spec is kept, so that it can be ordered up later; a
+    /// temporary child and a child of a dynamic supervisor are forgotten. Returned by a handler it is a normal end.
+    pub fn ignore(why: impl fmt::Display) -> Self {
+        Self { exit: Exit::Ignored { why: why.to_string() } }
     }
 
     /// The exit this failure becomes.

@@ -1,8 +1,10 @@
 //! A running tree: what boot, the control channel and tests hold.
 
 mod orders;
+mod reads;
 
 pub use orders::{OrderError, Verb};
+pub use reads::Counts;
 
 use crate::{
     admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},
@@ -97,6 +99,11 @@ impl Tree {
             Ok(RootPhase::Ended(exit)) => exit,
             _ => Exit::Aborted,
         }
+    }
+
+    /// Whether the tree is gone.
+    pub fn has_ended(&self) -> bool {
+        matches!(*self.phase.borrow(), RootPhase::Ended(_))
     }
 
     /// Stops everything in reverse order and then the root. Asked again, it only gets less time.

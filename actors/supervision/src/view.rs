@@ -2,7 +2,7 @@
 
 use crate::{
     core::{
-        Budget, Life, Time,
+        Budget, Life, Place, Time,
         policy::{Criticality, Flags, Kind},
         state::{Child, Phase, Stage},
     },
@@ -109,6 +109,8 @@ pub(crate) struct Published {
 
 #[derive(Debug)]
 pub(crate) struct Row {
+    /// Rows are ordered by it.
+    pub(crate) place: Place,
     pub(crate) child: Child,
     pub(crate) flags: Option<Flags>,
     pub(crate) mailbox: Option<Arc<Mailbox>>,

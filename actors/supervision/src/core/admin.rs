@@ -78,6 +78,17 @@ fn start_child(
     None
 }
 
+/// Whether the rules of a supervisor hold together.
+///
+/// # Errors
+/// What is wrong, as a sentence.
+pub fn check_flags(flags: &Flags) -> Result<(), String> {
+    if flags.intensity.window.is_zero() {
+        return Err("the window of its intensity is zero".to_owned());
+    }
+    Ok(())
+}
+
 /// Whether the rules of a child hold together, also under the `flags` of its supervisor where they are known.
 ///
 /// # Errors

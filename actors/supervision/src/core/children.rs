@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Where a child stands among its siblings: a higher rank first, then who came first. It never changes.
-type Place = (Reverse<i32>, u64);
+pub(crate) type Place = (Reverse<i32>, u64);
 
 /// Something that is true of a child and decides about what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,11 @@ impl Children {
     /// The position of the one called `id`.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.position(self.places.get(id)?)
+    }
+
+    /// Where the one at `at` stands among its siblings: they are ordered by it.
+    pub(crate) fn place(&self, at: usize) -> Place {
+        self.slots[at].place
     }
 
     /// Takes `child` in behind those of its rank.

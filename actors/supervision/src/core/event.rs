@@ -156,6 +156,11 @@ pub enum Outcome {
         /// The child's incarnation afterwards.
         incarnation: u64,
     },
+    /// It said in its start that it is not needed: it is down, and that is no failure.
+    Ignored {
+        /// The incarnation that said so.
+        incarnation: u64,
+    },
     /// Only rehearsed: it would be carried out, and nothing has been.
     WouldBe {
         /// The child's incarnation now.

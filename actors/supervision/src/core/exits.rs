@@ -51,7 +51,10 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
         Life::Starting => {
             let cause =
                 if std::mem::take(&mut child.late) { Exit::Killed { by: "start timeout".to_owned() } } else { exit };
-            did_not_start(state, at, cause, now, step);
+            match cause {
+                Exit::Ignored { .. } => is_not_needed(state, at, cause, now, step),
+                cause => did_not_start(state, at, cause, now, step),
+            }
         }
         Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
         Life::Quarantined => {
@@ -96,6 +99,24 @@ fn went_down(state: &mut State, at: usize, now: Time, step: &mut Step) {
     (decision.cause, decision.reason) = (cause, told);
     let child = &state.children[at];
     if child.goal == Goal::Gone || (child.goal == Goal::Down && child.policy.restart == Restart::Temporary) {
+        order::forget(state, at, step);
+    }
+}
+
+/// It said in its start that it is not needed: it is down without having failed, and whoever asked for it is told so.
+fn is_not_needed(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
+    let dynamic = state.flags.strategy == Strategy::Dynamic;
+    let child = &mut state.children[at];
+    child.last_exit = Some(cause.clone());
+    child.asked = Asked::Rule;
+    child.goal = Goal::Down;
+    child.half_open = false;
+    let incarnation = child.incarnation;
+    step.done(&mut child.waiting, Outcome::Ignored { incarnation });
+    let forgotten = dynamic || child.policy.restart == Restart::Temporary;
+    let text = if forgotten { "is not needed: forgotten" } else { "is not needed: stays down until it is ordered up" };
+    step.note(&state.children[at], now, Rule::Ignored, text).cause = Some(cause);
+    if forgotten {
         order::forget(state, at, step);
     }
 }

@@ -32,6 +32,8 @@ pub enum Rule {
     Strategy,
     /// It ended as its restart type allows.
     Ended,
+    /// It said in its start that it is not needed.
+    Ignored,
     /// Its own budget is spent, and the tree can do without it.
     Parked,
     /// It said that a restart cannot help.
@@ -77,6 +79,7 @@ impl Rule {
             Self::Cooldown => "cooldown",
             Self::Strategy => "strategy",
             Self::Ended => "ended",
+            Self::Ignored => "ignored",
             Self::Parked => "parked",
             Self::Fatal => "fatal",
             Self::HalfOpen => "half_open",

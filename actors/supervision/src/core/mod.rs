@@ -28,7 +28,8 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{check, rehearse};
+pub use admin::{check, check_flags, rehearse};
+pub(crate) use children::Place;
 pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
 pub use explain::{Budget, Decision, Rule};
 pub use state::{Life, State};

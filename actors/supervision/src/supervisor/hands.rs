@@ -48,6 +48,7 @@ impl Desk {
             Action::Forget { id } => {
                 let path = self.path.child(&id);
                 self.timers.cancel(&id);
+                self.publisher.note(&id);
                 self.specs.remove(&id);
                 self.hands.levers.remove(&id);
                 self.world.drop_messages(&path);

@@ -2,16 +2,14 @@
 
 use super::{Desk, Handle, Message};
 use crate::{
-    core::Time,
-    core::policy::Flags,
-    core::state::Phase,
+    core::{Place, Time, policy::Flags, state::Phase},
     path::ActorPath,
     view::{Published, Row},
     world::{Office, World},
 };
 use arc_swap::ArcSwap;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +25,8 @@ pub(super) struct Publisher {
     waiting: bool,
     /// Children whose rows are out of date.
     stale: HashSet<String>,
+    /// Where the published rows stand.
+    places: HashMap<String, Place>,
 }
 
 impl Publisher {
@@ -36,10 +36,10 @@ impl Publisher {
         let empty = Published { path: path.clone(), flags, phase: Phase::Idle, restarts, rows: Arc::from([]) };
         let view = Arc::new(ArcSwap::from_pointee(empty));
         world.open_office(path, Office { handle, view: Arc::clone(&view) });
-        Self { view, last: Time::ZERO, waiting: false, stale: HashSet::new() }
+        Self { view, last: Time::ZERO, waiting: false, stale: HashSet::new(), places: HashMap::new() }
     }
 
-    /// The row of the child called `id` is out of date.
+    /// The row of the child called `id` is out of date, or it has none any more or none yet.
     pub(super) fn note(&mut self, id: &str) {
         self.stale.insert(id.to_owned());
     }
@@ -62,33 +62,45 @@ impl Desk {
         }
     }
 
-    /// Rows of children that did not change are taken over. Children never change places, so the old rows are met in
-    /// the order of the new ones.
+    /// Rows of children that did not change are taken over as they are: of thousands of children nothing but those that
+    /// changed is looked at.
     pub(super) fn publish_now(&mut self) {
         self.publisher.last = self.world.now();
         self.publisher.waiting = false;
-        let stale = std::mem::take(&mut self.publisher.stale);
-        let before = self.publisher.view.load();
-        let mut old = before.rows.iter();
-        let rows = self.state.children.iter().map(|child| {
-            let mut unchanged = || old.find(|row| row.child.id() == child.id());
-            if !stale.contains(child.id())
-                && let Some(row) = unchanged()
-            {
-                return Arc::clone(row);
+        let mut rows = self.publisher.view.load().rows.to_vec();
+        for id in std::mem::take(&mut self.publisher.stale) {
+            let at = |place| rows.binary_search_by_key(&place, |row: &Arc<Row>| row.place);
+            let before = self.publisher.places.get(&id).and_then(|place| at(*place).ok());
+            let Some(row) = self.row(&id) else {
+                before.map(|at| rows.remove(at));
+                self.publisher.places.remove(&id);
+                continue;
+            };
+            match before {
+                Some(before) if rows[before].place == row.place => rows[before] = row,
+                before => {
+                    before.map(|at| rows.remove(at));
+                    let at = rows.partition_point(|other| other.place < row.place);
+                    self.publisher.places.insert(id, row.place);
+                    rows.insert(at, row);
+                }
             }
-            let spec = self.specs.get(child.id());
-            let (flags, mailbox) = spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
-            Arc::new(Row { child: child.clone(), flags, mailbox })
-        });
+        }
         let published = Published {
             path: self.path.clone(),
             flags: self.state.flags,
             phase: self.state.phase.clone(),
             restarts: self.state.restarts.clone(),
-            rows: rows.collect(),
+            rows: rows.into(),
         };
-        drop(before);
         self.publisher.view.store(Arc::new(published));
+    }
+    /// What there is to say about the child called `id` now.
+    fn row(&self, id: &str) -> Option<Arc<Row>> {
+        let at = self.state.find(id)?;
+        let spec = self.specs.get(id);
+        let (flags, mailbox) = spec.map_or((None, None), |spec| (spec.starter.flags(), spec.starter.mailbox()));
+        let (place, child) = (self.state.children.place(at), self.state.children[at].clone());
+        Some(Arc::new(Row { place, child, flags, mailbox }))
     }
 }

@@ -94,6 +94,7 @@ impl Starter for SupervisorStarter {
 
 /// Two children of one name, or rules that do not hold together, are refused before anything starts.
 fn check(path: &ActorPath, flags: &Flags, children: &[ChildSpec]) -> Result<(), String> {
+    crate::core::check_flags(flags)?;
     let mut names = HashSet::new();
     for child in children {
         let id = child.policy.id.as_str();

@@ -91,7 +91,7 @@ impl Tree {
             let asked = |reply| Message::Rehearse { order, if_incarnation, reply };
             return self.put(path, asked).await;
         }
-        self.ask(path, order, None, if_incarnation).await
+        self.ask(path, order, if_incarnation).await
     }
 
     fn check(&self, path: &ActorPath, if_incarnation: Option<u64>) -> Result<(), OrderError> {
@@ -116,7 +116,8 @@ impl Tree {
     pub async fn start_child(&self, supervisor: &ActorPath, spec: ChildSpec) -> Result<Outcome, OrderError> {
         let path = supervisor.child(&spec.policy.id);
         let order = Order::StartChild { policy: Box::new(spec.policy.clone()), missing: Vec::new() };
-        self.ask(&path, order, Some(Box::new(spec)), None).await
+        let spec = Some(Box::new(spec));
+        self.put_to(supervisor, &path, |reply| Message::Order { order, spec, if_incarnation: None, reply }).await
     }
 
     /// Stops the child at `path` and forgets it.
@@ -125,17 +126,20 @@ impl Tree {
     /// See [`OrderError`].
     pub async fn remove_child(&self, path: &ActorPath) -> Result<(), OrderError> {
         let order = Order::RemoveChild { id: path.id().to_owned() };
-        self.ask(path, order, None, None).await.map(|_done| ())
+        self.ask(path, order, None).await.map(|_done| ())
     }
 
-    async fn ask(
-        &self,
-        path: &ActorPath,
-        order: Order,
-        spec: Option<Box<ChildSpec>>,
-        if_incarnation: Option<u64>,
-    ) -> Result<Outcome, OrderError> {
-        self.put(path, |reply| Message::Order { order, spec, if_incarnation, reply }).await
+    /// Forgets the child at `path`, which has to be down (OTP's `delete_child`).
+    ///
+    /// # Errors
+    /// See [`OrderError`]; one that is there is refused as running, one that is being restarted as restarting.
+    pub async fn delete_child(&self, path: &ActorPath) -> Result<(), OrderError> {
+        let order = Order::DeleteChild { id: path.id().to_owned() };
+        self.ask(path, order, None).await.map(|_done| ())
+    }
+
+    async fn ask(&self, path: &ActorPath, order: Order, if_incarnation: Option<u64>) -> Result<Outcome, OrderError> {
+        self.put(path, |reply| Message::Order { order, spec: None, if_incarnation, reply }).await
     }
 
     /// Puts a question to the supervisor of `path`.
@@ -144,8 +148,20 @@ impl Tree {
         path: &ActorPath,
         question: impl FnOnce(Reply<Result<Outcome, Refusal>>) -> Message,
     ) -> Result<Outcome, OrderError> {
+        let parent = path.parent().ok_or_else(|| OrderError::NoSupervisor { path: path.to_string() })?;
+        self.put_to(&parent, path, question).await
+    }
+
+    /// Puts a question about the child at `path` to `supervisor`. Not found by the path alone: a name that is none may
+    /// hold a slash, and has to reach the supervisor to be refused.
+    async fn put_to(
+        &self,
+        supervisor: &ActorPath,
+        path: &ActorPath,
+        question: impl FnOnce(Reply<Result<Outcome, Refusal>>) -> Message,
+    ) -> Result<Outcome, OrderError> {
         let gone = || OrderError::NoSupervisor { path: path.to_string() };
-        let office = path.parent().and_then(|parent| self.world.office(&parent)).ok_or_else(gone)?;
+        let office = self.world.office(supervisor).ok_or_else(gone)?;
         let (reply, answer) = Reply::channel();
         office.handle.send(question(reply));
         let answered = answer.await.map_err(|_dropped| gone())?;

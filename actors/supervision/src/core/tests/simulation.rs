@@ -164,6 +164,9 @@ impl Simulation {
                 match self.rng.random_range(0..10) {
                     0 => self.exit_later(&id, incarnation, 500, Exit::Error { message: "start".into() }),
                     1 => {} // hangs in start
+                    2 if self.rng.random_bool(0.3) => {
+                        self.exit_later(&id, incarnation, 500, Exit::Ignored { why: "no need".into() });
+                    }
                     _ => {
                         self.later(300, Event::Started { id: id.clone(), incarnation });
                         if self.rng.random_bool(0.5) {
