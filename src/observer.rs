@@ -71,6 +71,7 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         Rule::Up
         | Rule::Down
         | Rule::Ended
+        | Rule::Ignored
         | Rule::Suspended
         | Rule::Resumed
         | Rule::HalfOpen

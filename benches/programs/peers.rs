@@ -30,8 +30,9 @@ const DISTINCT: u64 = 20_000;
 const SEED: u64 = 1;
 /// Of a thousand messages in a burst.
 const COMMANDS: u64 = 10;
-/// While latency is measured; Discord's global limit is 50 requests.
-const COMMANDS_PER_SECOND: u64 = 50;
+/// While latency is measured. Discord allows 50 requests a second, and the whole bot keeps to that: at just 50 commands it
+/// would be that limit which is measured.
+const COMMANDS_PER_SECOND: u64 = 40;
 
 fn main() -> ExitCode {
     if let Some(code) = Consumer::from_command_line() {
@@ -181,6 +182,11 @@ fn compare(work: &Work, at: usize, bot: &Peer, table: &mut Table, remarks: &mut 
     table.add(at, "CPU per event of the burst, us", "3.0, then 2.0", 2, burst.event_us);
     table.add(at, "memory loaded, MB", "", 0, mb(run.loaded_kb));
     table.add(at, "memory after the burst, MB", "loaded + 10 %", 0, mb(burst.rss_kb));
+    let again = run.burst(&Flood::new(&work.stream)?, work.events, work.commands())?;
+    table.add(at, "memory after a second burst, MB", "as after the first", 0, mb(again.rss_kb));
+    if again.answered != again.commands {
+        remarks.push(format!("{name}: {} of {} commands of the second burst", again.answered, again.commands));
+    }
     if burst.answered != burst.commands {
         remarks.push(format!("{name}: {} of {} commands of the burst answered", burst.answered, burst.commands));
     }

@@ -7,7 +7,7 @@ use gateway::{Cache, Compression, GatewayConfig, GatewayDeps, Intents, Presence,
 use impresario::config::{Flag, Sources, TokenRule};
 use protocol::{
     BoxFuture, Delivery, Dispatch, EventKind, EventSink, KindSet, Secret, SystemClock,
-    ports::{GatewayBot, GatewayDirectory, IdentifyGrant, IdentifyLedger, NoCapture, NotNow},
+    ports::{GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NoCapture, NotNow},
 };
 use serenity::model::event::GatewayEvent;
 use std::{process::ExitCode, sync::Arc};
@@ -188,7 +188,7 @@ impl EventSink for Sink {
 struct Yes;
 
 impl IdentifyLedger for Yes {
-    fn take(&self, _: u32, _: u32, _: chrono::DateTime<chrono::Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
+    fn take(&self, _: IdentifyAsk, _: chrono::DateTime<chrono::Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
         Box::pin(async { Ok(IdentifyGrant::Granted { used: 1 }) })
     }
 }

@@ -249,7 +249,14 @@ impl Bot {
             bot: Arc::clone(&around) as _,
             background: Arc::clone(&around) as _,
         });
-        let config = CogHostConfig { deadline_ms: 15_000, lane_capacity: 256, lane_commands: 16, prefix_cache: 100 };
+        let config = CogHostConfig {
+            deadline_ms: 15_000,
+            lane_capacity: 256,
+            lane_commands: 16,
+            waiting: 4_096,
+            commands: 256,
+            prefix_cache: 100,
+        };
         let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox: true };
         let (out, sent) = mpsc::channel(256);
         let host =

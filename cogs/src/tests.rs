@@ -3,7 +3,7 @@
 use crate::testing::{Bot, MEMBER, MODERATOR, OWNER, database};
 use chrono::{TimeDelta, Utc};
 use cog_host::task::RunOutcome;
-use protocol::ports::IdentifyLedger;
+use protocol::ports::{IdentifyAsk, IdentifyLedger};
 use serde_json::{Value, json};
 use std::{collections::HashSet, path::Path};
 use supervision::Verb;
@@ -145,8 +145,9 @@ async fn pruning_deletes_identifies_that_no_longer_count_and_keeps_the_others() 
     let dir = tempfile::tempdir().unwrap();
     let bot = Bot::start(database(dir.path()), true).await;
     let now = Utc::now();
+    let ask = IdentifyAsk { shard: 0, limit: 900, buckets: 1, spacing: std::time::Duration::ZERO };
     for hours in [50, 26, 23, 1] {
-        bot.db.take(0, 900, now - TimeDelta::hours(hours)).await.unwrap();
+        bot.db.take(ask, now - TimeDelta::hours(hours)).await.unwrap();
     }
     assert_eq!(bot.run_task("database-health").await, Ok(RunOutcome::Done { operations: 1 }));
     assert_eq!(bot.run_task("identify-prune").await, Ok(RunOutcome::Done { operations: 2 }));

@@ -196,6 +196,8 @@ fn rooms(config: &Config, check: &mut Check<'_>) {
     let host = &config.cog_host;
     check.must(host.lane_capacity > 0, "cog_host.lane_capacity", "must be at least 1");
     check.must(host.lane_commands > 0, "cog_host.lane_commands", "must be at least 1");
+    check.must(host.waiting > 0, "cog_host.waiting", "must be at least 1");
+    check.must(host.commands > 0, "cog_host.commands", "must be at least 1");
     check.must(host.prefix_cache > 0, "cog_host.prefix_cache", "must be at least 1");
     for bad in config.telemetry.validate().err().unwrap_or_default() {
         check.must(false, &format!("telemetry.{}", bad.key), bad.reason);

@@ -2,7 +2,7 @@
 //! deviation from Discord. Their bots are in `tests/foreign`; `scripts/test --full` installs what they run on and says
 //! where in `FOREIGN_HOME` (discord.py, discord.js) and `FOREIGN_TWILIGHT` (its bot's program).
 
-use crate::harness::{Log, PATIENCE, discord, until, wait};
+use crate::harness::{Log, PATIENCE, discord, full_tier, until, wait};
 use sandbox::{Fault, ReplyKind, Sandbox, SandboxEvent, Side};
 use serde_json::Value;
 use std::{
@@ -44,8 +44,7 @@ fn twilight_logs_in_talks_and_resumes() {
 fn home() -> Option<PathBuf> {
     let home = std::env::var_os("FOREIGN_HOME").map(PathBuf::from);
     if home.is_none() {
-        let full = std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full");
-        assert!(!full, "skipped, although this tier installs the libraries: FOREIGN_HOME is not set");
+        assert!(!full_tier(), "skipped, although this tier installs the libraries: FOREIGN_HOME is not set");
         // Past the test harness, which keeps the output of passing tests to itself.
         let mut past = std::io::stderr();
         past.write_all(b"SKIPPED: no FOREIGN_HOME; scripts/test --full installs other libraries\n").unwrap();

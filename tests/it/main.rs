@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test is a thread of its own: what it waits for is another process")]
 
 mod architecture;
+mod bursts;
 mod cancellation;
 mod commands;
 mod emoji;

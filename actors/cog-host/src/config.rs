@@ -14,6 +14,11 @@ pub struct CogHostConfig {
     pub lane_capacity: usize,
     /// Commands of one guild that may run at once.
     pub lane_commands: usize,
+    /// Events of all guilds together that may wait; more push back on the socket. Each takes a few kilobytes.
+    pub waiting: usize,
+    /// Commands of all guilds together that may run at once; as many again for slash commands. In a burst the others
+    /// wait for their turn before their deadline begins, not in Discord's 50 requests a second after it has.
+    pub commands: usize,
     /// Guild prefixes kept in memory.
     pub prefix_cache: usize,
 }
@@ -28,6 +33,8 @@ impl CogHostConfig {
             ("deadline_ms", self.deadline_ms == 0),
             ("lane_capacity", self.lane_capacity == 0),
             ("lane_commands", self.lane_commands == 0),
+            ("waiting", self.waiting == 0),
+            ("commands", self.commands == 0),
             ("prefix_cache", self.prefix_cache == 0),
         ];
         match bounds.iter().find(|(_, is_zero)| *is_zero) {
@@ -48,7 +55,14 @@ mod tests {
 
     #[test]
     fn a_bound_of_nothing_is_refused_by_its_key() {
-        let good = CogHostConfig { deadline_ms: 1, lane_capacity: 1, lane_commands: 1, prefix_cache: 1 };
+        let good = CogHostConfig {
+            deadline_ms: 1,
+            lane_capacity: 1,
+            lane_commands: 1,
+            waiting: 1,
+            commands: 1,
+            prefix_cache: 1,
+        };
         assert_eq!(good.validate(), Ok(()));
         let bad = CogHostConfig { lane_commands: 0, ..good };
         assert_eq!(bad.validate(), Err("[cog_host].lane_commands is 0; it must be at least 1".to_owned()));

@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     future::Future,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -30,6 +30,8 @@ pub const LANES_MAX: usize = 4096;
 /// A lane with nothing to do is removed after this time; at once when new ones are waiting.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Events of all lanes whose jobs are made at once: making one takes microseconds, unless there is no place to run it.
+const BEGIN_MAX: usize = 16;
 /// How often an event that waits for a lane asks the idle ones to go.
 const KNOCK: Duration = Duration::from_millis(50);
 
@@ -46,6 +48,9 @@ pub(crate) enum LaneKey {
 /// Something that waits in a lane. [`Work::begin`] runs in lane order, one at a time; it starts jobs on the lane.
 pub(crate) trait Work: Send + 'static {
     fn begin(self, lane: Lane) -> BoxFuture<'static, ()>;
+
+    /// Whose places its jobs take.
+    fn urgency(&self) -> Urgency;
 }
 
 /// The bounds of lanes.
@@ -57,6 +62,10 @@ pub(crate) struct Bounds {
     pub(crate) jobs: usize,
     /// Lanes at once.
     pub(crate) lanes: usize,
+    /// Events that may wait in all lanes together.
+    pub(crate) waiting: usize,
+    /// Jobs of all lanes together that may run at once; as many again for interactions.
+    pub(crate) running: usize,
 }
 
 /// The lanes of one incarnation of the dispatcher.
@@ -69,7 +78,48 @@ pub(crate) struct Lanes<W> {
     freed: Notify,
     stuck: shed::Stuck,
     books: Arc<Books>,
+    room: Arc<Semaphore>,
+    places: Arc<Places>,
     over: CancellationToken,
+}
+
+/// The places of all lanes together. Interactions have their own: Discord gives up on one within seconds, and messages
+/// that wait for its limit on requests, which interactions are exempt from, must not hold them up.
+struct Places {
+    messages: Gate,
+    interactions: Gate,
+}
+
+/// What stands between an event at the head of its lane and its jobs.
+struct Gate {
+    /// Events whose jobs are being made. An event that waits is small; the job that is made of it is not.
+    begin: Arc<Semaphore>,
+    /// Jobs that run.
+    run: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new(running: usize) -> Self {
+        Self { begin: Arc::new(Semaphore::new(BEGIN_MAX)), run: Arc::new(Semaphore::new(running.max(1))) }
+    }
+}
+
+impl Places {
+    fn of(&self, urgency: Urgency) -> &Gate {
+        match urgency {
+            Urgency::Message => &self.messages,
+            Urgency::Interaction => &self.interactions,
+        }
+    }
+}
+
+/// Whose places a job takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// A message's, or an event's.
+    Message,
+    /// An interaction's.
+    Interaction,
 }
 
 /// What is waiting and running, over all lanes.
@@ -96,6 +146,8 @@ impl Books {
 struct Queued<W> {
     work: W,
     since: Instant,
+    /// Its share of what may wait in all; none yet when there was no more.
+    room: Option<OwnedSemaphorePermit>,
     _waiting: Counted,
 }
 
@@ -133,6 +185,8 @@ impl<W: Work> Lanes<W> {
             freed: Notify::new(),
             stuck: shed::Stuck::default(),
             books: Arc::default(),
+            room: Arc::new(Semaphore::new(bounds.waiting.max(1))),
+            places: Arc::new(Places { messages: Gate::new(bounds.running), interactions: Gate::new(bounds.running) }),
             over: CancellationToken::new(),
         })
     }
@@ -153,10 +207,14 @@ impl<W: Work> Lanes<W> {
 
     fn queued(&self, work: W) -> Waiting<W> {
         let waiting = Counted::new(&self.books, |books| &books.waiting);
-        Box::new(Queued { work, since: Instant::now(), _waiting: waiting })
+        let room = Arc::clone(&self.room).try_acquire_owned().ok();
+        Box::new(Queued { work, since: Instant::now(), room, _waiting: waiting })
     }
 
     fn try_offer(self: &Arc<Self>, key: LaneKey, queued: Waiting<W>) -> Result<(), Refused<W>> {
+        if queued.room.is_none() {
+            return Err((queued, None));
+        }
         // Sending happens under the map's lock: a lane cannot be taken for idle in between.
         if let Some(sender) = self.queues.get(&key) {
             return sender.try_send(queued).map_err(|error| (error.into_inner(), Some(sender.clone())));
@@ -184,6 +242,9 @@ impl<W: Work> Lanes<W> {
     async fn wait(self: Arc<Self>, key: LaneKey, mut queued: Waiting<W>, mut sender: Option<mpsc::Sender<Waiting<W>>>) {
         let over = self.over.clone();
         let work = async {
+            if queued.room.is_none() {
+                queued.room = Arc::clone(&self.room).acquire_owned().await.ok(); // it is never closed
+            }
             loop {
                 if let Some(sender) = sender {
                     sender.send(queued).await.ok(); // closed: the lanes are over, and the books count it as lost
@@ -208,7 +269,10 @@ impl<W: Work> Lanes<W> {
     async fn run(self: Arc<Self>, key: LaneKey, mut queue: mpsc::Receiver<Waiting<W>>) {
         let lane = Lane {
             permits: Arc::new(Semaphore::new(self.bounds.jobs.max(1))),
+            places: Arc::clone(&self.places),
+            urgency: Urgency::Message,
             serial: Arc::default(),
+            begun: Arc::default(),
             books: Arc::clone(&self.books),
             data: self.data.clone(),
             over: self.over.clone(),
@@ -221,12 +285,15 @@ impl<W: Work> Lanes<W> {
             };
             match next {
                 Some(queued) => {
-                    let Queued { work, since, _waiting } = *queued;
+                    let Queued { work, since, room, _waiting } = *queued;
                     metering::lanes::waited(since.elapsed().as_secs_f64());
                     // A panic in front of a job costs that event, not the lane.
-                    if let Err(exit) = supervision::guarded(work.begin(lane.clone())).await {
+                    let lane = Lane { urgency: work.urgency(), ..lane.clone() };
+                    let _begins = Arc::clone(&self.places.of(lane.urgency).begin).acquire_owned().await.ok(); // never closed
+                    if let Err(exit) = supervision::guarded(work.begin(lane)).await {
                         tracing::error!(%exit, "an event could not be handed to its commands");
                     }
+                    drop(room);
                 }
                 None if self.remove_idle(key, &queue, &lane) => return,
                 None => {}
@@ -308,29 +375,43 @@ impl<W> Lanes<W> {
 #[derive(Clone)]
 pub(crate) struct Lane {
     permits: Arc<Semaphore>,
+    places: Arc<Places>,
+    urgency: Urgency,
     serial: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>>,
+    /// Ends once the newest job has begun. Only the next one waits for it: a lane that has nothing else to do is not woken
+    /// for it, which on one core would make a second thread of the runtime compete with the job.
+    begun: Arc<std::sync::Mutex<Option<oneshot::Receiver<()>>>>,
     books: Arc<Books>,
     data: Handle,
     over: CancellationToken,
 }
 
 impl Lane {
-    /// Starts `job` and returns once it has begun: it has been polled, or, with `serial`, stands in the queue of its
-    /// name. Waits for a free place first. A job that waits for its serial turn holds its place.
+    /// Starts `job` once the one before it has begun: it has been polled, or, with `serial`, stands in the queue of its
+    /// name. Waits for a free place as well, of the lane and then of all lanes. A job that waits for its serial turn
+    /// holds its place.
     pub(crate) async fn start(&self, serial: Option<&str>, job: impl Future<Output = ()> + Send + 'static) {
+        let before = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(before) = before {
+            before.await.ok(); // cancelled together with the lane
+        }
         let Ok(place) = Arc::clone(&self.permits).acquire_owned().await else { return };
+        let of_all = Arc::clone(&self.places.of(self.urgency).run);
+        let Ok(of_all) = of_all.acquire_owned().await else { return };
+        let place = (place, of_all);
         let turn = serial.map(|name| self.turn(name));
         let running = Counted::new(&self.books, |books| &books.running);
         let (begun, has_begun) = oneshot::channel();
-        let job = Self::job(turn, begun, place, running, job);
+        // In a box: each wrapper below would hold it twice, a command's 1.2 KB as 11 in the end.
+        let job = Self::job(turn, begun, place, running, Box::pin(job));
         self.data.spawn(self.over.clone().run_until_cancelled_owned(job));
-        has_begun.await.ok(); // cancelled together with the lane
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).replace(has_begun);
     }
 
     async fn job(
         turn: Option<Arc<Mutex<()>>>,
         begun: oneshot::Sender<()>,
-        _place: OwnedSemaphorePermit,
+        _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
         _running: Counted,
         job: impl Future<Output = ()> + Send,
     ) {
@@ -363,7 +444,7 @@ impl Lane {
     }
 
     fn turn(&self, name: &str) -> Arc<Mutex<()>> {
-        let mut serial = self.serial.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(serial.entry(name.to_owned()).or_default())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     context::CogCtx,
     host::Shared,
     invoke,
-    lanes::{Class, Lane, LaneKey, Work},
+    lanes::{Class, Lane, LaneKey, Urgency, Work},
     peek::{self, Said},
     reply::Reply,
     responder::Responder,
@@ -195,6 +195,10 @@ impl Event {
 impl Work for Event {
     fn begin(self, lane: Lane) -> BoxFuture<'static, ()> {
         Box::pin(self.handle(lane))
+    }
+
+    fn urgency(&self) -> Urgency {
+        if self.responder.is_some() { Urgency::Interaction } else { Urgency::Message }
     }
 }
 

@@ -14,8 +14,9 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use protocol::{
     BoxFuture,
-    ports::{IdentifyGrant, IdentifyLedger, NotNow},
+    ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow},
 };
+use std::time::Duration;
 
 /// Discord's window for counting IDENTIFYs.
 pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -23,13 +24,16 @@ pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
 impl IdentifyLedger for Db {
     /// Counts and inserts in one transaction under a lock, so that two shards cannot both take the last one. A clock that
     /// went backwards leaves rows in the future: they count.
-    fn take(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
-        Box::pin(async move { Ok(self.take_identify(shard, limit, now).await?) })
+    fn take(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
+        Box::pin(async move { Ok(self.take_identify(ask, now).await?) })
     }
 }
 
 impl Db {
-    async fn take_identify(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> Result<IdentifyGrant, DbError> {
+    async fn take_identify(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> Result<IdentifyGrant, DbError> {
+        let IdentifyAsk { shard, limit, .. } = ask;
+        let spacing = TimeDelta::from_std(ask.spacing).unwrap_or(IDENTIFY_WINDOW);
+        let (earliest, latest) = (time::stored(now - spacing), time::stored(now + spacing));
         let (at, cutoff) = (time::stored(now), time::stored(now - IDENTIFY_WINDOW));
         self.call(Op::write("identify.take"), async move |live| {
             tx!(&live.pools, |c| {
@@ -37,6 +41,12 @@ impl Db {
                 let counted = identify::table.filter(identify::at.gt(cutoff)).count();
                 let used = u32::try_from(counted.get_result::<i64>(c).await?).unwrap_or(u32::MAX);
                 if used < limit {
+                    let near = identify::table.filter(identify::at.gt(earliest)).filter(identify::at.lt(latest));
+                    let near = near.select((identify::shard, identify::at));
+                    let near: Vec<(i64, NaiveDateTime)> = near.load(c).await?;
+                    if let Some(retry_after) = ask.closed_for(&near, at) {
+                        return Ok(IdentifyGrant::TooSoon { retry_after });
+                    }
                     let row = (identify::shard.eq(i64::from(shard)), identify::at.eq(at));
                     diesel::insert_into(identify::table).values(row).execute(c).await?;
                     return Ok(IdentifyGrant::Granted { used: used + 1 });
@@ -80,5 +90,21 @@ impl Db {
             write!(&live.pools, |c| diesel::delete(identify::table.filter(identify::at.le(cutoff))).execute(c).await)
         });
         Ok(gone.await? as u64)
+    }
+}
+
+trait Bucket {
+    /// How long the bucket stays closed after those of `near`, shard and time; none if it is open. By a clock that went
+    /// backwards it is closed for one distance, not until the clock is where it was.
+    fn closed_for(self, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration>;
+}
+
+impl Bucket for IdentifyAsk {
+    fn closed_for(self, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration> {
+        let buckets = i64::from(self.buckets.max(1));
+        let ours = near.iter().filter(|(shard, _)| shard % buckets == i64::from(self.shard) % buckets);
+        let last = ours.map(|(_, at)| *at).max()?;
+        let since = (now - last).to_std().unwrap_or_default();
+        self.spacing.checked_sub(since).filter(|left| !left.is_zero())
     }
 }

@@ -6,13 +6,13 @@
 
 mod queue;
 
-use crate::directory::Directory;
+use crate::{directory::Directory, millis};
 use arc_swap::ArcSwap;
 use protocol::{
     Clock,
-    ports::{IdentifyGrant, IdentifyLedger},
+    ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger},
 };
-use queue::{Pace, Queue};
+use queue::{Pace, Queue, SPACING};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -45,7 +45,7 @@ pub(crate) enum IdentifyMsg {
         /// For which shard.
         shard: u32,
         /// What.
-        decision: Decision,
+        outcome: Outcome,
         /// Discord's `max_concurrency`, if it said.
         concurrency: Option<u32>,
         /// The way back to the shard.
@@ -81,6 +81,9 @@ pub(crate) enum Decision {
         why: String,
     },
 }
+
+/// What a decision comes to: the shard hears of it, or stays in the queue because its bucket is closed for so long.
+type Outcome = Result<Decision, Duration>;
 
 /// What outlives incarnations of the actor.
 pub(crate) struct Shared {
@@ -164,8 +167,8 @@ impl Identify {
         while let Some((shard, reply)) = self.queue.next(now) {
             let (shared, me) = (Arc::clone(&self.shared), ctx.me());
             ctx.spawn(async move {
-                let (decision, concurrency) = decide(&shared, shard).await;
-                me.send(IdentifyMsg::Decided { shard, decision, concurrency, reply }).await.ok(); // it ends with us
+                let (outcome, concurrency) = decide(&shared, shard).await;
+                me.send(IdentifyMsg::Decided { shard, outcome, concurrency, reply }).await.ok(); // it ends with us
             });
         }
         if let Some(after) = self.queue.wakes(now) {
@@ -188,12 +191,21 @@ impl Identify {
         });
     }
 
-    fn settle(&mut self, shard: u32, decision: Decision, reply: Reply<Decision>) {
+    fn settle(&mut self, shard: u32, outcome: Outcome, reply: Reply<Decision>) {
         let now = self.shared.clock.monotonic();
+        let decision = match outcome {
+            Ok(decision) => decision,
+            Err(closed) => {
+                tracing::info!(shard.id = shard, wait_ms = millis(closed), "another IDENTIFY was sent a moment ago");
+                self.queue.put_back(shard, reply, now + closed);
+                self.shared.pace.store(Arc::new(self.queue.pace().clone()));
+                return;
+            }
+        };
         self.queue.settle(shard, decision == Decision::Granted, now);
         self.shared.pace.store(Arc::new(self.queue.pace().clone()));
         if let Decision::Denied { retry_after, why } = &decision {
-            tracing::warn!(shard.id = shard, retry_after_ms = retry_after.as_millis(), "no IDENTIFY: {why}");
+            tracing::warn!(shard.id = shard, retry_after_ms = millis(*retry_after), "no IDENTIFY: {why}");
             self.publish(|budget| budget.last_refusal = Some(why.clone()));
         }
         reply.send(decision);
@@ -215,8 +227,8 @@ impl Actor for Identify {
     async fn handle(&mut self, message: IdentifyMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
         match message {
             IdentifyMsg::Ask { shard, reply } => self.queue.ask(shard, reply),
-            IdentifyMsg::Decided { shard, decision, concurrency, reply } => {
-                self.settle(shard, decision, reply);
+            IdentifyMsg::Decided { shard, outcome, concurrency, reply } => {
+                self.settle(shard, outcome, reply);
                 if let Some(concurrency) = concurrency {
                     self.queue.set_concurrency(concurrency);
                 }
@@ -245,15 +257,17 @@ impl Actor for Identify {
 }
 
 /// Discord's count first: it costs nothing. The ledger last: what it grants is spent.
-async fn decide(shared: &Shared, shard: u32) -> (Decision, Option<u32>) {
+async fn decide(shared: &Shared, shard: u32) -> (Outcome, Option<u32>) {
     let work = async {
         let limits = shared.directory.limits(shared.clock.monotonic()).await;
         let concurrency = limits.map(|limits| limits.max_concurrency);
         if let Some(limits) = limits.filter(|limits| limits.remaining <= RESERVE) {
             let why = format!("Discord allows {} more, and {RESERVE} are kept for humans", limits.remaining);
-            return (Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }, concurrency);
+            return (Ok(Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }), concurrency);
         }
-        let decision = match shared.ledger.take(shard, shared.limit, shared.clock.now()).await {
+        let ask = IdentifyAsk { shard, limit: shared.limit, buckets: concurrency.unwrap_or(1), spacing: SPACING };
+        let decision = match shared.ledger.take(ask, shared.clock.now()).await {
+            Ok(IdentifyGrant::TooSoon { retry_after }) => return (Err(retry_after), concurrency),
             Ok(IdentifyGrant::Granted { used }) => {
                 shared.directory.spend();
                 note_used(shared, used);
@@ -270,11 +284,11 @@ async fn decide(shared: &Shared, shard: u32) -> (Decision, Option<u32>) {
                 why: format!("its budget cannot be written down ({})", not_now.what),
             },
         };
-        (decision, concurrency)
+        (Ok(decision), concurrency)
     };
     tokio::time::timeout(DECISION, work).await.unwrap_or_else(|_elapsed| {
         let why = format!("no decision within {} s", DECISION.as_secs());
-        (Decision::Denied { retry_after: RETRY, why }, None)
+        (Ok(Decision::Denied { retry_after: RETRY, why }), None)
     })
 }
 

@@ -11,6 +11,8 @@ mod cache;
 mod config;
 pub mod decode;
 mod directory;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod handle;
 mod hosts;
 mod identify;
@@ -30,6 +32,11 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+/// Whole milliseconds, as log lines carry them.
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 pub use cache::Cache;
 pub use config::{Compression, GatewayConfig, Intents, PlanError, ShardPlan};

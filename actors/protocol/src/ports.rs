@@ -31,13 +31,31 @@ pub enum IdentifyGrant {
         /// IDENTIFYs in the last 24 hours.
         used: u32,
     },
+    /// Another of the same bucket was sent a moment ago, perhaps by an earlier process.
+    TooSoon {
+        /// How long the bucket stays closed.
+        retry_after: Duration,
+    },
+}
+
+/// What a shard asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentifyAsk {
+    /// Which shard.
+    pub shard: u32,
+    /// IDENTIFYs allowed in 24 hours.
+    pub limit: u32,
+    /// Discord's `max_concurrency`: shards with the same remainder share a bucket.
+    pub buckets: u32,
+    /// How far apart IDENTIFYs of one bucket must be.
+    pub spacing: Duration,
 }
 
 /// Remembers IDENTIFYs across processes: Discord resets the token of a bot that sends more than 1,000 in 24 hours.
 pub trait IdentifyLedger: Send + Sync + 'static {
-    /// Takes one out of `limit` per 24 hours, committed before it returns.
+    /// Takes one out of the limit per 24 hours, committed before it returns.
     /// Without a database there is no grant: the shard may resume but never IDENTIFY.
-    fn take(&self, shard: u32, limit: u32, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>>;
+    fn take(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>>;
 }
 
 /// `GET /gateway/bot`.

@@ -46,7 +46,17 @@ pub(crate) fn discord() -> Strict {
     if !description.is_file() {
         eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
     }
-    Strict::start(SandboxConfig { description: Some(description), ..SandboxConfig::default() }).unwrap()
+    Strict::start(SandboxConfig {
+        description: Some(description),
+        identify_interval_ms: 5_000,
+        ..SandboxConfig::default()
+    })
+    .unwrap()
+}
+
+/// Whether the long campaigns are asked for (`scripts/test --full`).
+pub(crate) fn full_tier() -> bool {
+    std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full")
 }
 
 /// Says `text` and waits for the reply to just that message.

@@ -24,7 +24,8 @@ impl DispatchActor {
     fn status(&self) -> Value {
         let (lanes, waiting, running) = self.lanes.as_ref().map_or((0, 0, 0), |lanes| lanes.depth());
         json!({ "lanes": lanes, "waiting": waiting, "running": running, "lanes_max": LANES_MAX,
-            "lane_capacity": self.shared.config.lane_capacity, "lane_commands": self.shared.config.lane_commands })
+            "lane_capacity": self.shared.config.lane_capacity, "lane_commands": self.shared.config.lane_commands,
+            "waiting_max": self.shared.config.waiting, "running_max": self.shared.config.commands })
     }
 }
 
@@ -33,7 +34,13 @@ impl Actor for DispatchActor {
 
     async fn start(&mut self, _: &Ctx<Self>) -> Result<(), Failure> {
         let config = &self.shared.config;
-        let bounds = Bounds { capacity: config.lane_capacity, jobs: config.lane_commands, lanes: LANES_MAX };
+        let bounds = Bounds {
+            capacity: config.lane_capacity,
+            jobs: config.lane_commands,
+            lanes: LANES_MAX,
+            waiting: config.waiting,
+            running: config.commands,
+        };
         let lanes = Lanes::new(bounds, Handle::current());
         self.lanes = Some(Arc::clone(&lanes));
         self.shared.lanes.send_replace(Some(lanes));

@@ -21,7 +21,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) enum Class {
     /// It is dropped: there is always a newer one.
     Fleeting(&'static str),
-    /// It waits for [`PATIENCE`] and is dropped then; until there is room again those after it are dropped at once.
+    /// It waits for [`PATIENCE`] and is dropped then; until there is room again those after it are dropped at once. So is
+    /// one that finds all that may wait in all lanes waiting.
     Ordinary(&'static str),
     /// It waits for room, and the shard with it.
     Lasting,
@@ -101,7 +102,7 @@ impl<W: Work> Lanes<W> {
             self.stuck.forget(&key);
             return None;
         };
-        if self.stuck.has(&key) {
+        if queued.room.is_none() || self.stuck.has(&key) {
             metering::lanes::shed(class);
             return None;
         }

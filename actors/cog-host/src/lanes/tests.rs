@@ -7,6 +7,7 @@ use tokio::sync::Semaphore as Gate;
 struct Job {
     name: u32,
     serial: bool,
+    urgency: Urgency,
     log: Arc<Log>,
 }
 
@@ -30,7 +31,7 @@ impl Log {
     }
 
     fn job(self: &Arc<Self>, name: u32) -> Job {
-        Job { name, serial: false, log: Arc::clone(self) }
+        Job { name, serial: false, urgency: Urgency::Message, log: Arc::clone(self) }
     }
 
     fn began(&self) -> Vec<u32> {
@@ -58,10 +59,14 @@ impl Work for Job {
             lane.start(serial, work).await;
         })
     }
+
+    fn urgency(&self) -> Urgency {
+        self.urgency
+    }
 }
 
 fn lanes(capacity: usize, jobs: usize, lanes: usize) -> Arc<Lanes<Job>> {
-    Lanes::new(Bounds { capacity, jobs, lanes }, Handle::current())
+    Lanes::new(Bounds { capacity, jobs, lanes, waiting: 1_000_000, running: 1_000 }, Handle::current())
 }
 
 fn guild(id: u64) -> LaneKey {
@@ -228,12 +233,17 @@ impl Work for Broken {
     fn begin(self, _: Lane) -> BoxFuture<'static, ()> {
         panic!("before any job")
     }
+
+    fn urgency(&self) -> Urgency {
+        Urgency::Message
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_before_a_job_costs_that_event_only() {
     supervision::install_panic_hook();
-    let lanes = Lanes::new(Bounds { capacity: 4, jobs: 1, lanes: 4 }, Handle::current());
+    let lanes =
+        Lanes::new(Bounds { capacity: 4, jobs: 1, lanes: 4, waiting: 1_000, running: 1_000 }, Handle::current());
     for _ in 0..3 {
         assert!(lanes.offer(guild(1), Broken).is_none());
     }
@@ -272,4 +282,44 @@ async fn a_stuck_lane_gives_up_ordinary_events_after_a_second_and_commands_never
     assert_eq!(log.ended(), [1, 2, 3, 4, 9]);
     let elsewhere = lanes.offer_as(Class::Ordinary("message"), guild(2), log.job(99));
     assert!(elsewhere.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_guilds_together_run_no_more_than_the_bound_and_none_is_lost() {
+    let lanes = Lanes::new(Bounds { capacity: 4, jobs: 2, lanes: 100, waiting: 1_000, running: 3 }, Handle::current());
+    let log = Log::new(0);
+    for name in 0..20 {
+        assert!(lanes.offer(guild(u64::from(name % 10) + 1), log.job(name)).is_none());
+    }
+    quiet().await;
+    assert_eq!(log.began().len(), 3);
+    let urgent = Log::new(1);
+    lanes.offer(guild(11), Job { urgency: Urgency::Interaction, ..urgent.job(0) });
+    quiet().await;
+    assert_eq!(urgent.ended(), [0], "an interaction is not held up by messages");
+    log.gate.add_permits(20);
+    lanes.settled().await;
+    assert_eq!((log.ended().len(), log.most.load(SeqCst)), (20, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_that_may_wait_waits_commands_push_back_and_the_rest_is_dropped() {
+    let lanes = Lanes::new(Bounds { capacity: 9, jobs: 1, lanes: 100, waiting: 2, running: 1 }, Handle::current());
+    let log = Log::new(0);
+    assert!(lanes.offer(guild(1), log.job(1)).is_none());
+    quiet().await;
+    assert!(lanes.offer(guild(2), log.job(2)).is_none() && lanes.offer(guild(3), log.job(3)).is_none());
+    quiet().await;
+    assert_eq!((lanes.depth().1, lanes.depth().2), (2, 1));
+    assert!(!lanes.offer_or_drop(guild(4), log.job(4)));
+    assert!(lanes.offer_as(Class::Ordinary("message"), guild(5), log.job(5)).is_none());
+    let mut waits = lanes.offer_as(Class::Lasting, guild(6), log.job(6)).unwrap();
+    assert!(futures_util::poll!(&mut waits).is_pending());
+    log.gate.add_permits(1);
+    waits.await;
+    log.gate.add_permits(9);
+    lanes.settled().await;
+    let mut ended = log.ended();
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 2, 3, 6]);
 }

@@ -254,7 +254,14 @@ pub(crate) struct World {
 }
 
 pub(crate) fn config() -> CogHostConfig {
-    CogHostConfig { deadline_ms: 15_000, lane_capacity: 4, lane_commands: 4, prefix_cache: 100 }
+    CogHostConfig {
+        deadline_ms: 15_000,
+        lane_capacity: 4,
+        lane_commands: 4,
+        waiting: 1_000,
+        commands: 64,
+        prefix_cache: 100,
+    }
 }
 
 impl World {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use protocol::{
     Class, Clock,
     id::GuildId,
-    ports::{AuditLog, AuditRow, IdentifyGrant, IdentifyLedger},
+    ports::{AuditLog, AuditRow, IdentifyAsk, IdentifyGrant, IdentifyLedger},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -42,6 +42,7 @@ facts![
     a_prefix_is_set_replaced_and_taken_back,
     a_prefix_out_of_bounds_is_a_conflict,
     fifty_takes_at_once_never_exceed_the_limit,
+    two_of_one_bucket_keep_their_distance_whoever_takes_them,
     an_identify_leaves_the_window_after_24_hours,
     pruning_keeps_what_still_counts,
     audit_rows_come_back_newest_first_and_whole,
@@ -75,12 +76,32 @@ async fn a_prefix_out_of_bounds_is_a_conflict(db: Db) {
     assert_eq!(db.guild_config(GUILD).await, Ok(None));
 }
 
+/// Of shards that have a bucket each.
+fn ask(shard: u32, limit: u32) -> IdentifyAsk {
+    IdentifyAsk { shard, limit, buckets: 1_000, spacing: Duration::from_secs(5) }
+}
+
+async fn two_of_one_bucket_keep_their_distance_whoever_takes_them(db: Db) {
+    let start = db.inner.clock.now();
+    let at = |millis: i64| start + TimeDelta::milliseconds(millis);
+    let take = |shard, millis| db.take(IdentifyAsk { buckets: 2, ..ask(shard, 900) }, at(millis));
+    let too_soon = |millis| Ok(IdentifyGrant::TooSoon { retry_after: Duration::from_millis(millis) });
+    assert_eq!(take(0, 0).await, Ok(IdentifyGrant::Granted { used: 1 }));
+    assert_eq!(take(2, 1).await, too_soon(4_999), "the same bucket");
+    assert_eq!(take(1, 1).await, Ok(IdentifyGrant::Granted { used: 2 }), "the other one");
+    assert_eq!(take(0, 4_999).await, too_soon(1));
+    assert_eq!(take(0, 5_000).await, Ok(IdentifyGrant::Granted { used: 3 }));
+    // By a clock that went back a little the bucket opens after one distance; by one that went back far, at once.
+    assert_eq!(take(2, 3_000).await, too_soon(5_000));
+    assert_eq!(take(2, -60_000).await, Ok(IdentifyGrant::Granted { used: 4 }));
+}
+
 async fn fifty_takes_at_once_never_exceed_the_limit(db: Db) {
     let now = db.inner.clock.now();
     let mut takes = JoinSet::new();
     for shard in 0..50 {
         let db = db.clone();
-        takes.spawn(async move { db.take(shard, 20, now).await.unwrap() });
+        takes.spawn(async move { db.take(ask(shard, 20), now).await.unwrap() });
     }
     let mut granted = Vec::new();
     while let Some(grant) = takes.join_next().await {
@@ -89,6 +110,7 @@ async fn fifty_takes_at_once_never_exceed_the_limit(db: Db) {
             IdentifyGrant::Exhausted { used, retry_at } => {
                 assert_eq!((used, retry_at), (20, now + IDENTIFY_WINDOW));
             }
+            IdentifyGrant::TooSoon { .. } => panic!("each has a bucket of its own"),
         }
     }
     granted.sort_unstable();
@@ -99,22 +121,22 @@ async fn fifty_takes_at_once_never_exceed_the_limit(db: Db) {
 async fn an_identify_leaves_the_window_after_24_hours(db: Db) {
     let first: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
     let at = |hours: i64| first + TimeDelta::hours(hours);
-    assert_eq!(db.take(0, 2, at(0)).await, Ok(IdentifyGrant::Granted { used: 1 }));
-    assert_eq!(db.take(0, 2, at(1)).await, Ok(IdentifyGrant::Granted { used: 2 }));
+    assert_eq!(db.take(ask(0, 2), at(0)).await, Ok(IdentifyGrant::Granted { used: 1 }));
+    assert_eq!(db.take(ask(0, 2), at(1)).await, Ok(IdentifyGrant::Granted { used: 2 }));
     let full = IdentifyGrant::Exhausted { retry_at: at(24), used: 2 };
-    assert_eq!(db.take(1, 2, at(23)).await, Ok(full));
-    assert_eq!(db.take(1, 2, at(24) - TimeDelta::milliseconds(1)).await, Ok(full));
-    assert_eq!(db.take(1, 2, at(24)).await, Ok(IdentifyGrant::Granted { used: 2 }));
+    assert_eq!(db.take(ask(1, 2), at(23)).await, Ok(full));
+    assert_eq!(db.take(ask(1, 2), at(24) - TimeDelta::milliseconds(1)).await, Ok(full));
+    assert_eq!(db.take(ask(1, 2), at(24)).await, Ok(IdentifyGrant::Granted { used: 2 }));
     // A limit that was lowered waits for as many as are too many; a clock that went back forgets nothing.
-    assert_eq!(db.take(1, 1, at(24)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(48), used: 2 }));
-    assert_eq!(db.take(1, 2, at(-3)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(25), used: 3 }));
-    assert_eq!(db.take(1, 0, at(100)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(124), used: 0 }));
+    assert_eq!(db.take(ask(1, 1), at(24)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(48), used: 2 }));
+    assert_eq!(db.take(ask(1, 2), at(-3)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(25), used: 3 }));
+    assert_eq!(db.take(ask(1, 0), at(100)).await, Ok(IdentifyGrant::Exhausted { retry_at: at(124), used: 0 }));
 }
 
 async fn pruning_keeps_what_still_counts(db: Db) {
     let now = db.inner.clock.now();
     for hours in [80, 30, 24, 23, 0] {
-        db.take(0, 900, now - TimeDelta::hours(hours)).await.unwrap();
+        db.take(ask(0, 900), now - TimeDelta::hours(hours)).await.unwrap();
     }
     assert_eq!(db.prune_identifies(now - TimeDelta::hours(48)).await, Ok(1));
     assert_eq!(db.prune_identifies(now + TimeDelta::hours(48)).await, Ok(2), "those of 30 and 24 hours ago");
@@ -306,7 +328,7 @@ async fn before_it_is_open_every_call_says_unavailable_at_once() {
     let error = db.guild_config(GUILD).await.unwrap_err();
     assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
     assert_eq!(error.class(), Class::Retry);
-    assert_eq!(db.take(0, 900, db.inner.clock.now()).await.unwrap_err().what, "the database is not open");
+    assert_eq!(db.take(ask(0, 900), db.inner.clock.now()).await.unwrap_err().what, "the database is not open");
     assert_eq!(db.status().state, "closed");
     assert!(!file(folder.path()).exists(), "a handle alone creates nothing");
 }

@@ -7,7 +7,11 @@ use super::{
 };
 use crate::{Db, DbError, child};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use protocol::{Class, id::GuildId, ports::IdentifyLedger};
+use protocol::{
+    Class,
+    id::GuildId,
+    ports::{IdentifyAsk, IdentifyLedger},
+};
 use std::{
     fs,
     io::ErrorKind,
@@ -114,7 +118,15 @@ async fn a_lost_server_is_unavailable_until_it_is_back(server: &Server) {
     let error = db.guild_config(guild).await.unwrap_err();
     assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
     assert!(asked.elapsed() < Duration::from_millis(100), "it waited {:?}", asked.elapsed());
-    assert!(db.take(0, 900, db.inner.clock.now()).await.is_err(), "no grant without a database");
+    assert!(
+        db.take(
+            IdentifyAsk { shard: 0, limit: 900, buckets: 1, spacing: Duration::from_secs(5) },
+            db.inner.clock.now()
+        )
+        .await
+        .is_err(),
+        "no grant without a database"
+    );
 
     wire.connected.send_replace(true);
     until("it answers again", async || db.guild_config(guild).await.is_ok()).await;

@@ -94,6 +94,14 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Takes back what [`Queue::next`] gave: its bucket stays closed until `opens`.
+    pub(crate) fn put_back(&mut self, shard: u32, ticket: T, opens: Instant) {
+        let bucket = self.bucket(shard);
+        self.under_way[bucket] = false;
+        self.pace.opens[bucket] = Some(opens);
+        self.waiting.push_front((shard, ticket));
+    }
+
     /// When to look again; none when nobody waits for time to pass.
     pub(crate) fn wakes(&self, now: Instant) -> Option<Duration> {
         let opens = self.waiting.iter().filter_map(|(shard, _)| {

@@ -117,8 +117,9 @@ impl Reader {
             }
         }
         self.turn = None;
-        // Reading on lets the other end take our close frame; what it still sends is not ours any more.
-        let farewell = async { while socket.next().await.is_some_and(|message| message.is_ok()) {} };
+        // Reading on lets the other end take our close frame and answer it; what else it sends is not ours any more.
+        let goes_on = |message: &_| matches!(message, Some(Ok(message)) if !matches!(message, Message::Close(_)));
+        let farewell = async { while goes_on(&socket.next().await) {} };
         tokio::time::timeout(FAREWELL, farewell).await.ok(); // it had its chance
     }
 

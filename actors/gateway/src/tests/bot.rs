@@ -4,7 +4,7 @@ use super::fake::{Fake, soon};
 use crate::{Cache, Compression, Gateway, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan, Snapshot, build};
 use protocol::{
     BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, KindSet, Secret, SystemClock,
-    ports::{Capture, GatewayBot, GatewayDirectory, IdentifyGrant, IdentifyLedger, NotNow, Report},
+    ports::{Capture, GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow, Report},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -72,14 +72,13 @@ impl Ledger {
 impl IdentifyLedger for Ledger {
     fn take(
         &self,
-        _: u32,
-        limit: u32,
+        ask: IdentifyAsk,
         now: chrono::DateTime<chrono::Utc>,
     ) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
         let mut taken = self.taken.lock().unwrap();
         let answer = if *self.down.lock().unwrap() {
             Err(NotNow { what: "the database is down".into(), retry_after: Duration::from_millis(20) })
-        } else if *taken >= limit {
+        } else if *taken >= ask.limit {
             Ok(IdentifyGrant::Exhausted { retry_at: now + Duration::from_secs(3600), used: *taken })
         } else {
             *taken += 1;

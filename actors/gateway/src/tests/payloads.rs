@@ -2,8 +2,11 @@
 //! shard does with such frames is in `flow` and `campaign`.
 
 use super::fake::*;
-use crate::{Cache, decode::decode, scan::scan};
-use protocol::{EventKind, cache::CacheView, id::GuildId};
+use crate::{
+    Cache,
+    fuzz::{self, Read},
+};
+use protocol::{cache::CacheView, id::GuildId};
 use serde_json::{Value, json};
 
 /// Pages in memory, in MiB.
@@ -59,14 +62,13 @@ fn no_changed_frame_makes_scan_cache_or_decoder_panic() {
     let cache = Cache::default();
     let (mut unread, mut unknown, mut odd, mut decoded) = (0_u64, 0_u64, 0_u64, 0_u64);
     for (at, frame) in sandbox::mutate(seed).take(frames()).enumerate() {
-        let passed = supervision::guarded_sync(|| {
-            let Ok(header) = scan(&frame) else { return unread += 1 };
-            let Some(kind) = header.kind.as_deref().and_then(EventKind::from_name) else { return unknown += 1 };
-            let kept = header.decode_with(|data| cache.apply(kind, data)).is_ok();
-            let event = header.decode_with(|data| decode(kind, data)).is_ok();
-            *if kept && event { &mut decoded } else { &mut odd } += 1;
-        });
-        assert!(passed.is_ok(), "seed {seed}, frame {at}: {passed:?}\n{frame:.2000}");
+        match supervision::guarded_sync(|| fuzz::read(&cache, &frame)) {
+            Ok(Read::Unreadable) => unread += 1,
+            Ok(Read::Unknown) => unknown += 1,
+            Ok(Read::Refused) => odd += 1,
+            Ok(Read::Decoded) => decoded += 1,
+            Err(panic) => panic!("seed {seed}, frame {at}: {panic}\n{frame:.2000}"),
+        }
     }
     println!("G17 frames={} unreadable={unread} unknown={unknown} refused={odd} decoded={decoded}", frames());
     assert!(unread > 0 && unknown > 0 && odd > 0 && decoded > 0, "the source covers every case");
