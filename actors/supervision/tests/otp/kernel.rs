@@ -14,12 +14,13 @@ use supervision::{
     OrderError, Planes, Restart, Shutdown, Status, Strategy, Tree, Verb,
     core::{Outcome, Refusal},
 };
+use tokio::sync::oneshot;
 
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Do {
     End(How),
-    Block(Duration),
+    Block(Duration, oneshot::Sender<()>),
 }
 
 impl Message for Do {
@@ -48,7 +49,7 @@ impl Actor for Worker {
             Do::End(How::ShutdownInfo) => ctx.shut_down(Some("told to".to_owned())),
             Do::End(How::Error) => return Err(Failure::restart("told to fail")),
             Do::End(How::Panic) => panic!("told to panic"),
-            Do::Block(time) => block(time),
+            Do::Block(time, begun) => block(time, begun),
         }
         Ok(())
     }
@@ -59,7 +60,8 @@ impl Actor for Worker {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread that is blocked is what is being tested")]
-fn block(time: Duration) {
+pub(crate) fn block(time: Duration, begun: oneshot::Sender<()>) {
+    begun.send(()).ok(); // nobody waits
     std::thread::sleep(time);
 }
 
@@ -246,7 +248,9 @@ impl System for Kernel {
     }
 
     async fn block(&self, at: &str, time: Duration) {
-        self.tell(at, Do::Block(time));
+        let (begun, has_begun) = oneshot::channel();
+        self.tell(at, Do::Block(time, begun));
+        has_begun.await.unwrap_or_else(|_| panic!("{at} ends instead of blocking"));
     }
 
     async fn kill(&self, at: &str) {

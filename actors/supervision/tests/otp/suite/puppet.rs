@@ -41,6 +41,7 @@ pub(crate) struct Manners {
 struct Inner {
     start: Box<dyn Fn(u64) -> Start + Send + Sync>,
     stop: Stop,
+    may_ignore: bool,
     starts: AtomicU64,
 }
 
@@ -59,13 +60,28 @@ impl fmt::Debug for Manners {
 impl Manners {
     /// `start` says what each start comes to, counted from 1.
     pub(crate) fn starting(start: impl Fn(u64) -> Start + Send + Sync + 'static) -> Self {
-        let stop = Stop::Take(Duration::ZERO);
-        Self { inner: Arc::new(Inner { start: Box::new(start), stop, starts: AtomicU64::new(0) }) }
+        Self::new(start, Stop::Take(Duration::ZERO), false)
+    }
+
+    /// Says that it is not needed from its start number `nth` on.
+    pub(crate) fn ignoring_from(nth: u64) -> Self {
+        let start = move |now| if now >= nth { Start::Ignore } else { Start::Up };
+        Self::new(start, Stop::Take(Duration::ZERO), true)
     }
 
     /// Comes up at once, stops like `stop`.
     pub(crate) fn stopping(stop: Stop) -> Self {
-        Self { inner: Arc::new(Inner { start: Box::new(|_| Start::Up), stop, starts: AtomicU64::new(0) }) }
+        Self::new(|_| Start::Up, stop, false)
+    }
+
+    fn new(start: impl Fn(u64) -> Start + Send + Sync + 'static, stop: Stop, may_ignore: bool) -> Self {
+        let starts = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { start: Box::new(start), stop, may_ignore, starts }) }
+    }
+
+    /// Whether it may say that it is not needed, for libraries that have no notion of it.
+    pub(crate) fn may_ignore(&self) -> bool {
+        self.inner.may_ignore
     }
 
     /// How often it has been started, whatever came of it.
@@ -184,6 +200,7 @@ impl Puppet {
     pub(crate) async fn start(&mut self) -> Start {
         let nth = self.manners.inner.starts.fetch_add(1, Ordering::SeqCst) + 1;
         let start = (self.manners.inner.start)(nth);
+        assert!(start != Start::Ignore || self.manners.may_ignore(), "a library has to know beforehand");
         match start {
             Start::Fail | Start::Ignore => return start,
             Start::Crash => panic!("told to crash while starting"),

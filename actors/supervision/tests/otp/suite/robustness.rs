@@ -3,7 +3,7 @@
 use super::{
     puppet::{Manners, Start, Stop},
     rig::{Rig, quiet, until},
-    system::{Counts, Exit, Flags, How, Refusal, Restart, Shutdown, Spec, Started, State, Strategy, System},
+    system::{Body, Counts, Exit, Flags, How, Refusal, Restart, Shutdown, Spec, Started, State, Strategy, System},
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,41 +24,52 @@ pub(crate) async fn child_unlink<S: System>() {
 
 /// Comes up once, and from then on fails to start after 10 ms, for ever.
 fn hanging(id: &str) -> Spec {
-    let manners =
-        Manners::starting(|nth| if nth == 1 { Start::Up } else { Start::FailLater(Duration::from_millis(10)) });
-    Spec::worker(id).manners(manners)
+    let later = Start::FailLater(Duration::from_millis(10));
+    Spec::worker(id).manners(Manners::starting(move |nth| if nth == 1 { Start::Up } else { later }))
 }
 
-/// While a child is restarted again and again its supervisor answers: nothing that would start or forget it is obeyed,
-/// an order to terminate it is, and then it stays down.
-async fn hanging_loop<S: System>(rig: &Rig<S>, id: &str) {
-    rig.ends(id, How::Panic).await;
+/// A supervisor with an elder sibling and with one that is being restarted for ever.
+async fn hung<S: System>(strategy: Strategy, spec: &Spec) -> Rig<S> {
+    let rig = Rig::<S>::up(Flags::new(strategy).intensity(1_000_000), Vec::new()).await;
+    for spec in [Spec::worker("elder"), spec.clone()] {
+        assert_eq!(rig.start_child("", spec).await, Ok(Started::Up));
+    }
+    rig.ends(&spec.id, How::Panic).await;
     tokio::time::sleep(SECOND).await;
-    let refused = rig.start_child("", Spec::worker(id)).await;
-    assert!(matches!(refused, Err(Refusal::AlreadyPresent | Refusal::AlreadyStarted)), "{refused:?}");
-    let busy = |refused: &Refusal| matches!(refused, Refusal::Restarting | Refusal::Running);
-    let refused = rig.restart_child(id).await;
-    assert!(refused.as_ref().is_err_and(busy), "{refused:?}");
-    let refused = rig.delete_child(id).await;
-    assert!(refused.as_ref().is_err_and(busy), "{refused:?}");
-    assert_eq!(rig.terminate_child(id).await, Ok(()));
-    quiet().await;
-    assert_eq!(rig.puppets.pid(id), None);
-    rig.goes_on();
+    rig
 }
 
+/// While a child is restarted again and again its supervisor answers: an order to terminate it is obeyed, and then it
+/// stays down; nothing that would start or forget it is; and it can be shut down itself.
 async fn hanging_restarts<S: System>(strategy: Strategy) {
-    let flags = Flags::new(strategy).intensity(1_000_000);
-    let rig = Rig::<S>::up(flags, vec![Spec::worker("elder"), hanging("a")]).await;
-    hanging_loop(&rig, "a").await;
-    rig.shows("", &[("elder", State::Up), ("a", State::Down)]).await;
-    // And while it hangs, the supervisor can be shut down.
-    let rig = Rig::<S>::up(flags, vec![Spec::worker("elder"), hanging("a")]).await;
-    rig.ends("a", How::Panic).await;
-    tokio::time::sleep(SECOND).await;
+    let spec = hanging("a");
+    let Body::Worker(manners) = &spec.body else { return };
+    let rig = hung::<S>(strategy, &spec).await;
+    assert!(manners.starts() > 5, "it is being restarted");
+    assert_eq!(rig.terminate_child("a").await, Ok(()));
+    quiet().await;
+    let starts = manners.starts();
+    quiet().await;
+    assert_eq!(manners.starts(), starts, "terminated, it is not started again");
+    rig.goes_on();
+
+    let rig = hung::<S>(strategy, &hanging("a")).await;
     let begun = Instant::now();
     rig.stops().await;
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+
+    let rig = hung::<S>(strategy, &hanging("a")).await;
+    let refused = rig.start_child("", Spec::worker("a")).await;
+    assert!(matches!(refused, Err(Refusal::AlreadyPresent | Refusal::AlreadyStarted)), "{refused:?}");
+    let busy = |refused: &Refusal| matches!(refused, Refusal::Restarting | Refusal::Running);
+    let refused = rig.restart_child("a").await;
+    assert!(refused.as_ref().is_err_and(busy), "{refused:?}");
+    let refused = rig.delete_child("a").await;
+    assert!(refused.as_ref().is_err_and(busy), "{refused:?}");
+    rig.shows("", &[("elder", State::Up), ("a", State::Restarting)]).await;
+    assert_eq!(rig.terminate_child("a").await, Ok(()));
+    rig.shows("", &[("elder", State::Up), ("a", State::Down)]).await;
+    rig.goes_on();
 }
 
 /// Under one_for_one.
@@ -73,11 +84,7 @@ pub(crate) async fn hanging_restart_loop_rest_for_one<S: System>() {
 
 /// Under a dynamic supervisor.
 pub(crate) async fn hanging_restart_loop_simple<S: System>() {
-    let flags = Flags::new(Strategy::Dynamic).intensity(1_000_000);
-    let rig = Rig::<S>::up(flags, Vec::new()).await;
-    assert_eq!(rig.start_child("", hanging("a")).await, Ok(Started::Up));
-    hanging_loop(&rig, "a").await;
-    rig.stops().await;
+    hanging_restarts::<S>(Strategy::Dynamic).await;
 }
 
 /// Two thousand dynamic children are counted, and less as they go.
@@ -116,6 +123,7 @@ pub(crate) async fn count_children_supervisor<S: System>() {
 pub(crate) async fn count_restarting_children<S: System>() {
     let flags = Flags::new(Strategy::OneForOne).intensity(1_000_000);
     let rig = Rig::<S>::up(flags, vec![hanging("a"), Spec::worker("b"), hanging("c")]).await;
+    rig.shows_restarts();
     assert_eq!(rig.count_children("").await, Counts { specs: 3, active: 3, supervisors: 0, workers: 3 });
     rig.ends("a", How::Panic).await;
     tokio::time::sleep(SECOND).await;

@@ -6,7 +6,7 @@ use std::{any::Any, future::Future, pin::Pin, sync::mpsc, time::Duration};
 const VIRTUAL_MAX: Duration = Duration::from_secs(10 * 3600);
 /// Nor longer by the wall: what spins is a failure too. Cases take milliseconds, the two of scale some seconds.
 const REAL_MAX: Duration = Duration::from_secs(60);
-/// Cases that measure, or that block a thread: in real time, on two threads.
+/// Cases that measure, or that block a thread: in real time, on threads enough.
 const REAL: [&str; 3] =
     ["one_for_all", "simple_one_for_one_scale_many_temporary_children", "scale_start_stop_many_children"];
 
@@ -43,7 +43,7 @@ pub(crate) fn run(name: &str, case: Case) -> Outcome {
 
 fn judge(real: bool, case: Case) -> Outcome {
     let runtime = if real {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()
     } else {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
     };

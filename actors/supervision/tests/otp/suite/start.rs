@@ -12,7 +12,7 @@ fn flags() -> Flags {
 }
 
 fn ignoring(id: &str) -> Spec {
-    Spec::worker(id).manners(Manners::starting(|_| Start::Ignore))
+    Spec::worker(id).manners(Manners::ignoring_from(1))
 }
 
 fn failing(id: &str) -> Spec {

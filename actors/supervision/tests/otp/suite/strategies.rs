@@ -152,8 +152,8 @@ pub(crate) async fn simple_one_for_one_corruption<S: System>() {
 
 /// A dynamic child that is not needed any more when it is restarted is forgotten.
 pub(crate) async fn simple_one_for_one_restart_ignore<S: System>() {
-    let manners = Manners::starting(|nth| if nth == 1 { Start::Up } else { Start::Ignore });
-    let rig = dynamic::<S>(flags(Strategy::Dynamic), vec![Spec::worker("a").manners(manners)]).await;
+    let ignoring = Spec::worker("a").manners(Manners::ignoring_from(2));
+    let rig = dynamic::<S>(flags(Strategy::Dynamic), vec![ignoring]).await;
     rig.ends("a", How::Panic).await;
     quiet().await;
     rig.goes_on();

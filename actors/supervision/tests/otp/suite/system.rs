@@ -218,11 +218,13 @@ pub(crate) trait System: Sized + 'static {
     async fn delete_child(&self, path: &str) -> Result<(), Refusal>;
     /// Children in start order.
     async fn which_children(&self, supervisor: &str) -> Vec<(String, State)>;
+    /// Whether it shows that a child is between two incarnations ([`State::Restarting`]); if not, it is not offered.
+    fn shows_restarts(&self) {}
     async fn count_children(&self, supervisor: &str) -> Counts;
     async fn get_childspec(&self, path: &str) -> Option<Rules>;
     /// Asks the worker at `path` to end itself. Returns at once.
     async fn exit(&self, path: &str, how: How);
-    /// Makes the worker at `path` block its thread for `time`. Returns at once.
+    /// Makes the worker at `path` block its thread for `time`. Returns once it does.
     async fn block(&self, path: &str, time: Duration);
     /// Kills the worker or supervisor at `path`. Returns at once.
     async fn kill(&self, path: &str);
