@@ -130,7 +130,11 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
         phase => {
             let first = *phase == Phase::Starting;
             for at in state.children.all(Mark::Member) {
-                state.children[at].in_round = false;
+                let child = &mut state.children[at];
+                child.in_round = false;
+                if child.asked == Asked::Boot {
+                    child.asked = Asked::Rule; // ordered down meanwhile: the boot that it could fail is over
+                }
             }
             if first {
                 state.phase = Phase::Running;

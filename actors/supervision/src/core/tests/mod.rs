@@ -1,7 +1,9 @@
 //! The core alone: hand-made situations, and a simulation that makes up its own.
 
 mod causes;
+mod explore;
 mod ignoring;
+mod model;
 mod orders;
 mod parked;
 mod rounds;

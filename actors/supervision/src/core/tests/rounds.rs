@@ -124,6 +124,19 @@ fn a_required_child_that_a_round_takes_along_before_its_first_start_still_fails_
 }
 
 #[test]
+fn a_child_that_was_ordered_down_during_the_boot_fails_by_rule_once_the_boot_is_over() {
+    let mut script = Script::begun(Strategy::OneForAll, vec![worker("a"), worker("b")]);
+    script.terminate("a");
+    script.exited("a", Exit::shutdown());
+    script.started("b");
+    assert!(script.is_ready());
+    script.exited("b", boom());
+    script.exited("a", boom()); // the round brought it back, and it does not start
+    assert!(!script.state.is_stopping(), "no boot is left that could fail: {:?}", script.exit());
+    assert_eq!(script.state.restarts.len(), 2, "it counts as any other failure");
+}
+
+#[test]
 fn boot_does_not_wait_for_the_backoff_of_a_child_that_is_not_required() {
     let mut slow = optional("a");
     slow.backoff = Some(Backoff::doubling(S(30), S(30)));

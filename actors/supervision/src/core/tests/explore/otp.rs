@@ -1,0 +1,140 @@
+//! The core against the model of OTP's rules.
+
+use super::{
+    super::model::{Auto, Departures, Flags, Kind, Spec, Type},
+    Explored, Violation,
+    duo::{Case, Move, PERIOD},
+    explore, full,
+};
+use std::time::Instant;
+
+const KINDS: [Kind; 4] = [Kind::OneForOne, Kind::OneForAll, Kind::RestForOne, Kind::Simple];
+const TYPES: [Type; 3] = [Type::Permanent, Type::Transient, Type::Temporary];
+
+fn case(kind: Kind, auto: Auto, intensity: usize, types: &[Type]) -> Case {
+    let specs = types.iter().enumerate().map(|(id, restart)| Spec {
+        id,
+        restart: *restart,
+        significant: auto != Auto::Never && *restart != Type::Permanent,
+        brutal: false,
+    });
+    Case {
+        flags: Flags { kind, auto, intensity, period: PERIOD },
+        specs: specs.collect(),
+        spare: None,
+        calls: true,
+        in_turn: false,
+        departures: Departures::OURS,
+    }
+}
+
+fn run(case: &Case, states_max: usize) -> Result<Explored, Violation<Move>> {
+    let began = case.clone().begin().map_err(|what| Violation { what, way: Vec::new() })?;
+    explore(began, states_max)
+}
+
+/// Runs them all and says how far it came.
+#[track_caller]
+fn all(what: &str, cases: impl IntoIterator<Item = Case>, states_max: usize) -> Explored {
+    let begun = Instant::now();
+    let mut total = Explored::default();
+    for case in cases {
+        match run(&case, states_max) {
+            Ok(explored) => total.add(explored),
+            Err(Violation { what, way }) => panic!("{case:#?}\n{way:#?}\n{what}"),
+        }
+    }
+    println!("{what}: {total:?} in {:.1} s", begun.elapsed().as_secs_f64());
+    total
+}
+
+/// Every way to give `n` children restart types.
+fn combinations(n: usize) -> Vec<Vec<Type>> {
+    (0..n).fold(vec![Vec::new()], |shorter, _| {
+        let longer = |types: Vec<Type>| TYPES.map(|last| [types.clone(), vec![last]].concat());
+        shorter.into_iter().flat_map(longer).collect()
+    })
+}
+
+/// All strategies, intensities 0 to 2, and ways to end with significant children, for every combination of `n` types.
+fn cases(n: usize) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in KINDS {
+        for types in combinations(n) {
+            let significant = kind != Kind::Simple && types.iter().any(|restart| *restart != Type::Permanent);
+            let autos = if significant { &[Auto::Never, Auto::Any, Auto::All][..] } else { &[Auto::Never] };
+            for auto in autos {
+                cases.extend((0..3).map(|intensity| case(kind, *auto, intensity, &types)));
+            }
+        }
+    }
+    cases
+}
+
+fn with_spare(mut case: Case, restart: Type) -> Case {
+    case.spare = Some(Spec { id: case.specs.len(), restart, significant: false, brutal: false });
+    case
+}
+
+/// The first is killed without being asked.
+fn brutally(mut case: Case) -> Case {
+    case.specs[0].brutal = true;
+    case
+}
+
+/// The quick run takes every so-manieth case, beginning anywhere; the full one takes all of them.
+fn some(cases: Vec<Case>, every: usize) -> Vec<Case> {
+    if full() {
+        return cases;
+    }
+    let from = rand::random::<u32>() as usize % every;
+    println!("cases {from}, {}, … of {}", from + every, cases.len());
+    cases.into_iter().skip(from).step_by(every).collect()
+}
+
+#[test]
+fn one_and_two_children_do_what_otp_says_in_every_interleaving() {
+    let total = all("1 child", some(cases(1), 6), usize::MAX);
+    assert_eq!(total.complete, total.runs, "every state was seen");
+    let total = all("2 children", some(cases(2), 40), usize::MAX);
+    assert_eq!(total.complete, total.runs, "every state was seen");
+}
+
+#[test]
+fn three_and_four_children_do_what_otp_says_as_far_as_it_was_explored() {
+    let (one, two, three, four) = if full() { (20_000, 5_000, 20_000, 5_000) } else { (150, 150, 150, 150) };
+    let spare = |case| with_spare(case, Type::Transient);
+    all("1 child and one that may be added", some(cases(1), 12).into_iter().map(spare), one);
+    all("2 children and one that may be added", some(cases(2), 60).into_iter().map(spare), two);
+    all("3 children, the first is killed unasked", some(cases(3), 100).into_iter().map(brutally), three);
+    all("4 children", some(cases(4), 300), four);
+}
+
+/// In OTP's own schedule, where nothing happens while the supervisor waits, there is nothing to decide otherwise.
+#[test]
+fn in_otps_own_schedule_the_core_is_otp_without_a_departure() {
+    let strict = |mut case: Case| {
+        case.in_turn = true;
+        case.departures = Departures { dynamic_children_have_names: true, ..Departures::NONE };
+        case
+    };
+    let max = if full() { 20_000 } else { 300 };
+    all("3 children in turn", some(cases(3), 80).into_iter().map(strict), max);
+    all("4 children in turn", some(cases(4), 240).into_iter().map(strict), max);
+}
+
+/// Each switch is needed, and the exploration finds what it is for.
+#[test]
+fn without_any_one_departure_a_difference_is_found() {
+    let ways = [
+        (Departures { serves_meanwhile: false, ..Departures::OURS }, Kind::OneForOne),
+        (Departures { orders_under_way_hold: false, ..Departures::OURS }, Kind::OneForAll),
+        (Departures { dynamic_children_have_names: false, ..Departures::OURS }, Kind::Simple),
+    ];
+    for (departures, kind) in ways {
+        let mut case = case(kind, Auto::Never, 1, &[Type::Permanent, Type::Transient]);
+        case.departures = departures;
+        let Err(Violation { what, way }) = run(&case, 100_000) else { panic!("no difference: {departures:?}") };
+        println!("{departures:?}\n  {way:?}\n  {}", what.replace('\n', "\n  "));
+    }
+}
