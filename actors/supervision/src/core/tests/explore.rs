@@ -1,9 +1,9 @@
 //! Every interleaving, breadth first: what is found wrong is found by the shortest way there.
 
-
 mod duo;
 mod otp;
 
+use rand::{SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::{
     collections::{HashSet, VecDeque, hash_map::DefaultHasher},
     fmt::Debug,
@@ -92,6 +92,21 @@ fn explore<S: Subject>(start: S, states_max: usize) -> Result<Explored, Violatio
     }
     explored.states = came.len();
     Ok(explored)
+}
+
+/// One long way at random, from a printed seed: deeper than a breadth-first search comes.
+fn wander<S: Subject>(start: S, seed: u64, moves_max: usize) -> Result<usize, Violation<S::Move>> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (mut subject, mut way) = (start, Vec::new());
+    while way.len() < moves_max
+        && let Some(next) = subject.moves().choose(&mut rng).copied()
+    {
+        way.push(next);
+        if let Err(what) = subject.take(next).and_then(|()| subject.check()) {
+            return Err(Violation { what, way });
+        }
+    }
+    Ok(way.len())
 }
 
 fn way<M: Copy>(came: &[Option<(usize, M)>], from: usize, last: M) -> Vec<M> {

@@ -1,7 +1,9 @@
 //! The core and the model of OTP, told the same things: they must do the same and think the same.
 
 use super::{
-    super::model::{Auto, Deed, Departures, Flags, Happening, How, Id, Kind, Model, Phase, Proc, Said, Spec, Then, Type, Why},
+    super::model::{
+        Auto, Deed, Departures, Flags, Happening, How, Id, Kind, Model, Phase, Proc, Said, Spec, Then, Type, Why,
+    },
     Subject, hash,
 };
 use crate::{
@@ -30,6 +32,8 @@ pub(super) struct Case {
     pub(super) calls: bool,
     /// Only what the supervisor waits for happens while it waits: OTP's own schedule, where nothing is decided early.
     pub(super) in_turn: bool,
+    /// Nobody shuts it down.
+    pub(super) endless: bool,
     pub(super) departures: Departures,
 }
 
@@ -139,7 +143,7 @@ impl Subject for Duo {
                 ]);
             }
         }
-        if !matches!(self.model.phase, Phase::Ending(_)) {
+        if !matches!(self.model.phase, Phase::Ending(_)) && !self.case.endless {
             happenings.push(Happening::Shutdown);
         }
         if self.case.in_turn && self.model.is_busy() {
@@ -177,7 +181,11 @@ impl Subject for Duo {
     }
 
     fn check(&mut self) -> Result<(), String> {
-        if self.core.children.are_marked_right() { Ok(()) } else { Err("the sets do not say what the children say".into()) }
+        if self.core.children.are_marked_right() {
+            Ok(())
+        } else {
+            Err("the sets do not say what the children say".into())
+        }
     }
 }
 
@@ -208,7 +216,8 @@ impl Duo {
     /// Whether both think the same.
     fn compare(&self) -> Result<(), String> {
         let coming = |id: &Id| self.model.coming.contains(id);
-        let modelled = self.model.children.iter().map(|child| (child.spec.id, child.proc, child.then, coming(&child.spec.id)));
+        let modelled =
+            self.model.children.iter().map(|child| (child.spec.id, child.proc, child.then, coming(&child.spec.id)));
         let there = self.core.children.iter().map(|child| {
             let then = if child.is_alive() { then(child.goal) } else { None };
             (id(child.id()), proc(&child.life), then, child.due)
@@ -233,12 +242,8 @@ impl Duo {
         match happening {
             Happening::Begin => Event::Begin,
             Happening::CameUp(id) => Event::Started { id: name(id), incarnation: incarnation(id) },
-            Happening::Ended(id, how) => {
-                Event::Exited { id: name(id), incarnation: incarnation(id), exit: exit(how) }
-            }
-            Happening::StopDue(id) => {
-                Event::Elapsed { id: name(id), incarnation: incarnation(id), timer: Timer::Stop }
-            }
+            Happening::Ended(id, how) => Event::Exited { id: name(id), incarnation: incarnation(id), exit: exit(how) },
+            Happening::StopDue(id) => Event::Elapsed { id: name(id), incarnation: incarnation(id), timer: Timer::Stop },
             Happening::StartChild(spec, ticket) => {
                 order(ticket, Order::StartChild { policy: Box::new(rules(&spec)), missing: Vec::new() })
             }
