@@ -43,5 +43,5 @@ pub use panics::{guarded, guarded_sync, install_panic_hook};
 pub use path::{ActorPath, ROOT};
 pub use planes::Planes;
 pub use spec::ChildSpec;
-pub use tree::{Counts, OrderError, Tree, Verb};
+pub use tree::{Counts, OrderError, Respec, Tree, Verb};
 pub use view::{Node, Status};

@@ -5,9 +5,11 @@
 
 mod hands;
 mod publish;
+mod respec;
 mod starter;
 mod timers;
 
+pub(crate) use respec::Respecify;
 pub(crate) use starter::SupervisorStarter;
 
 use crate::{
@@ -21,8 +23,10 @@ use crate::{
     starter::Lever,
     world::World,
 };
+use arc_swap::ArcSwap;
 use publish::Publisher;
 use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
+use starter::Definition;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use timers::Timers;
 
@@ -57,6 +61,7 @@ pub(crate) enum Message {
         if_incarnation: Option<u64>,
         reply: Reply<Result<Outcome, Refusal>>,
     },
+    Respecify(Box<Respecify>),
     Shutdown {
         exit: Exit,
         within: Option<Duration>,
@@ -95,6 +100,8 @@ pub(crate) struct Desk {
     hands: hands::Hands,
     timers: Timers,
     publisher: Publisher,
+    /// What its next life begins with.
+    definition: Arc<ArcSwap<Definition>>,
     answers: HashMap<Ticket, Reply<Result<Outcome, Refusal>>>,
     tickets: Ticket,
     /// Whether the tree has been told that its children are gone.
@@ -239,7 +246,8 @@ impl ractor::Actor for Supervisor {
     type Arguments = starter::Opening;
 
     async fn pre_start(&self, me: ActorRef<Message>, opening: starter::Opening) -> Result<Desk, ActorProcessingErr> {
-        let starter::Opening { path, world, life, flags, children, seed } = opening;
+        let starter::Opening { path, world, life, definition, seed } = opening;
+        let Definition { flags, children } = Definition::clone(&definition.load());
         life.attach(me.get_cell());
         let policies: Vec<_> = children.iter().map(|child| child.policy.clone()).collect();
         for need in policies.iter().flat_map(|policy| &policy.needs) {
@@ -264,6 +272,7 @@ impl ractor::Actor for Supervisor {
             me,
             state,
             publisher,
+            definition,
         };
         for child in children {
             let id = child.policy.id.clone();
@@ -298,6 +307,7 @@ impl ractor::Actor for Supervisor {
             Message::Order { order, spec, if_incarnation, reply } => {
                 desk.order(order, spec.map(|spec| *spec), if_incarnation, reply);
             }
+            Message::Respecify(new) => desk.respecify(*new),
             Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
             Message::KillAll { by } => desk.decide(Event::KillAll { by }),
             Message::Rehearse { order, if_incarnation, reply } => reply.send(desk.rehearse(order, if_incarnation)),

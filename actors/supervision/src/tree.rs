@@ -2,9 +2,11 @@
 
 mod orders;
 mod reads;
+mod respec;
 
 pub use orders::{OrderError, Verb};
 pub use reads::Counts;
+pub use respec::Respec;
 
 use crate::{
     admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},
@@ -18,7 +20,7 @@ use crate::{
     spec::ChildSpec,
     starter::{Lever, StartRequest, Starter},
     supervisor::SupervisorStarter,
-    view::Node,
+    view::{Node, Published, Row},
     world::World,
 };
 use futures_util::future::join_all;
@@ -187,7 +189,7 @@ impl Tree {
         let Some(office) = self.world.office(supervisor) else { return };
         let view = office.view.load();
         for row in view.rows.iter() {
-            let node = row.node(&view, self.world.now());
+            let node = self.row(row, &view);
             let path = node.flags.is_some().then(|| node.path.clone());
             nodes.push(node);
             if let Some(path) = path {
@@ -203,7 +205,18 @@ impl Tree {
         };
         let office = self.world.office(&parent)?;
         let view = office.view.load();
-        view.rows.iter().find(|row| row.child.id() == path.id()).map(|row| row.node(&view, self.world.now()))
+        view.rows.iter().find(|row| row.child.id() == path.id()).map(|row| self.row(row, &view))
+    }
+
+    /// A child as its supervisor shows it. What the rules of a supervisor are it knows itself, once it runs.
+    fn row(&self, row: &Row, view: &Published) -> Node {
+        let mut node = row.node(view, self.world.now());
+        if node.flags.is_some()
+            && let Some(office) = self.world.office(&node.path)
+        {
+            node.flags = Some(office.view.load().flags);
+        }
+        node
     }
 
     /// The existing path that `path` may have been meant to be.

@@ -6,6 +6,7 @@ use super::{
     explain::Rule,
     order,
     policy::{AutoShutdown, Flags, Policy, Restart, Strategy},
+    respec,
     state::{Asked, Child, Goal, Life, Phase, Stage, State},
     stopping,
 };
@@ -16,6 +17,9 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     let answer = match (&state.phase, order) {
         (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
         (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
+        (_, Order::Respecify { flags, children, removed }) => {
+            respec::respecify(state, ticket, (flags, children, removed), now, step)
+        }
         (_, Order::StartChild { policy, missing }) => start_child(state, ticket, *policy, missing, now, step),
         (_, order) => match state.find(order.id()) {
             None => Some(Err(Refusal::NotFound)),
@@ -33,6 +37,9 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
 /// # Errors
 /// What the order would be refused for.
 pub fn rehearse(state: &State, order: Order, now: Time) -> Result<Outcome, Refusal> {
+    if let Order::Respecify { flags, children, removed } = &order {
+        return respec::plan(state, flags, children, *removed).map(|plan| Outcome::Planned { plan });
+    }
     let incarnation = state.child(order.id()).map_or(0, |child| child.incarnation);
     let step = super::decide(&mut state.clone(), Event::Order { ticket: REHEARSAL, order }, now);
     let refused = step.actions.into_iter().find_map(|action| match action {
@@ -126,7 +133,7 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
 
 fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now: Time, step: &mut Step) -> Answer {
     match order {
-        Order::StartChild { .. } => None, // handled before
+        Order::StartChild { .. } | Order::Respecify { .. } => None, // handled before
         Order::TerminateChild { .. } => terminate(state, at, ticket, Goal::Down, now, step),
         Order::RemoveChild { .. } => terminate(state, at, ticket, Goal::Gone, now, step),
         Order::RestartChild { .. } => revive(state, at, ticket, now, step),

@@ -148,6 +148,11 @@ impl Children {
         slot.child
     }
 
+    /// All of them, in start order.
+    pub(super) fn into_children(self) -> impl Iterator<Item = Child> {
+        self.slots.into_iter().map(|slot| slot.child)
+    }
+
     /// How many bear `mark`.
     pub(super) fn count(&mut self, mark: Mark) -> usize {
         self.refresh();

@@ -1,6 +1,9 @@
 //! What can happen to a supervisor, and what it can do.
 
-use super::policy::Policy;
+use super::{
+    policy::{Flags, Policy},
+    respec::{Plan, Removed, Wanted},
+};
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -130,10 +133,19 @@ pub enum Order {
         /// The child.
         id: String,
     },
+    /// Gives the supervisor a new list of children and new rules, while it runs.
+    Respecify {
+        /// Its rules.
+        flags: Flags,
+        /// Its children in start order; for a dynamic supervisor the one template.
+        children: Vec<Wanted>,
+        /// What becomes of those that the list leaves out.
+        removed: Removed,
+    },
 }
 
 impl Order {
-    /// The child it is about.
+    /// The child it is about; empty when it is about the supervisor.
     pub fn id(&self) -> &str {
         match self {
             Self::StartChild { policy, .. } => &policy.id,
@@ -143,6 +155,7 @@ impl Order {
             | Self::RemoveChild { id }
             | Self::Cycle { id, .. }
             | Self::Kill { id } => id,
+            Self::Respecify { .. } => "",
         }
     }
 }
@@ -160,6 +173,18 @@ pub enum Outcome {
     Ignored {
         /// The incarnation that said so.
         incarnation: u64,
+    },
+    /// A re-specification is carried out.
+    Respecified {
+        /// What it came to.
+        plan: Plan,
+        /// Those that should have been started, or restarted, and did not come up.
+        down: Vec<String>,
+    },
+    /// Only rehearsed: what a re-specification would come to.
+    Planned {
+        /// Child by child.
+        plan: Plan,
     },
     /// Only rehearsed: it would be carried out, and nothing has been.
     WouldBe {

@@ -60,6 +60,8 @@ pub enum Rule {
     Killed,
     /// An operator's order.
     Operator,
+    /// A new list of children.
+    Respec,
     /// The supervisor shuts down.
     Shutdown,
     /// It is down.
@@ -93,6 +95,7 @@ impl Rule {
             Self::Quarantine => "quarantine",
             Self::Killed => "killed",
             Self::Operator => "operator",
+            Self::Respec => "respec",
             Self::Shutdown => "shutdown",
             Self::Down => "down",
         }

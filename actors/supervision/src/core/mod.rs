@@ -10,6 +10,7 @@
 //! - [`order`] who may start or stop next;
 //! - [`stopping`] the ladder from a polite request to quarantine;
 //! - [`admin`] what an operator or a caller may ask for;
+//! - [`respec`] a new list of children while it runs;
 //! - [`explain`] why.
 
 mod admin;
@@ -22,6 +23,7 @@ pub mod explain;
 mod giving_up;
 mod order;
 pub mod policy;
+pub mod respec;
 pub mod state;
 mod stopping;
 
@@ -32,6 +34,7 @@ pub use admin::{check, check_flags, rehearse};
 pub(crate) use children::Place;
 pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
 pub use explain::{Budget, Decision, Rule};
+pub use respec::{Change, Plan, Removed, Wanted};
 pub use state::{Life, State};
 
 use std::time::Duration;

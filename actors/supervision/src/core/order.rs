@@ -5,6 +5,7 @@ use super::{
     children::Mark,
     explain::Rule,
     policy::Strategy,
+    respec,
     state::{Asked, Goal, Life, Phase, State},
     stopping,
 };
@@ -136,6 +137,7 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
                     child.asked = Asked::Rule; // ordered down meanwhile: the boot that it could fail is over
                 }
             }
+            respec::settled(state, step);
             if first {
                 state.phase = Phase::Running;
                 step.actions.push(Action::Ready);

@@ -4,8 +4,10 @@ pub use super::child::{Asked, Child, Goal, Life, Stage};
 use super::{
     Time,
     children::Children,
+    event::Ticket,
     explain::Budget,
     policy::{Flags, Policy},
+    respec::Plan,
 };
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,8 @@ pub struct State {
     pub forgotten: BTreeMap<String, u64>,
     /// No new child begins below this: the newest incarnation that `forgotten` had no more room for.
     pub floor: u64,
+    /// Who waits for a new list of children to be carried out, and what it came to.
+    pub reloads: Vec<(Ticket, Plan)>,
 }
 
 /// Forgotten children whose incarnations are remembered one by one.
@@ -77,6 +81,7 @@ impl State {
             seed: seed | 1,
             forgotten: BTreeMap::new(),
             floor: 0,
+            reloads: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     explain::Rule,
     giving_up,
     policy::{Shutdown, Strategy},
+    respec,
     state::{Asked, FOREVER, Goal, Life, Phase, Stage, State},
 };
 use crate::exit::Exit;
@@ -208,6 +209,7 @@ pub(super) fn kill_all(state: &mut State, by: &str, now: Time, step: &mut Step) 
 
 /// No child shall be up any more.
 fn give_up_all(state: &mut State, why: &str, step: &mut Step) {
+    respec::given_up(state, step);
     for at in 0..state.children.len() {
         let child = &mut state.children[at];
         step.refuse(&mut child.waiting, &Refusal::ShuttingDown);

@@ -27,6 +27,8 @@ pub(super) struct Publisher {
     stale: HashSet<String>,
     /// Where the published rows stand.
     places: HashMap<String, Place>,
+    /// Whether the children stand elsewhere than they did: all rows are made anew.
+    anew: bool,
 }
 
 impl Publisher {
@@ -36,7 +38,12 @@ impl Publisher {
         let empty = Published { path: path.clone(), flags, phase: Phase::Idle, restarts, rows: Arc::from([]) };
         let view = Arc::new(ArcSwap::from_pointee(empty));
         world.open_office(path, Office { handle, view: Arc::clone(&view) });
-        Self { view, last: Time::ZERO, waiting: false, stale: HashSet::new(), places: HashMap::new() }
+        Self { view, last: Time::ZERO, waiting: false, stale: HashSet::new(), places: HashMap::new(), anew: false }
+    }
+
+    /// The children are put into another order, which touches all of them.
+    pub(super) fn begin_anew(&mut self) {
+        self.anew = true;
     }
 
     /// The row of the child called `id` is out of date, or it has none any more or none yet.
@@ -68,6 +75,10 @@ impl Desk {
         self.publisher.last = self.world.now();
         self.publisher.waiting = false;
         let mut rows = self.publisher.view.load().rows.to_vec();
+        if std::mem::take(&mut self.publisher.anew) {
+            rows.clear();
+            self.publisher.places.clear();
+        }
         for id in std::mem::take(&mut self.publisher.stale) {
             let at = |place| rows.binary_search_by_key(&place, |row: &Arc<Row>| row.place);
             let before = self.publisher.places.get(&id).and_then(|place| at(*place).ok());

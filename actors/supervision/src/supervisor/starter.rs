@@ -13,19 +13,26 @@ use crate::{
     starter::{Lever, StartRequest, Starter},
     world::World,
 };
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::task::AbortHandle;
 
-/// Makes a supervisor.
+/// Makes a supervisor, each time from what it was last told to be.
 pub(crate) struct SupervisorStarter {
-    flags: Flags,
-    children: Vec<ChildSpec>,
+    definition: Arc<ArcSwap<Definition>>,
+}
+
+/// What a supervisor is told to be.
+#[derive(Clone)]
+pub(crate) struct Definition {
+    pub(super) flags: Flags,
+    pub(super) children: Vec<ChildSpec>,
 }
 
 impl SupervisorStarter {
     pub(crate) fn new(flags: Flags, children: Vec<ChildSpec>) -> Self {
-        Self { flags, children }
+        Self { definition: Arc::new(ArcSwap::from_pointee(Definition { flags, children })) }
     }
 }
 
@@ -34,20 +41,20 @@ pub(crate) struct Opening {
     pub(super) path: ActorPath,
     pub(super) world: Arc<World>,
     pub(super) life: Arc<Life>,
-    pub(super) flags: Flags,
-    pub(super) children: Vec<ChildSpec>,
+    pub(super) definition: Arc<ArcSwap<Definition>>,
     pub(super) seed: u64,
 }
 
 impl Starter for SupervisorStarter {
     fn start(&self, request: StartRequest) -> BoxFuture<'static, Result<Arc<dyn Lever>, Exit>> {
-        let (flags, children) = (self.flags, self.children.clone());
+        let definition = Arc::clone(&self.definition);
         Box::pin(async move {
+            let Definition { flags, children } = Definition::clone(&definition.load());
             check(&request.path, &flags, &children).map_err(|message| Exit::Fatal { message })?;
             let control = request.world.planes.control.clone();
             let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify));
             let (path, world) = (request.path.clone(), Arc::clone(&request.world));
-            let opening = Opening { path, world, life: Arc::clone(&life), flags, children, seed: rand::random() };
+            let opening = Opening { path, world, life: Arc::clone(&life), definition, seed: rand::random() };
             let spawned = match request.parent {
                 Some(parent) => ractor::Actor::spawn_linked(None, Supervisor, opening, parent).await,
                 None => ractor::Actor::spawn(None, Supervisor, opening).await,
@@ -83,12 +90,13 @@ impl Starter for SupervisorStarter {
     }
 
     fn flags(&self) -> Option<Flags> {
-        Some(self.flags)
+        Some(self.definition.load().flags)
     }
 
     fn map_children(&self, path: &ActorPath, change: &dyn Fn(&ActorPath, &mut Policy)) -> Option<Arc<dyn Starter>> {
         let changed = |child: &ChildSpec| child.clone().map_policies(&path.child(&child.policy.id), change);
-        Some(Arc::new(Self { flags: self.flags, children: self.children.iter().map(changed).collect() }))
+        let Definition { flags, children } = Definition::clone(&self.definition.load());
+        Some(Arc::new(Self::new(flags, children.iter().map(changed).collect())))
     }
 }
 

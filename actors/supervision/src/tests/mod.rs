@@ -7,6 +7,7 @@ mod left_behind;
 mod order;
 mod probe;
 mod races;
+mod respec;
 mod restart;
 mod scale;
 mod shutdown;

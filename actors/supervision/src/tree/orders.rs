@@ -154,7 +154,7 @@ impl Tree {
 
     /// Puts a question about the child at `path` to `supervisor`. Not found by the path alone: a name that is none may
     /// hold a slash, and has to reach the supervisor to be refused.
-    async fn put_to(
+    pub(super) async fn put_to(
         &self,
         supervisor: &ActorPath,
         path: &ActorPath,

@@ -24,8 +24,7 @@ impl Tree {
     /// The children of the supervisor at `path`, in start order; none when there is no such supervisor.
     pub fn which_children(&self, path: &ActorPath) -> Option<Vec<Node>> {
         let view = self.world.office(path)?.view.load_full();
-        let now = self.world.now();
-        Some(view.rows.iter().map(|row| row.node(&view, now)).collect())
+        Some(view.rows.iter().map(|row| self.row(row, &view)).collect())
     }
 
     /// The children of the supervisor at `path`, counted; none when there is no such supervisor.

@@ -11,7 +11,7 @@ use std::{
 };
 use supervision::{
     Actor, ActorPath, Addr, AutoShutdown, ChildSpec, Ctx, Exit, Failure, Flags, Intensity, Kind, Message, NoObserver,
-    OrderError, Planes, Restart, Shutdown, Status, Strategy, Tree, Verb,
+    OrderError, Planes, Respec, Restart, Shutdown, Status, Strategy, Tree, Verb,
     core::{Outcome, Refusal},
 };
 use tokio::sync::oneshot;
@@ -241,6 +241,23 @@ impl System for Kernel {
         };
         let is_supervisor = policy.kind == Kind::Supervisor;
         Some(Rules { restart, shutdown, significant: policy.significant, is_supervisor })
+    }
+
+    async fn respecify(
+        &self,
+        supervisor: &str,
+        rules: system::Flags,
+        children: Vec<Spec>,
+    ) -> Result<(), system::Refusal> {
+        let children =
+            children.into_iter().map(|spec| child(supervisor, spec, &self.puppets, &self.addresses)).collect();
+        let new = Respec::new(flags(rules), children);
+        self.tree.respecify(&path(supervisor), new, false).await.map(|_| ()).map_err(refusal)
+    }
+
+    async fn reports(&self, at: &str) -> Vec<String> {
+        let entries = self.tree.explain(&path(at), 1_000);
+        entries.iter().map(|entry| entry.decision.text.clone()).collect()
     }
 
     async fn exit(&self, at: &str, how: How) {

@@ -6,6 +6,7 @@ mod ignoring;
 mod model;
 mod orders;
 mod parked;
+mod respec;
 mod rounds;
 mod script;
 mod simulation;

@@ -2,7 +2,7 @@
 //! Whatever happens, the invariants below hold after every single step.
 
 use crate::core::{
-    Action, Event, Order, State, Time, Timer, decide,
+    Action, Event, Order, Removed, State, Time, Timer, Wanted, decide,
     policy::{AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
     rehearse,
     state::{Life, Phase},
@@ -145,6 +145,7 @@ impl Simulation {
             Order::StartChild { policy, .. } => {
                 self.ordered_down.remove(&policy.id);
             }
+            Order::Respecify { .. } => self.ordered_down.clear(), // one that goes may come again under its name
             _ => {}
         }
     }
@@ -298,9 +299,29 @@ impl Simulation {
         policy(&mut self.rng, n, &self.state.flags)
     }
 
+    /// A new list: usually one that holds.
+    fn some_list(&mut self) -> Order {
+        let mut flags = self.state.flags;
+        flags.intensity =
+            Intensity::new(self.rng.random_range(0..6), Duration::from_secs(self.rng.random_range(1..20)));
+        if flags.strategy != Strategy::Dynamic {
+            let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+            flags.strategy = strategies[self.rng.random_range(0..3)];
+        }
+        let count = if flags.strategy == Strategy::Dynamic { 1 } else { 6 };
+        let mut children = Vec::new();
+        for n in (0..count).filter(|n| *n == 0 || self.rng.random_bool(0.6)).collect::<Vec<_>>() {
+            let policy = policy(&mut self.rng, n, &flags);
+            children.push(Wanted { policy, missing: Vec::new(), restart: self.rng.random_bool(0.3) });
+        }
+        let removed = if self.rng.random() { Removed::Stop } else { Removed::Keep };
+        Order::Respecify { flags, children, removed }
+    }
+
     fn some_order(&mut self) -> Order {
         let id = format!("c{}", self.rng.random_range(0..6));
-        match self.rng.random_range(0..7) {
+        match self.rng.random_range(0..8) {
+            7 => self.some_list(),
             6 => Order::RemoveChild { id },
             0 => Order::TerminateChild { id },
             1 => Order::RestartChild { id },

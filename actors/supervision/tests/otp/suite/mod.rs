@@ -7,6 +7,8 @@ pub(crate) mod runner;
 pub(crate) mod system;
 
 pub(crate) mod administration;
+pub(crate) mod reports;
+pub(crate) mod respecification;
 pub(crate) mod restart_types;
 pub(crate) mod robustness;
 pub(crate) mod scale;
@@ -102,6 +104,20 @@ macro_rules! for_each_case {
                 significant_simple,
                 significant_bystander,
                 significant_escalation;
+            respecification:
+                code_change,
+                code_change_map,
+                code_change_simple,
+                code_change_simple_map,
+                significant_upgrade_never_any,
+                significant_upgrade_any_never,
+                significant_upgrade_never_all,
+                significant_upgrade_all_never,
+                significant_upgrade_any_all,
+                significant_upgrade_all_any,
+                significant_upgrade_child;
+            reports:
+                external_start_no_progress_log;
         }
     };
 }

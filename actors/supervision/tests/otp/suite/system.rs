@@ -222,6 +222,17 @@ pub(crate) trait System: Sized + 'static {
     fn shows_restarts(&self) {}
     async fn count_children(&self, supervisor: &str) -> Counts;
     async fn get_childspec(&self, path: &str) -> Option<Rules>;
+    /// Gives the supervisor a new list of children and new flags while it runs (`code_change`). Those that the list leaves
+    /// out are kept.
+    async fn respecify(&self, supervisor: &str, flags: Flags, children: Vec<Spec>) -> Result<(), Refusal> {
+        let _ = (supervisor, flags, children);
+        not_offered("a new list of children for a supervisor that runs")
+    }
+    /// What has been written down about `path`: one text for each.
+    async fn reports(&self, path: &str) -> Vec<String> {
+        let _ = path;
+        not_offered("reports")
+    }
     /// Asks the worker at `path` to end itself. Returns at once.
     async fn exit(&self, path: &str, how: How);
     /// Makes the worker at `path` block its thread for `time`. Returns once it does.
