@@ -5,6 +5,7 @@ mod child;
 mod cogs;
 mod discord;
 mod names;
+pub(crate) mod phases;
 
 use crate::{
     LIBRARY, VERSION, admin,
@@ -18,6 +19,7 @@ use crate::{
     observer::DecisionLog,
     ports::GatewayGauges,
     ready::{self, PostReady},
+    record::{self, Record},
     refused,
     reload::Reloader,
     status::Status,
@@ -28,11 +30,12 @@ use cogs::{CogRoom, cog_room};
 use control::{BindError, Channel, ControlSetup, Registry, Socket};
 use database::Db;
 use gateway::{Cache, Gateway, GatewayDeps, Presence, PresenceData};
+use phases::{Phase, Phases};
 use protocol::{Clock, FanOut, SystemClock, cache::CacheView, id::GuildId, method::Method, ports::Capture};
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use supervision::{Backoff, Flags as Rules, Intensity, Planes, Strategy, Tree};
 use task_supervisor::TaskRegistry;
@@ -44,6 +47,9 @@ const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
 const DATABASE_BUDGET: (u32, Duration) = (5, Duration::from_secs(60));
 /// Restarts of a whole room (cog host, gateway) within ten minutes: the first then gives up, the second is parked.
 const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
+
+/// No guild has this id, Discord's own epoch: reading it shows that guilds can be read.
+const SOME_GUILD: GuildId = GuildId::new(1);
 
 /// What boot is given by the process.
 pub struct Context {
@@ -73,6 +79,8 @@ pub struct Context {
     pub status: Arc<Status>,
     /// Filled when the gateway has been made.
     pub gateway: Arc<OnceLock<Gateway>>,
+    /// Filled when the data folder is this process's to write in: from then on its end is told.
+    pub record: Arc<OnceLock<Record>>,
     /// The process's own methods: shutdown.
     pub methods: Vec<Method>,
 }
@@ -97,6 +105,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         tree: shared,
         status,
         gateway,
+        record: kept_record,
         methods,
     } = context;
     let config = &loaded.config;
@@ -104,19 +113,21 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let phases = Phases { status: &status, slow: Duration::from_millis(config.boot.slow_ms) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reports: Arc<dyn Capture> = Arc::new(capture.clone());
-    phases.done("configuration", configured);
+    phases.done(Phase::Configuration, configured);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
 
-    let socket = phases.run("control-socket", async { bind(&folder, &config.data.dir, &loaded.socket) }).await?;
+    // Both before the token is sent anywhere: a second instance on one folder or socket must not even begin.
+    phases.run(Phase::DataFolder, open(&folder, &config.data.dir, &status)).await?;
+    let socket = phases.run(Phase::ControlSocket, async { bind(&loaded.socket) }).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),
         allow_hosts: config.discord.allow_hosts.clone(),
     };
     access.check().map_err(|problem| Fatal::new(Code::Config, problem))?;
-    let owners = phases.run("token", discord::preflight(&access, &config.discord.owners)).await?;
+    let owners = phases.run(Phase::Token, discord::preflight(&access, &config.discord.owners)).await?;
 
     // The handles: what outlives every incarnation.
     let db = Db::new(config.database.clone(), &config.data.dir, Arc::clone(&clock))
@@ -197,16 +208,19 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         version: VERSION,
         library: LIBRARY,
     };
-    phases.run("telemetry", builder.add(telemetry::child(parts).0)).await?;
-    phases.run("control", builder.add(channel.child())).await?;
-    phases.run("rest", builder.add(rest_child)).await?;
+    phases.run(Phase::Telemetry, builder.add(telemetry::child(parts).0)).await?;
+    phases.run(Phase::Control, builder.add(channel.child())).await?;
+    phases.run(Phase::Rest, builder.add(rest_child)).await?;
     let database_child = database::child(&db).budget(DATABASE_BUDGET.0, DATABASE_BUDGET.1);
-    phases.run("database", builder.add(database_child)).await?;
+    phases.run(Phase::Database, builder.add(database_child)).await?;
     folder.keep();
-    phases.run("emoji-cache", builder.add(emoji_child)).await?;
-    phases.run("cogs", builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
+    status.db.set(db.clone()).ok(); // boot runs once
+    let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
+    phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;
+    phases.run(Phase::Prefixes, prefixes(&db, &config.discord.prefix)).await?;
+    phases.run(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
-    let plan = phases.run("shards", async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
+    let plan = phases.run(Phase::Shards, async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
     let deps = GatewayDeps {
         token,
         gateway_url: config.discord.gateway_url.clone(),
@@ -228,16 +242,21 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
     gateway.set(made.clone()).ok(); // boot runs once
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
-    handover::take(&made, &config.data.dir).await;
+    let taken_up = async {
+        handover::take(&made, &config.data.dir).await;
+        Ok(())
+    };
+    phases.run(Phase::Handover, taken_up).await?;
     let gateway_child = gateway_child
         .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)
         .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)));
-    phases.run("gateway", builder.add(gateway_child)).await?;
+    phases.run(Phase::Gateway, builder.add(gateway_child)).await?;
     let tasks_child = task_supervisor::child(Duration::from_millis(config.tasks.monitor_ms), &registry);
-    phases.run("tasks", builder.add(tasks_child)).await?;
+    phases.run(Phase::Tasks, builder.add(tasks_child)).await?;
 
     names::unknown_names(&loaded, &tree, &registry);
     flags.mark(Step::SetupComplete);
+    status.booted();
     treelog::write(&tree, "boot is over");
     let after = PostReady {
         flags,
@@ -248,53 +267,44 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         database: db.location(),
         prefix: config.discord.prefix.clone(),
     };
-    Ok(vec![
+    kept.extend([
         Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),
         Kept::run(&planes.data, "tree-log", treelog::follow(tree)),
         Kept::run(&planes.data, "post-ready", ready::follow(after)),
-    ])
+    ]);
+    Ok(kept)
 }
 
-/// Times each phase: a span, a log line, a metric, and a warning when it was slow.
-struct Phases<'a> {
-    status: &'a Status,
-    slow: Duration,
-}
-
-impl Phases<'_> {
-    async fn run<T>(&self, name: &'static str, work: impl Future<Output = Result<T, Fatal>>) -> Result<T, Fatal> {
-        use tracing::Instrument;
-        let begun = Instant::now();
-        let done = work.instrument(tracing::info_span!("boot.phase", phase = name)).await;
-        match &done {
-            Ok(_) => self.done(name, begun.elapsed()),
-            Err(fatal) => {
-                self.note(name, begun.elapsed());
-                tracing::error!(target: "boot", phase = name, error = fatal.message, "{name} cannot start");
-            }
-        }
-        done
-    }
-
-    fn done(&self, name: &'static str, took: Duration) {
-        self.note(name, took);
-        let duration_seconds = took.as_secs_f64();
-        if took > self.slow {
-            tracing::warn!(target: "boot", phase = name, duration_seconds, "{name} was slow");
-        } else {
-            tracing::info!(target: "boot", phase = name, duration_seconds, "{name} is up");
-        }
-    }
-
-    fn note(&self, name: &'static str, took: Duration) {
-        self.status.phase(name, took);
-        metering::boot::phase(name, took.as_secs_f64());
-    }
-}
-
-/// What must be had before anything starts: the data folder, and the control socket, which may stand in it.
-fn bind(folder: &DataFolder, data: &Path, socket: &Path) -> Result<Socket, Fatal> {
+/// Makes and locks the data folder, and tells how the process before this one ended.
+async fn open(folder: &DataFolder, data: &Path, status: &Status) -> Result<(), Fatal> {
     folder.open(data)?;
+    status.before(record::read(data).await);
+    Ok(())
+}
+
+/// From here on the end of this process is told to the next one. What is refused before this leaves nothing behind.
+async fn begin_record(slot: &OnceLock<Record>, data: &Path, status: &Status, planes: &Planes) -> Vec<Kept> {
+    match Record::begin(data, status.began_at).await {
+        Ok(record) => {
+            slot.set(record.clone()).ok(); // boot runs once
+            vec![Kept::run(&planes.data, "alive", record.stay_alive())]
+        }
+        Err(error) => {
+            tracing::warn!(%error, "how this process ends will not be told to the next: see to [data].dir");
+            Vec::new()
+        }
+    }
+}
+
+/// Whether guilds' prefixes can be read. If not the default stands in until they can: no reason not to run.
+async fn prefixes(db: &Db, default: &str) -> Result<(), Fatal> {
+    if let Err(error) = db.guild_config(SOME_GUILD).await {
+        tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
+    }
+    Ok(())
+}
+
+fn bind(socket: &Path) -> Result<Socket, Fatal> {
     Socket::bind(socket).map_err(|error| {
         let remedy = match &error {
             BindError::Io { .. } => "; make its folder one that can be written, or set control.socket to another path",

@@ -5,6 +5,7 @@
 
 mod args;
 mod from_log;
+mod last;
 mod local;
 mod output;
 mod ping;
@@ -22,7 +23,7 @@ pub use args::{
 pub use output::Output;
 pub use render::{draw_status, draw_tree};
 
-use crate::config::{Sources, TokenRule, locate_socket};
+use crate::config::{Sources, TokenRule, locate_data, locate_socket};
 use std::process::ExitCode;
 
 /// What a command came to.
@@ -84,6 +85,9 @@ pub async fn execute(cli: &Cli, sources: Sources, output: &mut Output) -> Exit {
             }
             let socket = locate_socket(&sources);
             match command {
+                Command::Status { last_shutdown: true, .. } => {
+                    last::run(command, &socket, &locate_data(&sources), output).await
+                }
                 Command::Ping => ping::run(&socket, sources, output).await,
                 Command::Tree(TreeArgs { watch: true, .. }) => stream::watch_tree(&socket, output).await,
                 Command::Events(events) => stream::events(&socket, events, output).await,

@@ -11,6 +11,7 @@ mod known;
 mod problem;
 mod sections;
 mod sentry;
+mod service;
 mod show;
 mod socket;
 mod sources;
@@ -32,8 +33,9 @@ pub use sections::{
     SupervisionRules,
 };
 pub use sentry::{SentryKeys, sentry_keys};
+pub use service::{ServiceManager, service_manager};
 pub use show::{human, json, json_problems};
-pub use socket::{locate_socket, socket_path};
+pub use socket::{locate_data, locate_socket, socket_path};
 pub use sources::{Flag, Sources, TokenRule};
 pub use token::check_shape as check_token;
 pub use values::{Origin, Setting, Values};

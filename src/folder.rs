@@ -22,7 +22,7 @@ pub struct DataFolder {
 }
 
 /// The lock's file in the data folder. The kernel lets go of it when the process dies; an orderly end removes it.
-const LOCK: &str = "impresario.lock";
+pub(crate) const LOCK: &str = "impresario.lock";
 
 impl DataFolder {
     /// Makes the folder where there is none, for its owner alone, tries whether it can be written, and locks it.

@@ -9,13 +9,13 @@ use crate::{
     folder::DataFolder,
     handover,
     kept::Kept,
+    notify::{self, Notifier, Word},
     reload::Reloader,
-    shutdown::{self, EndReport},
+    shutdown::{self, Down, EndReport, Why},
     signals::Wish,
     status::Status,
     system,
 };
-use protocol::ports::Capture;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -65,6 +65,8 @@ pub struct Life<'a> {
     pub sandbox: bool,
     /// Signals.
     pub wishes: mpsc::Receiver<Wish>,
+    /// The way to the service manager.
+    pub notifier: Arc<Notifier>,
 }
 
 impl Life<'_> {
@@ -79,7 +81,15 @@ impl Life<'_> {
         let flags = Arc::new(Flags::default());
         let tree: SharedTree = Arc::new(OnceLock::new());
         let gateway = Arc::new(OnceLock::new());
-        let status = Status::new(Arc::clone(&flags), Arc::clone(&tree), Arc::clone(&gateway));
+        let status =
+            Status::new(Arc::clone(&flags), Arc::clone(&tree), Arc::clone(&gateway), Arc::clone(&self.notifier));
+        // The service manager is told from before the first phase of boot until the way down begins.
+        self.notifier.complain();
+        let told_of_life = Kept::run(
+            &self.planes.control,
+            "service-manager",
+            notify::follow(Arc::clone(&self.notifier), Arc::clone(&status)),
+        );
         // Whichever way it ends: a session that the gateway holds then is left to the next process.
         let data = self.loaded.config.data.dir.clone();
         let held = Arc::clone(&gateway);
@@ -89,7 +99,7 @@ impl Life<'_> {
             }
         };
         let (stop, mut stopped) = mpsc::channel::<String>(STOPS_WAITING);
-        let capture: Arc<dyn Capture> = Arc::new(self.sentry.capture());
+        let (capture, record) = (self.sentry.capture(), Arc::new(OnceLock::new()));
         let limits = {
             let reloader = Arc::clone(&self.reloader);
             move || reloader.shutdown()
@@ -108,24 +118,25 @@ impl Life<'_> {
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),
             gateway,
+            record: Arc::clone(&record),
             methods: vec![system::stop_method(stop.clone(), Arc::clone(&tree), limits.clone())],
         };
 
         // A signal in any phase of boot cancels it; what has started is unwound in reverse.
         let booted = tokio::select! {
             biased;
-            reason = asked(&mut wishes, &mut stopped, None) => Err(reason),
+            why = asked(&mut wishes, &mut stopped, None) => Err(why),
             booted = boot::boot(context) => Ok(booted),
         };
-        let (mut told, mut beside) = (None, Vec::new());
-        let reason = match booted {
-            Err(reason) => reason,
+        let (mut told, mut beside, mut failed) = (None, Vec::new(), None);
+        let mut gone = false;
+        let why = match booted {
+            Err(why) => why,
             Ok(Err(fatal)) => {
-                if let Some(tree) = tree.get() {
-                    let reason = format!("failed boot ({})", fatal.message);
-                    shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture, leave).await;
-                }
-                return Err(fatal);
+                let reason = format!("failed boot ({})", fatal.message);
+                let code = fatal.code;
+                failed = Some(fatal);
+                Why { reason, signal: None, code }
             }
             Ok(Ok(kept)) => {
                 beside.extend(kept);
@@ -136,22 +147,45 @@ impl Life<'_> {
                     told = Some(companion.told);
                     beside.push(Kept::run(&self.planes.data, "companion", (companion.live)(running)));
                 }
+                let reload = Some((&self.reloader, &*self.notifier));
                 tokio::select! {
-                    reason = asked(&mut wishes, &mut stopped, Some(&self.reloader)) => reason,
+                    why = asked(&mut wishes, &mut stopped, reload) => why,
                     exit = tree.ended() => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
-                        let reason = format!("an escalation ({why})");
-                        let report = shutdown::account(tree, &reason, &capture, leave).await;
-                        told.into_iter().for_each(|told| told(&report));
-                        return Err(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
+                        failed = Some(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
+                        gone = true;
+                        Why { reason: format!("an escalation ({why})"), signal: None, code: Code::Internal }
                     }
                 }
             }
         };
-        let Some(tree) = tree.get() else { return Ok(Code::Stopped) };
-        let report = shutdown::run(tree, &flags, limits(), &reason, &mut wishes, &capture, leave).await;
-        told.into_iter().for_each(|told| told(&report));
-        Ok(report.code())
+        drop(told_of_life);
+        let mut code = why.code;
+        if let Some(tree) = tree.get() {
+            let down = Down {
+                tree,
+                flags: &flags,
+                limits: limits(),
+                wishes: &mut wishes,
+                capture: &capture,
+                notifier: &self.notifier,
+                record: &record,
+                planes: &self.planes,
+                own_tasks: beside.len(),
+            };
+            let report = if gone { down.account(why, leave).await } else { down.run(why, leave).await };
+            told.into_iter().for_each(|told| told(&report));
+            if report.forced {
+                code = Code::Forced;
+            }
+        } else {
+            self.notifier.tell(&[Word::Stopping]);
+            tracing::info!(target: "shutdown", reason = why.reason, "stopped by {}: nothing had started", why.reason);
+        }
+        match failed {
+            Some(fatal) => Err(fatal),
+            None => Ok(code),
+        }
     }
 }
 
@@ -159,20 +193,34 @@ impl Life<'_> {
 async fn asked(
     wishes: &mut mpsc::Receiver<Wish>,
     stopped: &mut mpsc::Receiver<String>,
-    reloader: Option<&Arc<Reloader>>,
-) -> String {
+    reload: Option<(&Arc<Reloader>, &Notifier)>,
+) -> Why {
     loop {
         tokio::select! {
-            wish = wishes.recv() => match wish {
-                Some(Wish::Stop(signal)) => return signal.to_owned(),
-                Some(Wish::Reload) => match reloader.map(|reloader| reloader.reload(false)) {
-                    Some(Err(problems)) => tracing::error!("the configuration was not reloaded: {problems}"),
-                    Some(Ok(_)) => tracing::info!("the configuration was reloaded"),
-                    None => tracing::warn!("not reloaded: boot is under way"),
-                },
-                None => std::future::pending().await,
+            wish = wishes.recv() => match (wish, reload) {
+                (Some(Wish::Stop(signal)), _) => {
+                    return Why { reason: signal.to_owned(), signal: Some(signal), code: Code::Stopped };
+                }
+                (Some(Wish::Reload), Some((reloader, notifier))) => again(reloader, notifier),
+                (Some(Wish::Reload), None) => tracing::warn!("not reloaded: boot is under way"),
+                (None, _) => std::future::pending().await,
             },
-            Some(reason) = stopped.recv() => return reason,
+            Some(reason) = stopped.recv() => return Why { reason, signal: None, code: Code::Stopped },
         }
+    }
+}
+
+/// Reads the configuration again. The service manager waits for the READY that ends it; before the first one there is
+/// nothing to reload in its eyes.
+fn again(reloader: &Reloader, notifier: &Notifier) {
+    if notifier.is_ready() {
+        notifier.tell(&[Word::Reloading(notify::monotonic())]);
+    }
+    match reloader.reload(false) {
+        Err(problems) => tracing::error!("the configuration was not reloaded: {problems}"),
+        Ok(_) => tracing::info!("the configuration was reloaded"),
+    }
+    if notifier.is_ready() {
+        notifier.tell(&[Word::Ready]);
     }
 }

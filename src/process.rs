@@ -2,10 +2,11 @@
 
 use crate::{
     VERSION,
-    config::{self, Loaded, Sources},
+    config::{self, Loaded, ServiceManager, Sources},
     console,
     exit::{Code, Fatal},
     life::{Companion, Life},
+    notify::Notifier,
     reload::Reloader,
     signals,
 };
@@ -56,8 +57,9 @@ pub fn run(sources: Sources, sandbox: bool, companion: Option<Companion>) -> Exi
     match ended
         .unwrap_or_else(|panic| Err(Fatal::new(Code::Internal, format!("the supervisor itself failed: {panic}"))))
     {
+        // The way down has flushed the reports within its deadline: what is not delivered by now is not waited for again.
         Ok(code) => {
-            sentry.flush(FLUSH);
+            sentry.abandon();
             code.into()
         }
         Err(fatal) => fail(&fatal, Some(&sentry)),
@@ -91,8 +93,14 @@ fn start(
     // From here on a signal is an order, not a death: what comes while the configuration is read waits its turn.
     let wishes = {
         let _on = control.enter();
-        signals::listen().map_err(|error| Fatal::new(Code::Internal, error))?
+        let cannot =
+            |error| format!("signals cannot be listened to: {error}; raise the limit of open files (ulimit -n)");
+        signals::listen().map_err(|error| Fatal::new(Code::Internal, cannot(error)))?
     };
+    // A service manager is told of the bot, not of somebody who plays with it.
+    let manager =
+        if sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
+    let notifier = Arc::new(Notifier::new(&manager));
     let begun = Instant::now();
     let loaded = config::load(&sources).map_err(|problems| Fatal::new(Code::Config, problems))?;
     let configured = begun.elapsed();
@@ -106,7 +114,8 @@ fn start(
         .map_err(|error| Fatal::new(Code::Internal, error))?;
     let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
     let reloader = Reloader::new(sources, loaded.clone(), log.clone());
-    let life = Life { loaded, configured, reloader, planes, log: log.clone(), exporter, sentry, sandbox, wishes };
+    let life =
+        Life { loaded, configured, reloader, planes, log: log.clone(), exporter, sentry, sandbox, wishes, notifier };
     let ended = control.block_on(life.live(companion));
     // What is still running by now is blocked or unowned: it is left to the end of the process.
     data.shutdown_background();
@@ -131,10 +140,8 @@ fn log(loaded: &Loaded, redactor: &Redactor, sentry: &SentryGuard) -> Result<Log
 }
 
 fn runtime(workers: usize, name: &str) -> Result<Runtime, Fatal> {
-    Builder::new_multi_thread()
-        .worker_threads(workers)
-        .thread_name(name)
-        .enable_all()
-        .build()
-        .map_err(|error| Fatal::new(Code::Internal, format!("no threads to run on: {error}")))
+    Builder::new_multi_thread().worker_threads(workers).thread_name(name).enable_all().build().map_err(|error| {
+        let remedy = "raise the limit of threads (ulimit -u, TasksMax= of a unit) or free memory";
+        Fatal::new(Code::Internal, format!("no threads to run on: {error}; {remedy}"))
+    })
 }

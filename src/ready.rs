@@ -43,24 +43,25 @@ pub async fn follow(post: PostReady) {
             tracing::warn!("a shard is parked: the bot goes on with the others; `impresario status` says why");
         }
     }
-    // Commands are counted and timed where they are invoked, from the first one on.
-    post.flags.mark(Step::Instrumented);
     let mut wait = RETRY_MIN;
     loop {
-        match post.cogs.register_commands(post.guild).await {
-            Ok(_) => break,
-            Err(error) => {
-                let retry_ms = millis(wait);
-                tracing::warn!(%error, retry_ms, "slash commands could not be registered; prefix commands work");
-                post.flags.mark(Step::FirstReady);
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(RETRY_MAX);
-            }
+        let registered = post.cogs.register_commands(post.guild).await;
+        if registered.is_ok() {
+            post.flags.mark(Step::GuildsRegistered);
         }
+        // Once, whether Discord took the commands or not: the bot answers prefix commands, and tasks may begin.
+        if post.flags.mark(Step::FirstReady) {
+            post.status.first_ready();
+            banner(&post);
+            // Commands are counted and timed where they are invoked, from the first one on.
+            post.flags.mark(Step::Instrumented);
+        }
+        let Err(error) = registered else { return };
+        let retry_ms = millis(wait);
+        tracing::warn!(%error, retry_ms, "slash commands could not be registered; prefix commands work");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
     }
-    post.flags.mark(Step::GuildsRegistered);
-    post.flags.mark(Step::FirstReady);
-    banner(&post);
 }
 
 /// Waits until some shards have been ready and all others are parked: those come back when an operator acts, and
@@ -86,25 +87,26 @@ fn settled(mut shards: impl Iterator<Item = (bool, bool)>) -> bool {
 }
 
 fn banner(post: &PostReady) {
-    let cogs = post.cogs.counts();
+    let (cogs, guilds) = (post.cogs.counts(), post.gateway.counts().guilds);
     let shards = post.gateway.statuses().len();
-    let boot: Duration = post.status.began.elapsed();
+    let boot_ms = millis(post.status.began.elapsed());
     tracing::info!(
         version = VERSION,
         library = LIBRARY,
         database = post.database,
         shards,
-        guilds = post.gateway.counts().guilds,
+        guilds,
         cogs.loaded = cogs.loaded,
         cogs.skipped = cogs.skipped,
         cogs.failed = cogs.failed,
         prefix = post.prefix,
-        boot_ms = millis(boot),
-        "Impresario {VERSION} is ready: {shards} shard(s), {} guild(s), {} cog(s), prefix {}, in {} ms",
-        post.gateway.counts().guilds,
+        boot_ms,
+        "Impresario {VERSION} is ready: {shards} shard(s), {guilds} guild(s), {} cog(s) ({} skipped, {} failed), prefix {}, \
+         in {boot_ms} ms",
         cogs.loaded,
+        cogs.skipped,
+        cogs.failed,
         post.prefix,
-        millis(boot),
     );
 }
 

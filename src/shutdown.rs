@@ -1,283 +1,223 @@
-//! The way down: drain, stop in exact reverse order, report what it took. It always ends, inside its deadline.
+//! The way down: drain, stop in exact reverse order, save, flush, report what it took. It always ends, inside its deadline.
+
+mod clock;
+mod measure;
+mod plan;
+mod report;
+
+pub use plan::{Limits, OVERRUN, plan};
+pub use report::{EndReport, StepTime};
 
 use crate::{
     exit::Code,
     flags::{Flags, Step},
+    notify::{Notifier, Word},
+    record::Record,
     signals::Wish,
-    wire::millis,
 };
-use protocol::ports::{Capture, Report, ReportLevel};
-use serde::Serialize;
-use serde_json::{Value, json};
+use clock::{Clock, Cut};
+use measure::measure;
+use plan::DRAINED;
 use std::{
-    sync::Arc,
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
-use supervision::{ActorPath, Exit, Status, Tree, core::Rule};
+use supervision::{ActorPath, Exit, Planes, Status, Tree, core::Rule};
+use telemetry::reports::SentryCapture;
 use tokio::{sync::mpsc, time::Instant};
 
-/// What is drained first: schedulers stop making work, dispatch stops, running commands finish.
-const DRAINED: [&str; 3] = ["task-supervisor", "gateway", "cog-host"];
-/// What a second signal leaves of the time.
-const HURRY: Duration = Duration::from_secs(1);
-const ASKED_AGAIN: &str = "asked again: one second is left";
-/// After the total the tree is left as it is: the process ends.
-const GRACE: Duration = Duration::from_millis(500);
+/// How often the service manager is told how far it is.
+const TELL: Duration = Duration::from_secs(1);
+/// How much longer than until the deadline the service manager is asked to wait.
+const SLACK: Duration = Duration::from_secs(5);
+/// The longest that reports under way are waited for.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+/// The least that the account on disk is given, even after a third signal.
+const RECORD_LEAST: Duration = Duration::from_millis(200);
 
-/// How long the way down may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// In all.
-    pub total: Duration,
-    /// Of which waiting for running commands.
-    pub drain: Duration,
-}
-
-/// One step of the way down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StepTime {
-    /// The actor (with everything below it), or `drain`.
-    pub path: String,
-    /// How long it took.
-    pub took_ms: u64,
-    /// Whether it had to be cut off.
-    pub cut_off: bool,
-}
-
-/// What the way down came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EndReport {
-    /// Why it began.
+/// Why the way down begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// For people: `SIGTERM`, `admin (uid 1000)`, `end of input`.
     pub reason: String,
-    /// How long it took in all.
-    pub took_ms: u64,
-    /// Its steps, in order.
-    pub steps: Vec<StepTime>,
-    /// What did not end by itself in time.
-    pub cut_off: Vec<String>,
-    /// Whether a third signal ended it.
-    pub forced: bool,
+    /// The signal, if it was one.
+    pub signal: Option<&'static str>,
+    /// The exit code that the process ends with, unless it is forced.
+    pub code: Code,
 }
 
-impl EndReport {
-    /// The exit code it means.
-    pub fn code(&self) -> Code {
-        if self.forced { Code::Forced } else { Code::Stopped }
-    }
+/// What a way down works on.
+pub struct Down<'a> {
+    /// The tree that comes down.
+    pub tree: &'a Tree,
+    /// Marks that it has begun.
+    pub flags: &'a Flags,
+    /// How long it may take.
+    pub limits: Limits,
+    /// Further signals: the second leaves a second, the third ends the process as it is.
+    pub wishes: &'a mut mpsc::Receiver<Wish>,
+    /// Takes what had to be cut off, and is flushed.
+    pub capture: &'a SentryCapture,
+    /// Is told how far it is.
+    pub notifier: &'a Notifier,
+    /// Keeps the account for the next process.
+    pub record: &'a OnceLock<Record>,
+    /// Where things run.
+    pub planes: &'a Planes,
+    /// Tasks of the process itself on the data plane: they are owned, though by no actor.
+    pub own_tasks: usize,
+}
 
-    /// One line per step, and what was cut off.
-    pub fn lines(&self) -> Vec<String> {
-        let forced = if self.forced { ", forced by a third signal before it was over" } else { "" };
-        let mut lines = vec![format!("stopped by {} in {} ms{forced}", self.reason, self.took_ms)];
-        lines.extend(self.steps.iter().map(|step| {
-            let how = if step.cut_off { "  CUT OFF" } else { "" };
-            format!("  {:<16} {:>6} ms{how}", step.path, step.took_ms)
-        }));
-        if !self.cut_off.is_empty() {
-            lines.push(format!("  cut off: {}", self.cut_off.join(", ")));
+impl Down<'_> {
+    /// Takes the tree down, does `save` once it is, and tells what it took.
+    pub async fn run(self, why: Why, save: impl Future<Output = ()>) -> EndReport {
+        let begun_wall = SystemTime::now();
+        let mut clock = Clock::start(self.limits, self.wishes);
+        self.flags.mark(Step::ShuttingDown);
+        tracing::info!(target: "shutdown", reason = why.reason, "shutting down");
+        let first = self.tree.decisions(0, 1).first().map_or(0, |entry| entry.seq);
+        let mut report = EndReport { began_at: begun_wall.into(), ..EndReport::of(&why, self.limits) };
+        report.announce(self.capture);
+
+        self.notifier.tell(&[Word::Stopping, Word::Extend(clock.left() + SLACK)]);
+        self.notifier.status(&format!("draining {}", DRAINED.join(", ")));
+        let asked_for: Vec<ActorPath> = DRAINED.into_iter().map(ActorPath::from).collect();
+        let there = |path: &ActorPath| self.tree.node(path).is_some();
+        let drained: Vec<ActorPath> = asked_for.into_iter().filter(there).collect();
+        let (within, by) = (self.limits.drain.min(self.limits.tree()), clock.by());
+        let late = tokio::select! {
+            late = self.tree.drain(&drained, within) => late,
+            () = clock.asked_again() => {
+                report.cut_off.push("drain (asked again)".to_owned());
+                drained.clone()
+            }
+            () = keep_told(self.notifier, by, || format!("draining {}", DRAINED.join(", "))) => Vec::new(),
+        };
+        if report.cut_off.is_empty() {
+            report.cut_off.extend(late.iter().map(|path| format!("{path} (drain)")));
         }
-        lines
-    }
-}
+        report.drained.extend(drained.iter().filter(|path| !late.contains(path)).map(ToString::to_string));
+        report.step("drain", clock.elapsed(), !report.cut_off.is_empty());
 
-/// The order of the way down with its deadlines, before it happens.
-pub fn plan(tree: &Tree, limits: Limits) -> Value {
-    let nodes = tree.nodes();
-    let mut order: Vec<String> =
-        nodes.iter().filter(|node| node.path.depth() == 1).map(|node| node.path.to_string()).collect();
-    order.reverse();
-    json!({
-        "total_ms": millis(limits.total),
-        "drain": { "paths": DRAINED, "within_ms": millis(limits.drain) },
-        "order": order,
-        "within": "each step may take half of what is left; unused time is passed on",
-    })
-}
-
-/// Takes the tree down, does `last` once it is, and tells what it took. `wishes` are further signals: the second leaves a second, the third
-/// ends the process as it is.
-pub async fn run(
-    tree: &Tree,
-    flags: &Flags,
-    limits: Limits,
-    reason: &str,
-    wishes: &mut mpsc::Receiver<Wish>,
-    capture: &Arc<dyn Capture>,
-    last: impl Future<Output = ()>,
-) -> EndReport {
-    let begun = Instant::now();
-    let begun_wall = SystemTime::now();
-    flags.mark(Step::ShuttingDown);
-    tracing::info!(target: "shutdown", reason, "shutting down");
-    let first = tree.decisions(0, 1).first().map_or(0, |entry| entry.seq);
-    let mut steps = Vec::new();
-    let mut forced = false;
-    let mut stops = 0;
-
-    let drained: Vec<ActorPath> = DRAINED.into_iter().map(ActorPath::from).collect();
-    let hurry = async {
-        while let Some(wish) = wishes.recv().await {
-            if matches!(wish, Wish::Stop(_)) {
-                return;
+        self.tree.shutdown(Some(clock.left_for_tree()));
+        loop {
+            let told = keep_told(self.notifier, clock.by(), || stopping(self.tree));
+            let ended = async {
+                tokio::select! {
+                    _ = self.tree.ended() => {}
+                    () = told => {}
+                }
+            };
+            match clock.bound(clock.tree_by(), ended).await {
+                Ok(()) => break,
+                Err(Cut::Hurry) => self.tree.shutdown(Some(clock.left_for_tree())),
+                Err(Cut::Late) => {
+                    report.cut_off.push("the tree itself".to_owned());
+                    break;
+                }
+                Err(Cut::Forced) => {
+                    report.force();
+                    break;
+                }
             }
         }
-        std::future::pending().await
-    };
-    let late = tokio::select! {
-        late = tree.drain(&drained, limits.drain.min(limits.total)) => late,
-        () = hurry => {
-            stops += 1;
-            tracing::warn!(target: "shutdown", "{ASKED_AGAIN}");
-            Vec::new()
-        }
-    };
-    let mut cut_off: Vec<String> = late.iter().map(|path| format!("{path} (drain)")).collect();
-    if stops > 0 {
-        cut_off.push("drain (asked again)".to_owned());
-    }
-    steps.push(StepTime { path: "drain".into(), took_ms: millis(begun.elapsed()), cut_off: !cut_off.is_empty() });
+        report.take(measure(self.tree, first, begun_wall));
+        report.unowned = unowned(self.planes, self.own_tasks);
 
-    let left = limits.total.saturating_sub(begun.elapsed());
-    tree.shutdown(Some(if stops > 0 { left.min(HURRY) } else { left }));
-    let mut deadline = begun + limits.total + GRACE;
+        let last = Last { capture: self.capture, notifier: self.notifier, record: self.record };
+        last.finish(report, clock, save).await
+    }
+
+    /// The account of a way down that the tree took by itself, once it is over; `save` is done after it.
+    pub async fn account(self, why: Why, save: impl Future<Output = ()>) -> EndReport {
+        self.notifier.tell(&[Word::Stopping, Word::Extend(self.limits.total + SLACK)]);
+        self.flags.mark(Step::ShuttingDown);
+        let entries = self.tree.decisions(0, usize::MAX);
+        let began = entries.iter().find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
+        let since = began.or(entries.last()).map_or_else(SystemTime::now, |entry| entry.wall);
+        let mut report = EndReport { began_at: since.into(), ..EndReport::of(&why, self.limits) };
+        report.take(measure(self.tree, began.map_or(0, |entry| entry.seq), since));
+        report.unowned = unowned(self.planes, self.own_tasks);
+        let clock = Clock::resume(self.limits, self.wishes, since.elapsed().unwrap_or_default());
+        let last = Last { capture: self.capture, notifier: self.notifier, record: self.record };
+        last.finish(report, clock, save).await
+    }
+}
+
+/// Keeps the service manager informed and patient; never ends by itself.
+async fn keep_told(notifier: &Notifier, by: Instant, text: impl Fn() -> String) {
+    if !notifier.is_on() {
+        return std::future::pending().await;
+    }
     loop {
-        tokio::select! {
-            _ = tree.ended() => break,
-            () = tokio::time::sleep_until(deadline) => {
-                cut_off.push("the tree itself".to_owned());
-                break;
-            }
-            wish = wishes.recv() => match wish {
-                Some(Wish::Stop(_)) if stops == 0 => {
-                    stops += 1;
-                    tracing::warn!(target: "shutdown", "{ASKED_AGAIN}");
-                    tree.shutdown(Some(HURRY));
-                    deadline = deadline.min(Instant::now() + HURRY + GRACE);
-                }
-                Some(Wish::Stop(_)) => { forced = true; break }
-                Some(Wish::Reload) => {}
-                None => { tree.ended().await; break }
-            },
-        }
+        tokio::time::sleep(TELL).await;
+        notifier.status(&text());
+        notifier.tell(&[Word::Extend(by.saturating_duration_since(Instant::now()) + SLACK)]);
     }
-    let (times, more) = measure(tree, first, begun_wall);
-    steps.extend(times);
-    if !forced {
-        steps.push(save(last).await);
-    }
-    cut_off.extend(more);
-    let report = EndReport { reason: reason.to_owned(), took_ms: millis(begun.elapsed()), steps, cut_off, forced };
-    tell(&report, capture);
-    report
 }
 
-async fn save(last: impl Future<Output = ()>) -> StepTime {
-    let begun = Instant::now();
-    last.await;
-    StepTime { path: "session".into(), took_ms: millis(begun.elapsed()), cut_off: false }
-}
-
-/// The account of a way down that the tree took by itself, once it is over; `last` is done after it.
-pub async fn account(
-    tree: &Tree,
-    reason: &str,
-    capture: &Arc<dyn Capture>,
-    last: impl Future<Output = ()>,
-) -> EndReport {
-    let entries = tree.decisions(0, usize::MAX);
-    let began = entries.iter().find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
-    let wall = |entry: &Arc<supervision::Entry>| entry.wall;
-    let since = began.or(entries.last()).map_or_else(SystemTime::now, wall);
-    let until = entries.last().map_or(since, wall);
-    let (mut steps, cut_off) = measure(tree, began.map_or(0, |entry| entry.seq), since);
-    steps.push(save(last).await);
-    let took_ms = millis(until.duration_since(since).unwrap_or_default());
-    let report = EndReport { reason: reason.to_owned(), took_ms, steps, cut_off, forced: false };
-    tell(&report, capture);
-    report
-}
-
-/// What each child of the root took, and what had to be cut off, from the decisions. What was still on its way down, or
-/// had not been told to stop, when nobody waited any longer was cut off too.
-fn measure(tree: &Tree, after: u64, since: SystemTime) -> (Vec<StepTime>, Vec<String>) {
-    let mut open: Vec<(String, SystemTime)> = Vec::new();
-    let mut steps: Vec<StepTime> = Vec::new();
-    let mut cut_off = Vec::new();
-    // A supervisor's own word about itself (without a child's id) is not a step of the root's.
-    let relevant = |entry: &&Arc<supervision::Entry>| entry.wall >= since && !entry.decision.id.is_empty();
-    for entry in tree.decisions(after, usize::MAX).iter().filter(relevant) {
-        let path = entry.path.to_string();
-        match entry.decision.rule {
-            Rule::Stop if entry.path.depth() == 1 => open.push((path, entry.wall)),
-            Rule::StopDeadline | Rule::Quarantine => cut_off.push(path),
-            Rule::Down if entry.path.depth() == 1 => {
-                if let Some((_, began)) = open.iter().find(|(open, _)| *open == path) {
-                    let took = entry.wall.duration_since(*began).unwrap_or_default();
-                    let within = |cut: &String| ActorPath::from(cut.as_str()).is_within(&entry.path);
-                    let cut = cut_off.iter().any(within);
-                    steps.push(StepTime { path, took_ms: millis(took), cut_off: cut });
-                }
-            }
-            _ => {}
-        }
-    }
-    let left = |path: &str| !steps.iter().any(|step| step.path == path);
-    let stopping: Vec<_> = open.iter().filter(|(path, _)| left(path)).collect();
-    let told = |path: &str| open.iter().any(|(open, _)| open == path);
+/// What is on its way down, for people.
+fn stopping(tree: &Tree) -> String {
     let nodes = tree.nodes();
-    let up = nodes.iter().filter(|node| node.path.depth() == 1 && node.status == Status::Running);
-    let untold = up.map(|node| node.path.to_string()).filter(|path| left(path) && !told(path));
-    cut_off.extend(stopping.iter().map(|(path, _)| path.clone()));
-    cut_off.extend(untold.map(|path| format!("{path} (not told to stop)")));
-    let late = stopping.into_iter().map(|(path, began)| StepTime {
-        path: path.clone(),
-        took_ms: millis(began.elapsed().unwrap_or_default()),
-        cut_off: true,
-    });
-    let late: Vec<StepTime> = late.collect();
-    steps.extend(late);
-    cut_off.dedup();
-    (steps, cut_off)
+    let down = nodes.iter().filter(|node| node.path.depth() == 1 && node.status == Status::Stopping);
+    let paths: Vec<&str> = down.map(|node| node.path.as_str()).collect();
+    if paths.is_empty() { "stopping".to_owned() } else { format!("stopping {}", paths.join(", ")) }
 }
 
-fn tell(report: &EndReport, capture: &Arc<dyn Capture>) {
-    for step in &report.steps {
-        metering::boot::shutdown_step(step_label(&step.path), step.took_ms as f64 / 1e3);
-    }
-    tracing::info!(
-        target: "shutdown",
-        reason = report.reason,
-        duration_seconds = report.took_ms as f64 / 1e3,
-        cut_off = report.cut_off.join(", "),
-        forced = report.forced,
-        "{}",
-        report.lines().join("\n")
-    );
-    if !report.cut_off.is_empty() {
-        capture.capture(Report {
-            level: ReportLevel::Warning,
-            message: format!("shutdown had to cut off {}", report.cut_off.join(", ")),
-            fingerprint: vec!["shutdown".into(), "cut_off".into()],
-            tags: Vec::new(),
-        });
-    }
+/// Tasks on the data plane that neither an actor nor the process owns: a library's connections, or something forgotten.
+/// They are told of and left alone: whoever began them may be in the middle of something.
+fn unowned(planes: &Planes, own: usize) -> usize {
+    planes.data.metrics().num_alive_tasks().saturating_sub(own)
 }
 
-/// Metric labels are fixed words.
-fn step_label(path: &str) -> &'static str {
-    const KNOWN: [&str; 10] = [
-        "drain",
-        "telemetry",
-        "control",
-        "rest",
-        "database",
-        "emoji-cache",
-        "cog-host",
-        "gateway",
-        "task-supervisor",
-        "session",
-    ];
-    KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
+/// The steps after the tree.
+struct Last<'a> {
+    capture: &'a SentryCapture,
+    notifier: &'a Notifier,
+    record: &'a OnceLock<Record>,
+}
+
+impl Last<'_> {
+    /// Saves, reports, flushes and writes the account, each within what is left.
+    async fn finish(self, mut report: EndReport, mut clock: Clock<'_>, save: impl Future<Output = ()>) -> EndReport {
+        self.notifier.status("saving what the next process takes up");
+        if !report.forced {
+            let begun = Instant::now();
+            let mut save = std::pin::pin!(save);
+            let cut = loop {
+                match clock.bound(clock.save_by(), &mut save).await {
+                    Ok(()) => break None,
+                    Err(Cut::Hurry) => {}
+                    Err(cut) => break Some(cut),
+                }
+            };
+            report.step("session", begun.elapsed(), cut.is_some());
+            if cut.is_some() {
+                report.cut_off.push("session".to_owned());
+            }
+            if cut == Some(Cut::Forced) {
+                report.force();
+            }
+        }
+        report.warn(self.capture);
+        // Reports go out last of all, so that they may tell of everything before.
+        if self.capture.is_enabled() && !report.forced {
+            let begun = Instant::now();
+            let delivered = self.capture.flush(clock.left().min(FLUSH_MAX)).await;
+            report.step("flush", begun.elapsed(), !delivered);
+            if !delivered {
+                report.cut_off.push("flush (reports were not delivered)".to_owned());
+            }
+        }
+        report.end(clock.elapsed());
+        report.log();
+        if let Some(record) = self.record.get()
+            && let Err(error) = record.end(&report, clock.left().max(RECORD_LEAST)).await
+        {
+            tracing::warn!(target: "shutdown", %error, "the account of this end could not be written");
+        }
+        report
+    }
 }
 
 /// Why the tree ended by itself, if it did so against its will.

@@ -1,7 +1,16 @@
 //! Is it up, is it well, and what is wrong: one answer for the control channel and the probes.
 
-use crate::{VERSION, admin::SharedTree, flags::Flags, refused, wire::millis};
+use crate::{
+    VERSION,
+    admin::SharedTree,
+    flags::Flags,
+    notify::{Notifier, Word},
+    record, refused,
+    wire::{millis, stamp},
+};
+use chrono::{DateTime, Utc};
 use cog_host::CogHost;
+use database::Db;
 use gateway::{Gateway, Phase};
 use metering::{Collector, PathPattern, Scrape};
 use protocol::method::{Method, NoParams};
@@ -23,22 +32,45 @@ pub struct Status {
     pub(crate) tree: SharedTree,
     pub(crate) gateway: Arc<OnceLock<Gateway>>,
     pub(crate) cogs: OnceLock<CogHost>,
+    /// Filled when its phase of boot is over.
+    pub(crate) db: OnceLock<Db>,
     pub(crate) began: Instant,
+    /// When the process began, by the wall clock.
+    pub(crate) began_at: DateTime<Utc>,
     phases: Mutex<Vec<(&'static str, Duration)>>,
+    /// The phase of boot that is under way.
+    phase: Mutex<Option<(&'static str, Instant)>>,
+    /// When it was ready for the first time.
+    ready: OnceLock<(Instant, DateTime<Utc>)>,
+    /// How the process before ended.
+    before: OnceLock<Option<Value>>,
+    notifier: Arc<Notifier>,
     lost: Mutex<u64>,
     token_refused: AtomicBool,
 }
 
 impl Status {
     /// A process that has just begun.
-    pub fn new(flags: Arc<Flags>, tree: SharedTree, gateway: Arc<OnceLock<Gateway>>) -> Arc<Self> {
+    pub fn new(
+        flags: Arc<Flags>,
+        tree: SharedTree,
+        gateway: Arc<OnceLock<Gateway>>,
+        notifier: Arc<Notifier>,
+    ) -> Arc<Self> {
+        let began = Instant::now();
         Arc::new(Self {
             flags,
             tree,
             gateway,
             cogs: OnceLock::new(),
-            began: Instant::now(),
+            db: OnceLock::new(),
+            began,
+            began_at: Utc::now(),
             phases: Mutex::default(),
+            phase: Mutex::new(Some(("configuration", began))),
+            ready: OnceLock::new(),
+            before: OnceLock::new(),
+            notifier,
             lost: Mutex::default(),
             token_refused: AtomicBool::new(false),
         })
@@ -49,9 +81,82 @@ impl Status {
         self.token_refused.store(refused, Relaxed);
     }
 
+    /// A phase of boot begins: whoever looks sees where boot stands.
+    pub(crate) fn phase_begins(&self, name: &'static str) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, Instant::now()));
+        self.notifier.status(&format!("booting: {name}"));
+    }
+
     /// Notes how long a phase of boot took.
-    pub(crate) fn phase(&self, name: &'static str, took: Duration) {
+    pub(crate) fn phase_ended(&self, name: &'static str, took: Duration) {
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((name, took));
+    }
+
+    /// Every phase of boot is over.
+    pub(crate) fn booted(&self) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.notifier.status(&self.line());
+    }
+
+    /// The phase of boot that is under way and for how long, until boot is over.
+    pub(crate) fn phase_under_way(&self) -> Option<(&'static str, Duration)> {
+        let phase = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        phase.map(|(name, since)| (name, since.elapsed()))
+    }
+
+    /// The first READY, once: its time is kept and the service manager told.
+    pub(crate) fn first_ready(&self) {
+        if self.ready.set((Instant::now(), Utc::now())).is_ok() {
+            self.notifier.tell(&[Word::Ready]);
+            self.notifier.status(&self.line());
+        }
+    }
+
+    /// How long ago it was ready for the first time.
+    pub(crate) fn ready_since(&self) -> Option<Duration> {
+        self.ready.get().map(|(since, _)| since.elapsed())
+    }
+
+    /// How long it took to be ready for the first time.
+    pub(crate) fn ready_after(&self) -> Option<Duration> {
+        self.ready.get().map(|(at, _)| at.duration_since(self.began))
+    }
+
+    /// Keeps and logs how the process before ended.
+    pub(crate) fn before(&self, last: Option<Value>) {
+        if let Some(last) = &last {
+            let told = record::sentence(last);
+            if last["clean"] == true {
+                tracing::info!("{told}");
+            } else {
+                tracing::warn!(last_alive_at = last["last_alive_at"].as_str(), "{told}");
+            }
+        }
+        self.before.set(last).ok(); // told once, by boot
+    }
+
+    /// The process in one line.
+    pub(crate) fn line(&self) -> String {
+        if let Some((phase, _)) = self.phase_under_way() {
+            return format!("booting: {phase}");
+        }
+        let (ready, wrong) = self.look();
+        let more = match wrong.len() {
+            0 => String::new(),
+            1 => format!("; {}", wrong[0]),
+            n => format!("; {} (and {} more)", wrong[0], n - 1),
+        };
+        let word = if ready {
+            "ready"
+        } else if self.ready.get().is_some() {
+            "degraded"
+        } else {
+            "not ready yet"
+        };
+        let shards = self.gateway.get().map(Gateway::statuses).unwrap_or_default();
+        let online = shards.iter().filter(|shard| shard.state == Phase::Online).count();
+        let guilds = self.gateway.get().map_or(0, |gateway| gateway.counts().guilds);
+        format!("{word}: {online} of {} shard(s), {guilds} guild(s){more}", shards.len())
     }
 
     /// The phases so far.
@@ -130,6 +235,10 @@ impl Status {
             "version": VERSION,
             "pid": std::process::id(),
             "uptime_ms": millis(self.began.elapsed()),
+            "started_at": stamp(self.began_at),
+            "ready_at": self.ready.get().map(|(_, at)| stamp(*at)),
+            "ready_after_ms": self.ready_after().map(millis),
+            "phase": self.phase_under_way().map(|(name, since)| json!({ "phase": name, "since_ms": millis(since) })),
             "actors": states,
             "shards": self.gateway.get().map(Gateway::statuses),
             "cache": self.gateway.get().map(Gateway::counts),
@@ -141,13 +250,20 @@ impl Status {
         })
     }
 
-    /// `status.get`
+    /// `status.get`, `status.last_shutdown`
     pub fn methods(self: &Arc<Self>) -> Vec<Method> {
-        let status = Arc::clone(self);
-        vec![Method::read("status.get", "Whether the bot is up and well, and what is not.", move |_: NoParams, _| {
-            let shown = status.json();
-            async move { Ok(shown) }
-        })]
+        let (status, last) = (Arc::clone(self), Arc::clone(self));
+        let about = "How the process before this one ended: its end report, or when it was last alive; null: unknown.";
+        vec![
+            Method::read("status.get", "Whether the bot is up and well, and what is not.", move |_: NoParams, _| {
+                let shown = status.json();
+                async move { Ok(shown) }
+            }),
+            Method::read("status.last_shutdown", about, move |_: NoParams, _| {
+                let shown = last.before.get().cloned().flatten();
+                async move { Ok(shown) }
+            }),
+        ]
     }
 }
 

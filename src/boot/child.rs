@@ -40,7 +40,18 @@ impl Builder<'_> {
 /// A required child did not come up: the database is a vital dependency (69), anything else is ours (70).
 fn not_started(id: &str, exit: &Exit) -> Fatal {
     let code = if id == "database" { Code::Unavailable } else { Code::Internal };
-    Fatal::new(code, format!("{id} cannot start: {}", reason(exit)))
+    Fatal::new(code, format!("{id} cannot start: {}{}", reason(exit), remedy(id, exit)))
+}
+
+/// What to do about it, where the reason does not say so itself.
+fn remedy(id: &str, exit: &Exit) -> String {
+    match exit {
+        _ if id == "database" => String::new(), // its sentences name what to do
+        Exit::StartFailed { child: Some(cog), .. } if id == cog_host::PATH && cog != "dispatch" => {
+            format!("; mend that, or leave the cog out with enabled = false below [cogs.{cog}]")
+        }
+        _ => "; the log has the whole story: please report it with that".to_owned(),
+    }
 }
 
 /// The innermost cause, without the words that only say that something failed.
@@ -50,5 +61,32 @@ fn reason(exit: &Exit) -> String {
         Exit::StartFailed { cause, child: Some(child) } => format!("{child}: {}", reason(cause)),
         Exit::Fatal { message } | Exit::Error { message } => message.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cog_that_cannot_start_is_named_with_the_key_that_leaves_it_out() {
+        let cause = Box::new(Exit::Error { message: "no table".into() });
+        let exit = Exit::StartFailed { child: Some("info".into()), cause };
+        let fatal = not_started(cog_host::PATH, &exit);
+        assert_eq!(fatal.code, Code::Internal);
+        assert!(fatal.message.starts_with("cog-host cannot start: info: no table; mend that"), "{fatal}");
+        assert!(fatal.message.contains("enabled = false below [cogs.info]"), "{fatal}");
+    }
+
+    #[test]
+    fn the_database_says_itself_what_to_do_and_is_69() {
+        let exit = Exit::Fatal { message: "it is away: start it".into() };
+        let fatal = not_started("database", &exit);
+        assert_eq!(
+            (fatal.code, fatal.message.as_str()),
+            (Code::Unavailable, "database cannot start: it is away: start it")
+        );
+        let other = not_started("gateway", &exit);
+        assert!(other.code == Code::Internal && other.message.contains("report it"), "{other}");
     }
 }

@@ -38,6 +38,9 @@ pub enum Command {
         /// How long each phase of boot took.
         #[arg(long)]
         boot: bool,
+        /// How the last process ended; also while none runs.
+        #[arg(long, conflicts_with = "boot")]
+        last_shutdown: bool,
     },
     /// Shows the tree of actors.
     Tree(TreeArgs),

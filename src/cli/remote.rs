@@ -39,7 +39,7 @@ pub(super) async fn run(command: &Command, socket: &Path, output: &mut Output) -
         output.text(&text);
     }
     match command {
-        Command::Status { .. } if !is_well(&answer) => Exit::Failed,
+        Command::Status { last_shutdown: false, .. } if !is_well(&answer) => Exit::Failed,
         _ => Exit::Done,
     }
 }
@@ -86,8 +86,11 @@ fn call(command: &Command) -> Result<Call, String> {
     let with = |method: &str, params: Value| Call { method: method.to_owned(), params, show: render::answer };
     let named = |method: &str, name: &str| with(method, json!({"name": name}));
     Ok(match command {
-        Command::Status { boot: false } => Call { show: render::status, ..plain("status.get") },
-        Command::Status { boot: true } => Call { show: render::boot, ..plain("status.get") },
+        Command::Status { last_shutdown: true, .. } => {
+            Call { show: render::last_shutdown, ..plain("status.last_shutdown") }
+        }
+        Command::Status { boot: false, .. } => Call { show: render::status, ..plain("status.get") },
+        Command::Status { boot: true, .. } => Call { show: render::boot, ..plain("status.get") },
         Command::Tree(tree) if tree.log => plain("tree.log"),
         Command::Tree(_) => Call { show: render::tree, ..plain("tree.get") },
         Command::Explain { path } => Call { show: render::explain, ..with("tree.explain", json!({"path": path})) },

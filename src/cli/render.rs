@@ -2,6 +2,7 @@
 
 mod actor;
 mod decision;
+mod last;
 mod status;
 mod style;
 mod table;
@@ -9,6 +10,7 @@ mod tree;
 
 pub(super) use actor::{messages, ordered, reloaded, shutdown, told};
 pub(super) use decision::{event, explain};
+pub(super) use last::last_shutdown;
 pub(super) use status::{boot, status};
 
 use super::Output;

@@ -83,8 +83,9 @@ struct Instance {
     tree: Tree,
 }
 
-const METHODS: [&str; 37] = [
+const METHODS: [&str; 38] = [
     "status.get",
+    "status.last_shutdown",
     "tree.get",
     "tree.log",
     "tree.explain",
@@ -192,6 +193,7 @@ fn a_wrong_command_line_is_usage() {
 /// Every command that is one call, with what it asks.
 fn table() -> Vec<(&'static [&'static str], &'static str, Value)> {
     vec![
+        (&["status", "--last-shutdown"], "status.last_shutdown", json!({})),
         (&["tree"], "tree.get", json!({})),
         (&["tree", "--log"], "tree.log", json!({})),
         (&["explain", "gateway"], "tree.explain", json!({"path": "gateway"})),

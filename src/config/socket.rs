@@ -23,6 +23,17 @@ pub fn socket_path(configured: &str, data_dir: &Path, env: &BTreeMap<String, Str
 /// The socket that a client command talks to. A configuration that is wrong elsewhere does not keep an operator out:
 /// what can be read of it is used.
 pub fn locate_socket(sources: &Sources) -> PathBuf {
+    let (socket, data_dir) = locate(sources);
+    socket_path(&socket, &data_dir, &sources.env)
+}
+
+/// The data folder, for a client command that reads what the last process left; found as the socket is.
+pub fn locate_data(sources: &Sources) -> PathBuf {
+    sources.cwd.join(locate(sources).1)
+}
+
+/// `control.socket` and `data.dir`, as well as they can be read.
+fn locate(sources: &Sources) -> (String, PathBuf) {
     let (mut socket, mut data_dir) = (String::new(), "data".to_owned());
     let mut take = |key: &Key, value: &toml::Value| {
         let Some(text) = value.as_str() else { return };
@@ -46,5 +57,5 @@ pub fn locate_socket(sources: &Sources) -> PathBuf {
         let (key, setting) = flag.setting();
         take(&key, &setting.value);
     }
-    socket_path(&socket, Path::new(&data_dir), &sources.env)
+    (socket, data_dir.into())
 }

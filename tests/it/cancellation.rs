@@ -2,23 +2,23 @@
 //! down by the process's own way down.
 
 use impresario::{
+    exit::Code,
     flags::Flags,
-    shutdown::{self, Limits},
+    notify::Notifier,
+    shutdown::{Down, Limits, Why},
 };
-use protocol::{
-    ports::{Capture, NoCapture},
-    task::{RunOutcome, Schedule, TaskSpec, Tasks},
-};
+use protocol::task::{RunOutcome, Schedule, TaskSpec, Tasks};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Duration,
 };
 use supervision::{Flags as Rules, NoObserver, Planes, Strategy, Tree};
 use task_supervisor::TaskRegistry;
+use telemetry::reports::SentryCapture;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -50,14 +50,26 @@ async fn a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_nam
     tokio::time::sleep(Duration::from_secs(5)).await; // it runs
 
     let (_wish, mut wishes) = mpsc::channel(1);
-    let capture: Arc<dyn Capture> = Arc::new(NoCapture);
     let limits = Limits { total: TOTAL, drain: Duration::from_secs(3) };
     let begun = Instant::now();
-    let report = shutdown::run(&tree, &Flags::default(), limits, "test", &mut wishes, &capture, async {}).await;
+    let down = Down {
+        tree: &tree,
+        flags: &Flags::default(),
+        limits,
+        wishes: &mut wishes,
+        capture: &SentryCapture::disabled(),
+        notifier: &Notifier::default(),
+        record: &OnceLock::new(),
+        planes: &Planes::single(),
+        own_tasks: 1,
+    };
+    let why = Why { reason: "test".to_owned(), signal: None, code: Code::Stopped };
+    let report = down.run(why, async {}).await;
     assert!(asked.load(SeqCst), "it was asked first");
     assert!(begun.elapsed() <= TOTAL, "{:?}", begun.elapsed());
+    assert_eq!(report.killed, ["task-supervisor/deaf"]);
     assert!(report.cut_off.iter().any(|path| path == "task-supervisor/deaf"), "{report:?}");
     let lines = report.lines().join("\n");
     assert!(lines.contains("CUT OFF") && lines.contains("cut off: task-supervisor/deaf"), "{lines}");
-    assert_eq!(report.code() as u8, 0, "cut off is not forced");
+    assert_eq!(report.code, 0, "cut off is not forced");
 }

@@ -4,9 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test is a thread of its own: what it waits for is another process")]
 
 mod architecture;
+mod boot;
 mod bursts;
 mod cancellation;
 mod commands;
+mod deploy;
 mod emoji;
 mod foreign;
 mod gateway;
@@ -14,6 +16,7 @@ mod harness;
 mod kills;
 mod logs;
 mod malformed;
+mod notify;
 mod ping;
 mod probes;
 mod refusals;

@@ -3,7 +3,13 @@
 use crate::harness::{Bot, Home, PATIENCE, assert_answers, discord, until};
 use rustix::process::Signal;
 use sandbox::{Fault, Sandbox, SandboxEvent, Side};
-use std::time::Instant;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
 
 /// The exact reverse of the order of start.
 const DOWN: [&str; 9] =
@@ -28,7 +34,7 @@ fn in_order(report: &str) {
 }
 
 /// A command that runs until its reply gets through: not for a long time.
-fn slow_command(discord: &Sandbox) {
+pub(crate) fn slow_command(discord: &Sandbox) {
     discord.fault(Fault::RestDelay { route: POST.into(), millis: 120_000, times: 1 });
     let before = discord.stats().requests_by_route.get(POST).copied().unwrap_or_default();
     discord.say("bob", "!ping");
@@ -190,6 +196,94 @@ fn a_third_signal_ends_it_at_once_with_130() {
 fn held_up(discord: &Sandbox) -> Home {
     let home = Home::new(discord).set("shutdown.drain_ms = 60000").set("shutdown.total_ms = 70000");
     home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000")
+}
+
+/// A stand-in for Sentry: what it has been told; one that is deaf takes connections and says nothing.
+fn sentry(deaf: bool) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let shared = Arc::clone(&told);
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming().map_while(Result::ok) {
+            if deaf {
+                held.push(stream);
+                continue;
+            }
+            let told = Arc::clone(&shared);
+            thread::spawn(move || listen(stream, &told));
+        }
+    });
+    (format!("http://0123456789abcdef0123456789abcdef@127.0.0.1:{port}/1"), told)
+}
+
+/// Takes envelopes until the connection is closed.
+fn listen(mut stream: std::net::TcpStream, told: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while reader.read_line(&mut line).ok()? > 2 {
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        told.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").ok()?;
+    }
+}
+
+#[test]
+fn reports_are_flushed_last_and_tell_what_was_cut_off() {
+    let discord = discord();
+    let (dsn, told) = sentry(false);
+    let home = Home::new(&discord).with_env("SENTRY_DSN", &dsn);
+    let home = home.set("shutdown.drain_ms = 500").set("shutdown.total_ms = 5000");
+    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let mut bot = home.start();
+    slow_command(&discord);
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let report = report(&bot);
+    let last = report.lines().rfind(|line| line.ends_with(" ms")).unwrap();
+    assert!(last.starts_with("  flush "), "{report}");
+    let told = told.lock().unwrap().join("\n");
+    for message in ["SIGTERM: shutting down", "shutdown had to cut off"] {
+        assert!(told.contains(message), "delivered before the process was gone: {told}");
+    }
+}
+
+#[test]
+fn a_deaf_report_server_does_not_hold_up_the_end() {
+    let discord = discord();
+    let (dsn, _) = sentry(true);
+    let home = Home::new(&discord).with_env("SENTRY_DSN", &dsn);
+    let home = home.set("shutdown.drain_ms = 500").set("shutdown.total_ms = 3000");
+    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let mut bot = home.start();
+    slow_command(&discord);
+    let begun = Instant::now();
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let took = begun.elapsed();
+    assert!(report(&bot).contains("flush (reports were not delivered)"), "{}", report(&bot));
+    // Delivering is tried for five seconds at a time: none of that is waited for. The rest is a loaded machine's.
+    assert!(took < Duration::from_secs(3) + impresario::shutdown::OVERRUN + Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn tasks_that_no_actor_owns_are_told_of_and_left_alone() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    assert_answers(&discord); // the HTTP client keeps its connections open, by tasks of its own
+    assert_eq!(bot.terminate(), 0);
+    let last = home.json(&["status", "--last-shutdown"]).exits(0).json();
+    assert!(last["report"]["unowned"].is_u64(), "{last}");
+    assert_eq!(last["report"]["cut_off"].as_array().map(Vec::len), Some(0), "{last}");
 }
 
 #[test]

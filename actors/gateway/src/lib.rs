@@ -49,5 +49,5 @@ pub use presence::{Activity, ActivityKind, OnlineStatus, Presence, PresenceData,
 pub use session::{Cause, Phase};
 pub use snapshot::{Restored, Snapshot, SnapshotError};
 pub use socket::ConnectError;
-pub use status::{Counts, Disconnect, ShardStatus};
+pub use status::{Counts, Disconnect, Heartbeat, ShardStatus};
 pub use tree::{GatewayDeps, build};

@@ -220,8 +220,12 @@ impl Shard {
 
     fn control(&mut self, control: Control, ctx: &Ctx<Self>) -> Result<(), Failure> {
         let input = match control {
-            Control::Hello(interval) => Input::Hello { interval },
+            Control::Hello(interval) => {
+                self.herald.beats(interval);
+                Input::Hello { interval }
+            }
             Control::Ack => {
+                self.herald.answered();
                 let before = self.session.latency();
                 self.step(Input::Ack, ctx)?;
                 if let Some(latency) = self.session.latency().filter(|latency| before != Some(*latency)) {

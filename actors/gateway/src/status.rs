@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// One reading of a shard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +37,9 @@ pub struct ShardStatus {
     pub parked: Option<String>,
     /// Why it counts as unstable, if it does: ten or more connections lost within ten minutes. It may be online.
     pub unstable: Option<String>,
+    /// Its heartbeat, for whoever watches over the process.
+    #[serde(skip)]
+    pub pulse: Heartbeat,
     /// Whether its sends wait for the limit of 120 a minute.
     pub throttled: bool,
     /// Whether it waits for a full sink.
@@ -43,6 +47,15 @@ pub struct ShardStatus {
     /// What it has done since the process began.
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// How a shard's heart beats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Time between two beats, as HELLO told it.
+    pub every: Option<Duration>,
+    /// When Discord last answered one.
+    pub answered: Option<Instant>,
 }
 
 /// A lost connection.
@@ -89,6 +102,7 @@ pub(crate) struct Published {
     /// When the session that another process left began; it counts once RESUMED has come.
     pub(crate) restored_since: Option<DateTime<Utc>>,
     pub(crate) latency: Option<Duration>,
+    pub(crate) pulse: Heartbeat,
     pub(crate) last_disconnect: Option<Disconnect>,
     pub(crate) parked: Option<String>,
     pub(crate) stability: Stability,
@@ -135,6 +149,7 @@ impl ShardStatus {
             last_disconnect: published.last_disconnect.clone(),
             parked: published.parked.clone(),
             unstable: published.unstable.clone(),
+            pulse: published.pulse,
             throttled: keeper.tally.throttled.load(Relaxed),
             pushed_back: keeper.tally.pushed_back.load(Relaxed),
             counts: keeper.tally.read(),

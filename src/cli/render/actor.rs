@@ -89,9 +89,19 @@ pub(in crate::cli) fn shutdown(answer: &Value, _: &Output) -> String {
     if drain.is_object() {
         lines.push(format!("  drain {}{}", names(&drain["paths"]), within(&drain["within_ms"])));
     }
-    lines.extend(order.iter().filter_map(Value::as_str).map(|path| format!("  stop {}", clean(path))));
+    let step = |path: &str| answer["steps"].as_array().into_iter().flatten().find(|step| step["step"] == path);
+    lines.extend(order.iter().filter_map(Value::as_str).map(|path| {
+        let longest = step(path).map_or(String::new(), |step| within(&step["within_ms"]));
+        format!("  stop {}{longest}", clean(path))
+    }));
+    if let Some(last) = answer["steps"].as_array().and_then(|steps| steps.last()) {
+        lines.push(format!("  {}{}", clean(last["step"].as_str().unwrap_or_default()), within(&last["within_ms"])));
+    }
     if let Some(rule) = answer["within"].as_str() {
         lines.push(clean(rule));
+    }
+    if let Some(worst) = answer["worst_case_ms"].as_u64() {
+        lines.push(format!("at the worst it is over after {}", duration(worst)));
     }
     lines.join("\n")
 }

@@ -64,7 +64,14 @@ pub(in crate::cli) fn boot(answer: &Value, output: &Output) -> String {
     let mut rows: Vec<_> =
         phases.iter().map(|phase| row(phase["phase"].as_str().unwrap_or("?"), took(phase))).collect();
     rows.push(row("in all", phases.iter().map(took).sum()));
+    if let Some(after) = answer["ready_after_ms"].as_u64() {
+        rows.push(row("ready after", after));
+    }
     if answer["flags"]["setup_complete"] == false {
+        if let Some(phase) = answer["phase"]["phase"].as_str() {
+            let since = answer["phase"]["since_ms"].as_u64().unwrap_or_default();
+            rows.push(vec![clean(phase), format!("{since:>7} ms so far")]);
+        }
         rows.push(vec![Style::of(output).paint(Mood::Busy, "not over yet")]);
     }
     table::aligned(&rows)

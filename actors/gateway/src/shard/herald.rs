@@ -115,6 +115,17 @@ impl Herald {
         sentence
     }
 
+    /// HELLO has told how often to send heartbeats.
+    pub(super) fn beats(&self, every: Duration) {
+        self.publish(|published| published.pulse.every = Some(every));
+    }
+
+    /// A heartbeat was answered.
+    pub(super) fn answered(&self) {
+        let now = self.clock.monotonic();
+        self.publish(|published| published.pulse.answered = Some(now));
+    }
+
     /// Where the session stands.
     pub(super) fn stands(&self, state: Phase, latency: Option<Duration>) {
         let published = self.keeper.published.load();

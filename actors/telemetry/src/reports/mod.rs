@@ -117,6 +117,12 @@ impl SentryGuard {
         SentryCapture { client: self.client.clone(), limiter: Arc::clone(&self.limiter) }
     }
 
+    /// Ends without waiting for anything: for a process that has flushed within its own deadline. What is not delivered by
+    /// then is lost with it.
+    pub fn abandon(mut self) {
+        self.client = None; // the main hub keeps it: closing it would wait for a server that says nothing
+    }
+
     /// Waits until every report under way is delivered, at most `timeout`; false: some were not. Blocks its thread.
     pub fn flush(&self, timeout: Duration) -> bool {
         self.client.as_ref().is_none_or(|client| client.flush(Some(timeout)))

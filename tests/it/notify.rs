@@ -1,0 +1,198 @@
+//! What a service manager hears, on a real datagram socket.
+
+use crate::harness::{Home, PATIENCE, assert_answers, discord};
+use rustix::process::Signal;
+use sandbox::{Fault, SandboxConfig, Strict};
+use std::{
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A service manager that listens.
+struct Manager {
+    heard: Arc<(Mutex<Vec<String>>, Condvar)>,
+}
+
+impl Manager {
+    fn listen(socket: UnixDatagram) -> Self {
+        let heard = Arc::<(Mutex<Vec<String>>, Condvar)>::default();
+        let shared = Arc::clone(&heard);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length) = socket.recv(&mut bytes) {
+                let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
+                shared.0.lock().unwrap().push(text);
+                shared.1.notify_all();
+            }
+        });
+        Self { heard }
+    }
+
+    /// One at a path in `home`, and the home that knows it, with a watchdog of so many milliseconds.
+    fn of(home: Home, watchdog_ms: u64) -> (Self, Home) {
+        let path = home.path("notify.sock");
+        let manager = Self::listen(UnixDatagram::bind(&path).unwrap());
+        let home = home.with_env("NOTIFY_SOCKET", path.to_str().unwrap());
+        (manager, home.with_env("WATCHDOG_USEC", &(watchdog_ms * 1000).to_string()))
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.heard.0.lock().unwrap().clone()
+    }
+
+    fn mark(&self) -> usize {
+        self.heard.0.lock().unwrap().len()
+    }
+
+    /// Waits for a datagram with `part` after a mark; where it is.
+    #[track_caller]
+    fn wait_after(&self, mark: usize, part: &str) -> usize {
+        let found = self.look(mark, part, PATIENCE);
+        found.unwrap_or_else(|| panic!("{part:?} was never told:\n{}", self.all().join("\n--\n")))
+    }
+
+    /// Asserts that no datagram with `part` comes for `long`.
+    #[track_caller]
+    fn silent(&self, part: &str, long: Duration) {
+        let found = self.look(self.mark(), part, long);
+        assert!(found.is_none(), "{part:?} was told:\n{}", self.all().join("\n--\n"));
+    }
+
+    fn look(&self, mark: usize, part: &str, long: Duration) -> Option<usize> {
+        let begun = Instant::now();
+        let mut heard = self.heard.0.lock().unwrap();
+        loop {
+            let found = heard.iter().skip(mark).position(|text| text.contains(part));
+            let left = long.saturating_sub(begun.elapsed());
+            if found.is_some() || left.is_zero() {
+                return found.map(|at| mark + at);
+            }
+            heard = self.heard.1.wait_timeout(heard, left).unwrap().0;
+        }
+    }
+}
+
+const FED: &str = "WATCHDOG=1";
+const STARVED: &str = "no sign of life for the service manager";
+
+#[test]
+fn boot_ready_reload_and_the_end_are_told_in_order() {
+    let discord = discord();
+    let (manager, home) = Manager::of(Home::new(&discord), 60_000);
+    let bot = home.start();
+    let mut at = 0;
+    for phase in ["data-folder", "control-socket", "token", "telemetry", "rest", "database", "cogs", "gateway", "tasks"]
+    {
+        at = manager.wait_after(at, &format!("STATUS=booting: {phase}"));
+    }
+    let ready = manager.wait_after(at, "READY=1");
+    manager.wait_after(ready, "STATUS=ready: 1 of 1 shard(s)");
+    let early = &manager.all()[..ready];
+    assert!(early.iter().all(|text| !text.contains("READY=1")), "{early:?}");
+    // A start that shows signs of life may take longer.
+    assert!(early.iter().any(|text| text.contains(FED) && text.contains("EXTEND_TIMEOUT_USEC=")), "{early:?}");
+
+    let mark = manager.mark();
+    bot.signal(Signal::HUP);
+    let reloading = manager.wait_after(mark, "RELOADING=1\nMONOTONIC_USEC=");
+    manager.wait_after(reloading, "READY=1");
+    assert_eq!(bot.terminate(), 0);
+    let stopping = manager.wait_after(mark, "STOPPING=1");
+    manager.wait_after(stopping, "STATUS=draining task-supervisor, gateway, cog-host");
+    manager.wait_after(stopping, "EXTEND_TIMEOUT_USEC=");
+}
+
+#[test]
+fn an_abstract_name_does_as_well() {
+    let discord = discord();
+    let name = format!("impresario-it-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = Manager::listen(UnixDatagram::bind_addr(&address).unwrap());
+    let home = Home::new(&discord).with_env("NOTIFY_SOCKET", &format!("@{name}"));
+    let bot = home.start();
+    manager.wait_after(0, "READY=1");
+    assert_eq!(bot.terminate(), 0);
+    let told = manager.all();
+    assert!(told.iter().all(|text| !text.contains(FED)), "nobody asked for signs of life: {told:?}");
+}
+
+#[test]
+fn the_watchdog_is_fed_until_the_database_does_not_answer_and_again_when_it_does() {
+    let discord = discord();
+    let (manager, home) = Manager::of(Home::new(&discord), 1_000);
+    let bot = home.start();
+    let mark = manager.mark();
+    manager.wait_after(mark, FED);
+    bot.cli(&["stop", "database"]).exits(0);
+    let line = bot.log.wait_message(STARVED);
+    assert!(line["message"].as_str().unwrap().contains("the database does not answer"), "{line}");
+    manager.silent(FED, Duration::from_millis(1_500));
+    manager.wait_after(mark, "STATUS=degraded: 1 of 1 shard(s)");
+    let mark = manager.mark();
+    bot.cli(&["start", "database"]).exits(0);
+    manager.wait_after(mark, FED);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn the_watchdog_is_not_fed_while_no_heartbeat_is_answered() {
+    let config = SandboxConfig { heartbeat_interval_ms: 1_000, ..SandboxConfig::default() };
+    let discord = Strict::start(config).unwrap();
+    let (manager, home) = Manager::of(Home::new(&discord), 3_000);
+    let bot = home.start();
+    let mark = manager.mark();
+    manager.wait_after(mark, FED);
+    discord.fault(Fault::StopAcks);
+    let line = bot.log.wait_message(STARVED);
+    assert!(line["message"].as_str().unwrap().contains("no shard's heartbeat is answered"), "{line}");
+    manager.silent(FED, Duration::from_millis(2_000));
+    let mark = manager.mark();
+    discord.fault(Fault::ResumeAcks);
+    manager.wait_after(mark, FED);
+    assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn the_watchdog_is_fed_while_discord_is_away_at_the_start_and_not_while_boot_hangs() {
+    let discord = discord();
+    discord.fault(Fault::RestDelay { route: "*".into(), millis: 120_000, times: 1 });
+    let (manager, home) = Manager::of(Home::new(&discord), 2_000);
+    let bot = home.run();
+    // Checking the token takes five seconds without an answer: longer than the service manager waits.
+    let line = bot.log.wait_message(STARVED);
+    assert!(line["message"].as_str().unwrap().contains("boot has been in its phase token"), "{line}");
+    discord.fault(Fault::HoldHello);
+    let over = manager.wait_after(0, "STATUS=not ready yet: 0 of 1 shard(s)");
+    manager.wait_after(over, FED);
+    manager.silent("READY=1", Duration::from_millis(500));
+    discord.fault(Fault::ReleaseHello);
+    manager.wait_after(over, "READY=1");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_stop_under_load_asks_for_time_until_it_is_over() {
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.drain_ms = 4000").set("shutdown.total_ms = 8000");
+    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let (manager, home) = Manager::of(home, 60_000);
+    let bot = home.start();
+    crate::signals::slow_command(&discord);
+    let mark = manager.mark();
+    assert_eq!(bot.terminate(), 0);
+    let told = manager.all().split_off(mark);
+    let times: Vec<u64> = told
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.strip_prefix("EXTEND_TIMEOUT_USEC=")?.parse().ok())
+        .collect();
+    assert!(times.len() >= 3, "again and again while it drains: {told:?}");
+    assert!(times.is_sorted_by(|a, b| a >= b), "always until the same deadline: {times:?}");
+    assert!(told.iter().all(|text| !text.contains(FED)), "{told:?}");
+}
