@@ -52,8 +52,12 @@ pub fn run(sources: Sources, sandbox: bool, companion: Option<Companion>) -> Exi
         Ok(sentry) => sentry,
         Err(error) => return fail(&Fatal::new(Code::Config, error), None),
     };
+    // A service manager is told of the bot, not of somebody who plays with it.
+    let manager =
+        if sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
+    let notifier = Arc::new(Notifier::new(&manager));
     // Even a mistake of this thread's own ends with a report and the contract's code.
-    let ended = guarded_sync(|| start(sources, sandbox, companion, &redactor, &sentry));
+    let ended = guarded_sync(|| start(sources, sandbox, companion, &redactor, &sentry, &notifier));
     match ended
         .unwrap_or_else(|panic| Err(Fatal::new(Code::Internal, format!("the supervisor itself failed: {panic}"))))
     {
@@ -62,7 +66,10 @@ pub fn run(sources: Sources, sandbox: bool, companion: Option<Companion>) -> Exi
             sentry.abandon();
             code.into()
         }
-        Err(fatal) => fail(&fatal, Some(&sentry)),
+        Err(fatal) => {
+            notifier.status(&fatal.message); // what `systemctl status` shows of a unit that failed
+            fail(&fatal, Some(&sentry))
+        }
     }
 }
 
@@ -87,6 +94,7 @@ fn start(
     companion: Option<Companion>,
     redactor: &Redactor,
     sentry: &SentryGuard,
+    notifier: &Arc<Notifier>,
 ) -> Result<Code, Fatal> {
     let control = runtime(1, CONTROL_THREAD)?;
     let data = runtime(std::thread::available_parallelism().map_or(2, usize::from).max(2), "data-plane")?;
@@ -97,10 +105,6 @@ fn start(
             |error| format!("signals cannot be listened to: {error}; raise the limit of open files (ulimit -n)");
         signals::listen().map_err(|error| Fatal::new(Code::Internal, cannot(error)))?
     };
-    // A service manager is told of the bot, not of somebody who plays with it.
-    let manager =
-        if sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
-    let notifier = Arc::new(Notifier::new(&manager));
     let begun = Instant::now();
     let loaded = config::load(&sources).map_err(|problems| Fatal::new(Code::Config, problems))?;
     let configured = begun.elapsed();
@@ -114,8 +118,18 @@ fn start(
         .map_err(|error| Fatal::new(Code::Internal, error))?;
     let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
     let reloader = Reloader::new(sources, loaded.clone(), log.clone());
-    let life =
-        Life { loaded, configured, reloader, planes, log: log.clone(), exporter, sentry, sandbox, wishes, notifier };
+    let life = Life {
+        loaded,
+        configured,
+        reloader,
+        planes,
+        log: log.clone(),
+        exporter,
+        sentry,
+        sandbox,
+        wishes,
+        notifier: Arc::clone(notifier),
+    };
     let ended = control.block_on(life.live(companion));
     // What is still running by now is blocked or unowned: it is left to the end of the process.
     data.shutdown_background();

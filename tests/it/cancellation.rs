@@ -1,5 +1,5 @@
 //! A task that ignores its cancellation. No built-in task does, so this one stands in a tree of the test's own, taken
-//! down by the process's own way down.
+//! down by the process's own way down. (D8 of the bot that this one takes after: its stop had no deadline at all.)
 
 use impresario::{
     exit::Code,
@@ -27,7 +27,7 @@ use tokio::{
 const TOTAL: Duration = Duration::from_secs(10);
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_named_in_the_end_report() {
+async fn d8_a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_named_in_the_end_report() {
     let (_ready, is_ready) = watch::channel(true);
     let registry = TaskRegistry::new(BTreeMap::new(), is_ready);
     let children = vec![task_supervisor::child(Duration::from_secs(60), &registry)];

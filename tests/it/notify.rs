@@ -196,3 +196,16 @@ fn a_stop_under_load_asks_for_time_until_it_is_over() {
     assert!(times.is_sorted_by(|a, b| a >= b), "always until the same deadline: {times:?}");
     assert!(told.iter().all(|text| !text.contains(FED)), "{told:?}");
 }
+
+#[test]
+fn why_it_does_not_start_is_its_last_word() {
+    let discord = discord();
+    let (manager, home) = Manager::of(Home::new(&discord).set("discord.prefx = \"?\""), 60_000);
+    home.run_to_end().exits(78);
+    manager.wait_after(0, "STATUS=config.toml");
+    assert!(manager.all().last().unwrap().contains("discord.prefx"), "{:?}", manager.all());
+    let (manager, home) = Manager::of(Home::new(&discord), 60_000);
+    discord.fault(Fault::Unauthorized(true));
+    home.run_to_end().exits(77);
+    manager.wait_after(0, "STATUS=Discord refuses the token (401)");
+}

@@ -236,8 +236,45 @@ fn listen(mut stream: std::net::TcpStream, told: &Mutex<Vec<String>>) -> Option<
     }
 }
 
+// D5 to D8 are defects of the bot that this one takes after: what a signal, a stop from inside and a task without end did
+// there, and do here.
+
+/// D5: a signal closed the gateway, and with that skipped the tasks, the pools and the HTTP client.
 #[test]
-fn reports_are_flushed_last_and_tell_what_was_cut_off() {
+fn d5_a_signal_takes_every_part_down_and_not_only_the_gateway() {
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.total_ms = 60000");
+    let mut bot = home.start();
+    assert!(home.path("data/impresario.db-wal").exists(), "the database is open");
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let report = report(&bot);
+    in_order(&report);
+    assert!(!report.contains("CUT OFF"), "{report}");
+    assert!(!home.path("data/impresario.db-wal").exists(), "every connection was closed: SQLite's log is gone");
+}
+
+/// D7: a stop from inside a command cancelled everything there was, the closing itself included.
+#[test]
+fn d7_a_stop_while_a_command_runs_lets_it_finish_and_ends_with_0() {
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.drain_ms = 30000").set("shutdown.total_ms = 60000");
+    let mut bot = home.start();
+    discord.fault(Fault::RestDelay { route: POST.into(), millis: 1_000, times: 1 });
+    discord.say("bob", "!ping");
+    let asked = |stats: &sandbox::SandboxStats| stats.requests_by_route.get(POST).is_some();
+    assert!(discord.wait_until(PATIENCE, |stats, _| asked(stats)), "the reply is under way");
+    bot.cli(&["shutdown"]).exits(0);
+    assert_eq!(bot.ended(), 0);
+    assert_eq!(discord.stats().messages_received_from_bot, 1, "the command was answered");
+    let report = report(&bot);
+    in_order(&report);
+    assert!(!report.contains("CUT OFF"), "{report}");
+}
+
+/// D6: the report of the signal was never sent.
+#[test]
+fn d6_the_signal_is_reported_and_reports_are_flushed_last() {
     let discord = discord();
     let (dsn, told) = sentry(false);
     let home = Home::new(&discord).with_env("SENTRY_DSN", &dsn);
