@@ -77,7 +77,8 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         | Rule::HalfOpen
         | Rule::Shutdown
         | Rule::Killed
-        | Rule::Operator => Severity::Info,
+        | Rule::Operator
+        | Rule::Respec => Severity::Info,
         Rule::Restart
         | Rule::Backoff
         | Rule::Cooldown
