@@ -70,6 +70,8 @@ pub(crate) enum Message {
         by: String,
     },
     Drain(Reply<()>),
+    /// That child has been told to drain.
+    Draining(String),
 }
 
 /// How others reach a supervisor.
@@ -311,7 +313,11 @@ impl ractor::Actor for Supervisor {
             Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
             Message::KillAll { by } => desk.decide(Event::KillAll { by }),
             Message::Rehearse { order, if_incarnation, reply } => reply.send(desk.rehearse(order, if_incarnation)),
-            Message::Drain(reply) => desk.drain(reply),
+            Message::Drain(reply) => {
+                desk.decide(Event::Drain { id: None });
+                desk.drain(reply);
+            }
+            Message::Draining(id) => desk.decide(Event::Drain { id: Some(id) }),
         }
         Ok(())
     }

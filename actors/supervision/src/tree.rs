@@ -19,7 +19,7 @@ use crate::{
     planes::Planes,
     spec::ChildSpec,
     starter::{Lever, StartRequest, Starter},
-    supervisor::SupervisorStarter,
+    supervisor::{Message, SupervisorStarter},
     view::{Node, Published, Row},
     world::World,
 };
@@ -113,10 +113,14 @@ impl Tree {
         self.root.stop(within);
     }
 
-    /// Asks the actors at `paths` (and everything below them) to finish what is under way, for `within` at most.
+    /// Asks the actors at `paths` (and everything below them) to finish what is under way, for `within` at most. It is the
+    /// first phase of a shutdown: from now on nothing of them is started or restarted.
     /// Returns the paths that did not answer in time.
     pub async fn drain(&self, paths: &[ActorPath], within: Duration) -> Vec<ActorPath> {
         let drains = paths.iter().map(|path| async move {
+            if let Some(office) = path.parent().and_then(|supervisor| self.world.office(&supervisor)) {
+                office.handle.send(Message::Draining(path.id().to_owned())); // whatever becomes of it now is not restarted
+            }
             let lever = if path.is_root() { Arc::clone(&self.root) } else { self.world.lever(path)? };
             let (reply, answer) = Reply::channel();
             lever.drain(reply);

@@ -17,6 +17,7 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     let answer = match (&state.phase, order) {
         (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
         (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
+        (_, order) if drains(state, &order) => Some(Err(Refusal::ShuttingDown)),
         (_, Order::Respecify { flags, children, removed }) => {
             respec::respecify(state, ticket, (flags, children, removed), now, step)
         }
@@ -31,6 +32,18 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     }
 }
 
+/// Whether `order` would start something that drains.
+fn drains(state: &State, order: &Order) -> bool {
+    match order {
+        Order::StartChild { .. } => state.draining,
+        Order::Respecify { .. } => state.draining || state.children.iter().any(|child| child.draining),
+        Order::RestartChild { id } | Order::Cycle { id, .. } => state.child(id).is_some_and(|child| child.draining),
+        Order::TerminateChild { .. } | Order::DeleteChild { .. } | Order::RemoveChild { .. } | Order::Kill { .. } => {
+            false
+        }
+    }
+}
+
 /// What `order` would be answered now: decided by the rules themselves, on a copy of `state`, and nothing is done. An order
 /// that would be begun is a [`Outcome::WouldBe`], however it would end.
 ///
@@ -38,6 +51,9 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
 /// What the order would be refused for.
 pub fn rehearse(state: &State, order: Order, now: Time) -> Result<Outcome, Refusal> {
     if let Order::Respecify { flags, children, removed } = &order {
+        if drains(state, &order) {
+            return Err(Refusal::ShuttingDown);
+        }
         return respec::plan(state, flags, children, *removed).map(|plan| Outcome::Planned { plan });
     }
     let incarnation = state.child(order.id()).map_or(0, |child| child.incarnation);

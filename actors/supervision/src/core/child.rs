@@ -129,6 +129,9 @@ pub struct Child {
     pub half_open_tries: u32,
     /// Deadline of the stop under way.
     pub stop_by: Option<Time>,
+    /// Whether it drains: it is not started again.
+    #[serde(default)]
+    pub draining: bool,
 }
 
 impl Child {
@@ -156,6 +159,7 @@ impl Child {
             half_open: false,
             half_open_tries: 0,
             stop_by: None,
+            draining: false,
         }
     }
 

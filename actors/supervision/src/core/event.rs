@@ -49,6 +49,12 @@ pub enum Event {
         /// Whether it is there.
         up: bool,
     },
+    /// The first phase of a shutdown, from which there is no way back: what drains finishes what is under way, and nothing
+    /// of it starts any more.
+    Drain {
+        /// The child that drains; none: all of them do.
+        id: Option<String>,
+    },
     /// The supervisor is asked to stop.
     Shutdown {
         /// What it shall exit with.

@@ -189,6 +189,13 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
         state.children[at].goal = Goal::Down;
         return;
     }
+    if state.children[at].draining {
+        let child = &mut state.children[at];
+        child.goal = Goal::Down;
+        child.half_open = false;
+        step.note(child, now, Rule::Ended, "failed while it drained: stays down").cause = Some(exit);
+        return;
+    }
     if exit.is_fatal() {
         let text = "says that a restart cannot help";
         step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(exit.clone());
@@ -274,7 +281,11 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
     for sibling in from..state.children.len() {
         let child = &mut state.children[sibling];
         let ordered_down = child.is_alive() && matches!(child.goal, Goal::Down | Goal::Gone);
-        if sibling == at || ordered_down || matches!(child.life, Life::Parked { .. } | Life::Quarantined) {
+        if sibling == at
+            || ordered_down
+            || child.draining
+            || matches!(child.life, Life::Parked { .. } | Life::Quarantined)
+        {
             continue;
         }
         child.in_round = true;

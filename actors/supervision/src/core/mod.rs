@@ -60,6 +60,7 @@ pub fn decide(state: &mut State, event: Event, now: Time) -> Step {
         Event::Exited { id, incarnation, exit } => exits::exited(state, &id, incarnation, exit, now, &mut step),
         Event::Elapsed { id, incarnation, timer } => elapsed(state, &id, incarnation, timer, now, &mut step),
         Event::Dependency { path, up } => dependency(state, &path, up, now, &mut step),
+        Event::Drain { id } => stopping::drain(state, id.as_deref(), &mut step),
         Event::Shutdown { exit, within } => stopping::shutdown(state, exit, within, now, &mut step),
         Event::KillAll { by } => stopping::kill_all(state, &by, now, &mut step),
         Event::Order { ticket, order } => admin::order(state, ticket, order, now, &mut step),

@@ -5,15 +5,18 @@
 //! in reverse order, then those that come are started in order, as in any round.
 
 use super::{
-    Outcome, Refusal, Step, Ticket, Time,
+    Outcome, Refusal, Step, Ticket, Time, Timer,
     admin::{check, check_flags},
     children::Children,
     explain::Rule,
-    policy::{Flags, Intensity, Policy, Strategy},
-    state::{Asked, Child, Goal, Life, Phase, State},
+    policy::{Flags, Intensity, Policy, Shutdown, Strategy},
+    state::{Asked, Child, Goal, Life, Phase, Stage, State},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 /// What becomes of children that the new list does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +165,7 @@ pub(super) fn respecify(
             if *change == Change::Respec {
                 let child = &mut state.children[at];
                 child.policy = adopted(&wanted[0].policy, child.policy.clone());
+                limit_stop(child, now, step);
                 fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
                 step.note(child, now, Rule::Respec, "adopts its template's new rules").because(RESPEC);
             }
@@ -194,6 +198,7 @@ const RESPEC: &str = "a new list of children";
 fn respec(mut child: Child, new: Wanted, change: Change, now: Time, step: &mut Step) -> Child {
     let missing: BTreeSet<String> = new.missing.into_iter().collect();
     child.policy = new.policy.bounded();
+    limit_stop(&mut child, now, step);
     fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
     if child.life == Life::Running && missing != child.missing && change != Change::Restart {
         let id = child.id().to_owned();
@@ -208,6 +213,19 @@ fn respec(mut child: Child, new: Wanted, change: Change, now: Time, step: &mut S
         step.note(&child, now, Rule::Respec, "adopts new rules; it is not touched").because(RESPEC);
     }
     child
+}
+
+/// One that was asked to stop and had any time for it has as long as its new rules say.
+fn limit_stop(child: &mut Child, now: Time, step: &mut Step) {
+    let within = match child.policy.shutdown {
+        Shutdown::Within(within) => within,
+        Shutdown::Brutal => Duration::ZERO,
+        Shutdown::Infinity => return,
+    };
+    if child.life == (Life::Stopping { stage: Stage::Asked }) && child.stop_by.is_none() {
+        child.stop_by = Some(now + within);
+        step.timer(child, Timer::Stop, within);
+    }
 }
 
 /// Restarts count on under a new budget; no more of them are remembered than it takes to say no.

@@ -54,6 +54,9 @@ pub struct State {
     pub seed: u64,
     /// The newest incarnations of children that were forgotten, so that a number never means two lives.
     pub forgotten: BTreeMap<String, u64>,
+    /// Whether all of it drains: no child is added.
+    #[serde(default)]
+    pub draining: bool,
     /// No new child begins below this: the newest incarnation that `forgotten` had no more room for.
     pub floor: u64,
     /// Who waits for a new list of children to be carried out, and what it came to.
@@ -80,6 +83,7 @@ impl State {
             phase: Phase::Idle,
             seed: seed | 1,
             forgotten: BTreeMap::new(),
+            draining: false,
             floor: 0,
             reloads: Vec::new(),
         }

@@ -156,6 +156,25 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     }
 }
 
+/// The child called `id`, or every one, starts no more: what is not there stays away, and what was to come again stays
+/// down once it is.
+pub(super) fn drain(state: &mut State, id: Option<&str>, step: &mut Step) {
+    state.draining |= id.is_none();
+    for at in 0..state.children.len() {
+        let child = &mut state.children[at];
+        if id.is_some_and(|id| id != child.id()) || std::mem::replace(&mut child.draining, true) {
+            continue;
+        }
+        let comes = !child.is_alive() && child.life != Life::Quarantined || child.goal == Goal::Again;
+        if comes && child.goal != Goal::Gone {
+            child.goal = Goal::Down;
+            child.due = false;
+            child.half_open = false;
+            step.refuse(&mut child.waiting, &Refusal::ShuttingDown);
+        }
+    }
+}
+
 /// The supervisor shall end with `exit`. Asked again, it only gets less time.
 pub(super) fn shutdown(state: &mut State, exit: Exit, within: Option<Duration>, now: Time, step: &mut Step) {
     let within = within.map(|within| within.min(FOREVER));

@@ -12,6 +12,7 @@ mod restart;
 mod scale;
 mod shutdown;
 mod significant;
+mod simulation;
 mod stop;
 mod suspension;
 mod traps;

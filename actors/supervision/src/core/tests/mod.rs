@@ -1,6 +1,7 @@
 //! The core alone: hand-made situations, and a simulation that makes up its own.
 
 mod causes;
+mod draining;
 mod explore;
 mod ignoring;
 mod model;

@@ -193,3 +193,20 @@ fn a_dynamic_supervisor_takes_exactly_one_template_and_its_children_adopt_it() {
     }
     assert!(script.state.child("template").is_none());
 }
+
+#[test]
+fn one_that_was_asked_to_stop_without_a_limit_has_the_new_one() {
+    let mut patient = worker("a");
+    patient.shutdown = Shutdown::Infinity;
+    let mut script = Script::up(Strategy::OneForOne, vec![patient]);
+    script.terminate("a");
+    script.pass(S(600));
+    assert_eq!(script.life("a").to_owned(), Life::Stopping { stage: crate::core::state::Stage::Asked });
+    script.order(order(Strategy::OneForOne, of(&["a"]), Removed::Stop));
+    script.pass(S(6));
+    assert!(
+        script.actions.contains(&Action::Kill { id: "a".into(), by: "stop deadline".into() }),
+        "{:?}",
+        script.state
+    );
+}

@@ -36,6 +36,7 @@ struct Simulation {
     spawned: HashMap<String, u64>,
     exited: Option<Exit>,
     draining: bool,
+    drained: bool,
     stopping_order: Vec<String>,
 }
 
@@ -68,6 +69,7 @@ impl Simulation {
             spawned: HashMap::new(),
             exited: None,
             draining: false,
+            drained: false,
             stopping_order: Vec::new(),
         }
     }
@@ -107,6 +109,7 @@ impl Simulation {
                 assert!(self.answers.insert(*ticket, 0).is_none());
                 self.ordered(order);
             }
+            Event::Drain { .. } => self.drained = true,
             Event::Begin | Event::Dependency { .. } => {}
         }
         let rehearsed = match &event {
@@ -154,6 +157,7 @@ impl Simulation {
         match action {
             Action::Spawn { id, incarnation, .. } => {
                 assert!(!self.draining, "nothing starts after the shutdown began: {id}");
+                assert!(!self.drained, "nothing starts after the drain began: {id}");
                 assert!(!self.alive.contains_key(&id), "two incarnations of {id} at once");
                 if matches!(self.state.flags.strategy, Strategy::OneForOne | Strategy::Dynamic) {
                     assert!(!self.ordered_down.contains(&id), "{id} was ordered down and starts");
@@ -270,6 +274,9 @@ impl Simulation {
         for path in ["db", "net", "db", "net"] {
             let up = self.rng.random();
             self.later(60_000, Event::Dependency { path: path.into(), up });
+        }
+        if self.rng.random_bool(0.2) {
+            self.later(60_000, Event::Drain { id: None });
         }
         if self.rng.random_bool(0.2) {
             self.later(60_000, Event::KillAll { by: "operator".into() });

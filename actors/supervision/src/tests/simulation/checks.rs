@@ -1,0 +1,167 @@
+//! What must hold, whatever happens.
+
+use super::{
+    scenario::{Group, Scenario},
+    stage::Stage,
+};
+use crate::{ActorPath, Entry, Kind, Status, Strategy, Tree, core::Rule};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Timers fire at the millisecond after; each level of the tree adds one.
+pub(super) const SLACK: Duration = Duration::from_millis(50);
+/// Turns that a change may take from an actor to its supervisor's view.
+const TURNS: usize = 500;
+
+/// The view tells who is alive.
+pub(super) async fn view(tree: &Tree, stage: &Stage) -> Result<(), String> {
+    tokio::time::sleep(Duration::from_millis(1)).await; // everything that was going to happen now has happened
+    let mut wrong = None;
+    for _ in 0..TURNS {
+        wrong = tree.nodes().into_iter().filter(|node| node.kind == Kind::Worker).find_map(|node| {
+            let alive = stage.alive(node.path.as_str());
+            let fits = match node.status {
+                Status::Running | Status::Suspended => alive == Some(node.incarnation),
+                Status::Down | Status::Waiting | Status::Parked => alive.is_none(),
+                Status::Starting | Status::Stopping | Status::Quarantined => true,
+            };
+            (!fits).then(|| format!("{} is said to be {:?}, and alive is {alive:?}", node.path, node.status))
+        });
+        if wrong.is_none() {
+            return Ok(());
+        }
+        tokio::task::yield_now().await; // at this very moment something ends
+    }
+    Err(wrong.unwrap_or_default())
+}
+
+/// Everything that can be told from what was seen and what was decided.
+pub(super) fn all(
+    scenario: &Scenario,
+    stage: &Stage,
+    decisions: &[Arc<Entry>],
+    drained: Option<Instant>,
+) -> Result<(), String> {
+    if let Some(trouble) = stage.trouble() {
+        return Err(trouble);
+    }
+    let left = stage.all_alive();
+    if !left.is_empty() {
+        return Err(format!("still alive after the end: {left:?}"));
+    }
+    every_exit_has_its_decision(stage, decisions)?;
+    budgets_hold(decisions)?;
+    nothing_starts_late(stage, decisions, drained)?;
+    stops_in_reverse(&ActorPath::root(), &scenario.root, decisions)
+}
+
+/// The exit of each incarnation is the cause of a decision about it; or of its supervisor's to give up.
+fn every_exit_has_its_decision(stage: &Stage, decisions: &[Arc<Entry>]) -> Result<(), String> {
+    let answered: BTreeSet<(&str, u64)> = decisions
+        .iter()
+        .filter(|entry| entry.decision.cause.is_some())
+        .map(|entry| (entry.path.as_str(), entry.decision.incarnation))
+        .collect();
+    let gave_up: BTreeSet<&str> = decisions
+        .iter()
+        .filter(|entry| entry.decision.rule == Rule::Escalate && entry.decision.cause.is_some())
+        .map(|entry| entry.path.as_str())
+        .collect();
+    for seen in stage.seen().iter().filter(|seen| !seen.entered) {
+        let supervisor = ActorPath::from(seen.path.as_str()).parent().unwrap_or_else(ActorPath::root);
+        let told = answered.contains(&(seen.path.as_str(), seen.incarnation)) || gave_up.contains(supervisor.as_str());
+        if !told {
+            let about = decisions.iter().filter(|entry| entry.path.as_str() == seen.path);
+            let about: Vec<_> = about.map(|entry| (entry.decision.incarnation, entry.decision.text.as_str())).collect();
+            return Err(format!("{}#{} ended and no decision says how: {about:?}", seen.path, seen.incarnation));
+        }
+    }
+    Ok(())
+}
+
+/// No more restarts within a budget's window than it allows.
+fn budgets_hold(decisions: &[Arc<Entry>]) -> Result<(), String> {
+    let mut restarts: BTreeMap<&str, VecDeque<Duration>> = BTreeMap::new();
+    for entry in decisions {
+        let (path, decision) = (entry.path.as_str(), &entry.decision);
+        if matches!(decision.rule, Rule::Start | Rule::HalfOpen | Rule::Operator) {
+            // A new life of a supervisor begins anew, as does what an operator or a try while parked brings up.
+            let below = format!("{path}/");
+            let supervises = decision.rule == Rule::Start;
+            restarts.retain(|of, _| if supervises { !of.starts_with(&below) } else { *of != path });
+        }
+        let (Rule::Restart | Rule::Backoff | Rule::Cooldown, Some(budget)) = (decision.rule, decision.budget) else {
+            continue;
+        };
+        if budget.used > budget.allowed {
+            return Err(format!("{path} restarts over its budget: {decision:?}"));
+        }
+        let own = restarts.entry(path).or_default();
+        own.push_back(decision.at);
+        while own.front().is_some_and(|at| decision.at - *at > budget.window) {
+            own.pop_front();
+        }
+        if own.len() > budget.allowed as usize {
+            return Err(format!("{path} restarted {} times within {:?}: {decision:?}", own.len(), budget.window));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing begins below a supervisor that is on its way down, nor anything at all after a drain.
+fn nothing_starts_late(stage: &Stage, decisions: &[Arc<Entry>], drained: Option<Instant>) -> Result<(), String> {
+    let late = Duration::from_millis(1);
+    for seen in stage.seen().iter().filter(|seen| seen.entered) {
+        let at = seen.at - stage.begun;
+        if drained.is_some_and(|drained| seen.at > drained + late) {
+            return Err(format!("{}#{} begins at {at:?}, after the drain", seen.path, seen.incarnation));
+        }
+        let supervisor = ActorPath::from(seen.path.as_str()).parent().unwrap_or_else(ActorPath::root);
+        // The last word of its supervisor until then: did it begin, or begin to end?
+        let before = decisions.iter().rev().find(|entry| match entry.decision.rule {
+            Rule::Shutdown => entry.path == supervisor && entry.decision.at + late < at,
+            Rule::Start => entry.path == supervisor && entry.decision.at <= at + late,
+            _ => false,
+        });
+        if before.is_some_and(|entry| entry.decision.rule == Rule::Shutdown) {
+            return Err(format!("{}#{} begins at {at:?} below a supervisor that ends", seen.path, seen.incarnation));
+        }
+    }
+    Ok(())
+}
+
+/// A supervisor on its way down asks its children last first, each when the one after it is down.
+fn stops_in_reverse(at: &ActorPath, group: &Group, decisions: &[Arc<Entry>]) -> Result<(), String> {
+    let order = |path: &ActorPath| group.children.iter().position(|plan| plan.id == path.id()).unwrap_or(usize::MAX);
+    let (mut ending, mut last) = (false, usize::MAX);
+    for entry in decisions {
+        if entry.path == *at {
+            match entry.decision.rule {
+                Rule::Shutdown => (ending, last) = (true, usize::MAX),
+                Rule::Start | Rule::Down => ending = false,
+                _ => {}
+            }
+        }
+        let child = entry.path.parent().as_ref() == Some(at);
+        if !ending || !child || entry.decision.rule != Rule::Stop || entry.decision.text == "asked to hurry" {
+            continue;
+        }
+        let place = order(&entry.path);
+        if place > last && place != usize::MAX {
+            return Err(format!("{} is asked to stop after an elder sibling: {:?}", entry.path, entry.decision));
+        }
+        last = last.min(place);
+    }
+    if group.flags.strategy != Strategy::Dynamic {
+        for plan in &group.children {
+            if let Some(below) = &plan.group {
+                stops_in_reverse(&at.child(&plan.id), below, decisions)?;
+            }
+        }
+    }
+    Ok(())
+}
