@@ -262,7 +262,7 @@ fn d7_a_stop_while_a_command_runs_lets_it_finish_and_ends_with_0() {
     let mut bot = home.start();
     discord.fault(Fault::RestDelay { route: POST.into(), millis: 1_000, times: 1 });
     discord.say("bob", "!ping");
-    let asked = |stats: &sandbox::SandboxStats| stats.requests_by_route.get(POST).is_some();
+    let asked = |stats: &sandbox::SandboxStats| stats.requests_by_route.contains_key(POST);
     assert!(discord.wait_until(PATIENCE, |stats, _| asked(stats)), "the reply is under way");
     bot.cli(&["shutdown"]).exits(0);
     assert_eq!(bot.ended(), 0);
