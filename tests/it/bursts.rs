@@ -2,9 +2,9 @@
 
 use crate::{
     gateway::assert_once_each,
-    harness::{Bot, Home, PATIENCE, assert_answers, discord, full_tier, until},
+    harness::{Bot, Home, PATIENCE, assert_answers, discord, discord_with, full_tier, until},
 };
-use sandbox::{Fault, Sandbox};
+use sandbox::{Fault, Rate, Sandbox};
 use std::collections::BTreeSet;
 
 /// People talk; nobody calls the bot.
@@ -17,8 +17,14 @@ const TALK: &str = r#"{
 /// What a burst may take beyond what was there before.
 const GROWTH: f64 = 1.1;
 
-/// Peak memory of the process, in kilobytes.
+/// Peak memory of the process since this was asked last, in kilobytes.
 fn peak_kb(bot: &Bot<'_>) -> f64 {
+    let peak = last_peak_kb(bot);
+    std::fs::write(format!("/proc/{}/clear_refs", bot.id()), "5").unwrap();
+    peak
+}
+
+fn last_peak_kb(bot: &Bot<'_>) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", bot.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse().unwrap()
@@ -28,7 +34,7 @@ fn received(bot: &Bot<'_>) -> u64 {
     bot.json(&["status"])["shards"][0]["seq_received"].as_u64().unwrap()
 }
 
-/// Events with a command among each two hundred, as fast as they are read; until all are read and answered.
+/// Events, and a command for each two hundred, as fast as they are read; until all are read and answered.
 fn burst(discord: &Sandbox, bot: &Bot<'_>, events: u64, asked: &mut BTreeSet<sandbox::MessageId>) {
     let guild = discord.guild_id();
     let channel = discord.channel_id(guild, "general").unwrap();
@@ -38,7 +44,7 @@ fn burst(discord: &Sandbox, bot: &Bot<'_>, events: u64, asked: &mut BTreeSet<san
     for n in 0..events / 200 {
         asked.insert(discord.say_in(guild, channel, &format!("user{}", n % 7), "!ping").unwrap());
     }
-    let all = |stats: &sandbox::SandboxStats| stats.messages_received_from_bot > asked.len() as u64; // and the one of the start
+    let all = |stats: &sandbox::SandboxStats| stats.messages_received_from_bot > 1 + asked.len() as u64; // and the two before
     assert!(discord.wait_until(PATIENCE, |stats, _| all(stats)), "{:?}", discord.stats());
     let wanted = before + events + events / 200;
     until("the burst is read", || (received(bot) >= wanted).then_some(()));
@@ -52,6 +58,8 @@ fn a_burst_loses_no_command_and_leaves_memory_as_it_was() {
     let bot = home.start();
     assert_answers(&discord);
     let mut asked = BTreeSet::new();
+    peak_kb(&bot); // that of the start
+    assert_answers(&discord);
     let loaded = peak_kb(&bot);
     burst(&discord, &bot, events, &mut asked);
     let first = peak_kb(&bot);
@@ -62,7 +70,26 @@ fn a_burst_loses_no_command_and_leaves_memory_as_it_was() {
         events / 200
     );
     assert_once_each(&discord, &asked);
+    assert!(discord.bot_messages().iter().all(|reply| reply.content.starts_with("Pong!")), "one was cut off");
     assert!(first <= loaded * GROWTH, "{first} kB after a burst, {loaded} before");
     assert!(second <= first * GROWTH, "{second} kB after a second burst, {first} after the first");
+    assert_eq!(bot.terminate(), 0);
+}
+
+/// Discord takes five messages in five seconds in one channel; here in one, and the deadline is a fifth as well.
+#[test]
+fn commands_that_wait_for_the_limit_of_their_channel_are_answered_all_the_same() {
+    let discord = discord_with(|config| config.message_bucket = Rate { requests: 5, window_ms: 1_000 });
+    let home = Home::new(&discord).set("cog_host.deadline_ms = 3000");
+    let bot = home.start();
+    let (guild, mut asked) = (discord.guild_id(), BTreeSet::new());
+    let channel = discord.channel_id(guild, "general").unwrap();
+    for n in 0..40 {
+        asked.insert(discord.say_in(guild, channel, &format!("user{}", n % 7), "!ping").unwrap());
+    }
+    let all = |stats: &sandbox::SandboxStats| stats.messages_received_from_bot >= asked.len() as u64;
+    assert!(discord.wait_until(PATIENCE, |stats, _| all(stats)), "{:?}", discord.stats());
+    assert_once_each(&discord, &asked);
+    assert!(discord.bot_messages().iter().all(|reply| reply.content.starts_with("Pong!")), "one was cut off");
     assert_eq!(bot.terminate(), 0);
 }

@@ -30,8 +30,6 @@ pub const LANES_MAX: usize = 4096;
 /// A lane with nothing to do is removed after this time; at once when new ones are waiting.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Events of all lanes whose jobs are made at once: making one takes microseconds, unless there is no place to run it.
-const BEGIN_MAX: usize = 16;
 /// How often an event that waits for a lane asks the idle ones to go.
 const KNOCK: Duration = Duration::from_millis(50);
 
@@ -78,7 +76,9 @@ pub(crate) struct Lanes<W> {
     freed: Notify,
     stuck: shed::Stuck,
     books: Arc<Books>,
-    room: Arc<Semaphore>,
+    /// What may wait.
+    room: Places,
+    /// What may run.
     places: Arc<Places>,
     over: CancellationToken,
 }
@@ -86,26 +86,17 @@ pub(crate) struct Lanes<W> {
 /// The places of all lanes together. Interactions have their own: Discord gives up on one within seconds, and messages
 /// that wait for its limit on requests, which interactions are exempt from, must not hold them up.
 struct Places {
-    messages: Gate,
-    interactions: Gate,
-}
-
-/// What stands between an event at the head of its lane and its jobs.
-struct Gate {
-    /// Events whose jobs are being made. An event that waits is small; the job that is made of it is not.
-    begin: Arc<Semaphore>,
-    /// Jobs that run.
-    run: Arc<Semaphore>,
-}
-
-impl Gate {
-    fn new(running: usize) -> Self {
-        Self { begin: Arc::new(Semaphore::new(BEGIN_MAX)), run: Arc::new(Semaphore::new(running.max(1))) }
-    }
+    messages: Arc<Semaphore>,
+    interactions: Arc<Semaphore>,
 }
 
 impl Places {
-    fn of(&self, urgency: Urgency) -> &Gate {
+    fn new(places: usize) -> Self {
+        let new = || Arc::new(Semaphore::new(places.max(1)));
+        Self { messages: new(), interactions: new() }
+    }
+
+    fn of(&self, urgency: Urgency) -> &Arc<Semaphore> {
         match urgency {
             Urgency::Message => &self.messages,
             Urgency::Interaction => &self.interactions,
@@ -185,8 +176,8 @@ impl<W: Work> Lanes<W> {
             freed: Notify::new(),
             stuck: shed::Stuck::default(),
             books: Arc::default(),
-            room: Arc::new(Semaphore::new(bounds.waiting.max(1))),
-            places: Arc::new(Places { messages: Gate::new(bounds.running), interactions: Gate::new(bounds.running) }),
+            room: Places::new(bounds.waiting),
+            places: Arc::new(Places::new(bounds.running)),
             over: CancellationToken::new(),
         })
     }
@@ -205,9 +196,14 @@ impl<W: Work> Lanes<W> {
         Some(Box::pin(async move { this.wait(key, queued, sender).await }))
     }
 
+    /// Whether more than one part in `parts` of all that may wait is still free. The last of it is for commands and moderation.
+    fn has_spare(&self, parts: usize) -> bool {
+        self.room.messages.available_permits() > self.bounds.waiting / parts
+    }
+
     fn queued(&self, work: W) -> Waiting<W> {
         let waiting = Counted::new(&self.books, |books| &books.waiting);
-        let room = Arc::clone(&self.room).try_acquire_owned().ok();
+        let room = Arc::clone(self.room.of(work.urgency())).try_acquire_owned().ok();
         Box::new(Queued { work, since: Instant::now(), room, _waiting: waiting })
     }
 
@@ -243,7 +239,8 @@ impl<W: Work> Lanes<W> {
         let over = self.over.clone();
         let work = async {
             if queued.room.is_none() {
-                queued.room = Arc::clone(&self.room).acquire_owned().await.ok(); // it is never closed
+                let room = Arc::clone(self.room.of(queued.work.urgency()));
+                queued.room = room.acquire_owned().await.ok(); // it is never closed
             }
             loop {
                 if let Some(sender) = sender {
@@ -252,12 +249,12 @@ impl<W: Work> Lanes<W> {
                 }
                 let mut freed = std::pin::pin!(self.freed.notified());
                 freed.as_mut().enable();
-                self.crowded.notify_waiters();
                 match self.try_offer(key, queued) {
                     Ok(()) => return,
                     Err((back, full)) => (queued, sender) = (back, full),
                 }
                 if sender.is_none() {
+                    self.crowded.notify_waiters();
                     // A lane that became idle after the knock heard nothing of it: knock again.
                     tokio::time::timeout(KNOCK, freed).await.ok(); // either way it is tried again
                 }
@@ -271,6 +268,7 @@ impl<W: Work> Lanes<W> {
             permits: Arc::new(Semaphore::new(self.bounds.jobs.max(1))),
             places: Arc::clone(&self.places),
             urgency: Urgency::Message,
+            since: Instant::now(),
             serial: Arc::default(),
             begun: Arc::default(),
             books: Arc::clone(&self.books),
@@ -286,11 +284,9 @@ impl<W: Work> Lanes<W> {
             match next {
                 Some(queued) => {
                     let Queued { work, since, room, _waiting } = *queued;
-                    metering::lanes::waited(since.elapsed().as_secs_f64());
                     // A panic in front of a job costs that event, not the lane.
-                    let lane = Lane { urgency: work.urgency(), ..lane.clone() };
-                    let _begins = Arc::clone(&self.places.of(lane.urgency).begin).acquire_owned().await.ok(); // never closed
-                    if let Err(exit) = supervision::guarded(work.begin(lane)).await {
+                    let lane = Lane { urgency: work.urgency(), since, ..lane.clone() };
+                    if let Err(exit) = supervision::guarded(async { work.begin(lane).await }).await {
                         tracing::error!(%exit, "an event could not be handed to its commands");
                     }
                     drop(room);
@@ -377,6 +373,8 @@ pub(crate) struct Lane {
     permits: Arc<Semaphore>,
     places: Arc<Places>,
     urgency: Urgency,
+    /// When the event whose jobs it starts came in.
+    since: Instant,
     serial: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>>,
     /// Ends once the newest job has begun. Only the next one waits for it: a lane that has nothing else to do is not woken
     /// for it, which on one core would make a second thread of the runtime compete with the job.
@@ -396,8 +394,8 @@ impl Lane {
             before.await.ok(); // cancelled together with the lane
         }
         let Ok(place) = Arc::clone(&self.permits).acquire_owned().await else { return };
-        let of_all = Arc::clone(&self.places.of(self.urgency).run);
-        let Ok(of_all) = of_all.acquire_owned().await else { return };
+        let Ok(of_all) = Arc::clone(self.places.of(self.urgency)).acquire_owned().await else { return };
+        metering::lanes::waited(self.since.elapsed().as_secs_f64());
         let place = (place, of_all);
         let turn = serial.map(|name| self.turn(name));
         let running = Counted::new(&self.books, |books| &books.running);

@@ -16,7 +16,7 @@ use protocol::{
     BoxFuture,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Discord's window for counting IDENTIFYs.
 pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -33,11 +33,15 @@ impl Db {
     async fn take_identify(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> Result<IdentifyGrant, DbError> {
         let IdentifyAsk { shard, limit, .. } = ask;
         let spacing = TimeDelta::from_std(ask.spacing).unwrap_or(IDENTIFY_WINDOW);
-        let (earliest, latest) = (time::stored(now - spacing), time::stored(now + spacing));
-        let (at, cutoff) = (time::stored(now), time::stored(now - IDENTIFY_WINDOW));
+        let clock = Arc::clone(&self.inner.clock);
+        let asked = clock.now();
         self.call(Op::write("identify.take"), async move |live| {
             tx!(&live.pools, |c| {
                 c.lock_identify().await?;
+                // It is sent once this is granted, however long that took.
+                let now = now + (clock.now() - asked).max(TimeDelta::zero());
+                let (at, cutoff) = (time::stored(now), time::stored(now - IDENTIFY_WINDOW));
+                let (earliest, latest) = (time::stored(now - spacing), time::stored(now + spacing));
                 let counted = identify::table.filter(identify::at.gt(cutoff)).count();
                 let used = u32::try_from(counted.get_result::<i64>(c).await?).unwrap_or(u32::MAX);
                 if used < limit {
@@ -94,8 +98,8 @@ impl Db {
 }
 
 trait Bucket {
-    /// How long the bucket stays closed after those of `near`, shard and time; none if it is open. By a clock that went
-    /// backwards it is closed for one distance, not until the clock is where it was.
+    /// How long the bucket stays closed after those of `near`, shard and time; none if it is open. By a clock that
+    /// went back a little it is closed for two distances at most; one that went back further is not noticed.
     fn closed_for(self, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration>;
 }
 

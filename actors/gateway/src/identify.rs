@@ -166,8 +166,9 @@ impl Identify {
         }
         while let Some((shard, reply)) = self.queue.next(now) {
             let (shared, me) = (Arc::clone(&self.shared), ctx.me());
+            let buckets = u32::try_from(self.queue.concurrency()).unwrap_or(u32::MAX);
             ctx.spawn(async move {
-                let (outcome, concurrency) = decide(&shared, shard).await;
+                let (outcome, concurrency) = decide(&shared, shard, buckets).await;
                 me.send(IdentifyMsg::Decided { shard, outcome, concurrency, reply }).await.ok(); // it ends with us
             });
         }
@@ -257,7 +258,7 @@ impl Actor for Identify {
 }
 
 /// Discord's count first: it costs nothing. The ledger last: what it grants is spent.
-async fn decide(shared: &Shared, shard: u32) -> (Outcome, Option<u32>) {
+async fn decide(shared: &Shared, shard: u32, buckets: u32) -> (Outcome, Option<u32>) {
     let work = async {
         let limits = shared.directory.limits(shared.clock.monotonic()).await;
         let concurrency = limits.map(|limits| limits.max_concurrency);
@@ -265,7 +266,7 @@ async fn decide(shared: &Shared, shard: u32) -> (Outcome, Option<u32>) {
             let why = format!("Discord allows {} more, and {RESERVE} are kept for humans", limits.remaining);
             return (Ok(Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }), concurrency);
         }
-        let ask = IdentifyAsk { shard, limit: shared.limit, buckets: concurrency.unwrap_or(1), spacing: SPACING };
+        let ask = IdentifyAsk { shard, limit: shared.limit, buckets: concurrency.unwrap_or(buckets), spacing: SPACING };
         let decision = match shared.ledger.take(ask, shared.clock.now()).await {
             Ok(IdentifyGrant::TooSoon { retry_after }) => return (Err(retry_after), concurrency),
             Ok(IdentifyGrant::Granted { used }) => {

@@ -41,17 +41,23 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A stand-in for Discord. Where Discord's own OpenAPI description is at hand, every request of the bot and
 /// every answer has to fit it when the test ends.
 pub(crate) fn discord() -> Strict {
+    discord_with(|_| {})
+}
+
+/// The same with other settings.
+pub(crate) fn discord_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/discord-openapi.json");
     let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
     if !description.is_file() {
         eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
     }
-    Strict::start(SandboxConfig {
+    let mut config = SandboxConfig {
         description: Some(description),
-        identify_interval_ms: 5_000,
+        identify_interval_ms: 5_000, // as Discord's
         ..SandboxConfig::default()
-    })
-    .unwrap()
+    };
+    change(&mut config);
+    Strict::start(config).unwrap()
 }
 
 /// Whether the long campaigns are asked for (`scripts/test --full`).

@@ -19,10 +19,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// What happens to an event that finds its lane full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// It is dropped: there is always a newer one.
+    /// It is dropped: there is always a newer one. So it is when half of all that may wait in all lanes waits.
     Fleeting(&'static str),
     /// It waits for [`PATIENCE`] and is dropped then; until there is room again those after it are dropped at once. So is
-    /// one that finds all that may wait in all lanes waiting.
+    /// one that finds three quarters of all that may wait in all lanes waiting.
     Ordinary(&'static str),
     /// It waits for room, and the shard with it.
     Lasting,
@@ -91,13 +91,17 @@ impl<W: Work> Lanes<W> {
         let class = match class {
             Class::Lasting => return self.offer(key, work),
             Class::Fleeting(class) => {
-                if !self.offer_or_drop(key, work) {
+                if !self.has_spare(2) || !self.offer_or_drop(key, work) {
                     metering::lanes::shed(class);
                 }
                 return None;
             }
             Class::Ordinary(class) => class,
         };
+        if !self.has_spare(4) {
+            metering::lanes::shed(class);
+            return None;
+        }
         let Err((queued, sender)) = self.try_offer(key, self.queued(work)) else {
             self.stuck.forget(&key);
             return None;

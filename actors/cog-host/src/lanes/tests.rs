@@ -227,11 +227,17 @@ async fn cancelling_ends_what_runs_and_says_how_much_was_cut_off() {
     assert!(lanes.offer(guild(1), log.job(7)).is_none(), "closed lanes take nothing and hold nobody up");
 }
 
-struct Broken;
+enum Shaky {
+    Broken,
+    Sound(Job),
+}
 
-impl Work for Broken {
-    fn begin(self, _: Lane) -> BoxFuture<'static, ()> {
-        panic!("before any job")
+impl Work for Shaky {
+    fn begin(self, lane: Lane) -> BoxFuture<'static, ()> {
+        match self {
+            Self::Broken => panic!("before any job"),
+            Self::Sound(job) => job.begin(lane),
+        }
     }
 
     fn urgency(&self) -> Urgency {
@@ -242,13 +248,49 @@ impl Work for Broken {
 #[tokio::test(start_paused = true)]
 async fn a_panic_before_a_job_costs_that_event_only() {
     supervision::install_panic_hook();
-    let lanes =
-        Lanes::new(Bounds { capacity: 4, jobs: 1, lanes: 4, waiting: 1_000, running: 1_000 }, Handle::current());
-    for _ in 0..3 {
-        assert!(lanes.offer(guild(1), Broken).is_none());
-    }
+    let log = Log::new(1);
+    let bounds = Bounds { capacity: 4, jobs: 1, lanes: 4, waiting: 1_000, running: 1_000 };
+    let lanes = Lanes::new(bounds, Handle::current());
+    assert!(lanes.offer(guild(1), Shaky::Broken).is_none());
+    assert!(lanes.offer(guild(1), Shaky::Sound(log.job(1))).is_none());
     lanes.settled().await;
-    assert_eq!(lanes.depth(), (1, 0, 0));
+    assert_eq!(log.ended(), [1]);
+}
+
+/// Guilds whose own places are taken hold up nobody else, neither messages nor interactions.
+#[tokio::test(start_paused = true)]
+async fn guilds_that_are_full_hold_up_no_other_guild() {
+    let lanes = Lanes::new(Bounds { capacity: 9, jobs: 1, lanes: 100, waiting: 1_000, running: 60 }, Handle::current());
+    let (stuck, free) = (Log::new(0), Log::new(9));
+    for name in 0..50 {
+        let job = || Job { urgency: Urgency::Interaction, ..stuck.job(name) };
+        assert!(lanes.offer(guild(u64::from(name) + 1), stuck.job(name)).is_none());
+        assert!(lanes.offer(guild(u64::from(name) + 1), job()).is_none(), "it waits for its guild's place");
+    }
+    quiet().await;
+    assert!(lanes.offer(guild(99), free.job(1)).is_none());
+    assert!(lanes.offer(guild(98), Job { urgency: Urgency::Interaction, ..free.job(2) }).is_none());
+    quiet().await;
+    assert_eq!(free.ended(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_of_the_room_is_for_commands_and_interactions_have_their_own() {
+    let lanes = Lanes::new(Bounds { capacity: 99, jobs: 1, lanes: 100, waiting: 8, running: 1 }, Handle::current());
+    let log = Log::new(0);
+    let offer = |key, class, urgency| {
+        let before = lanes.depth().1;
+        let waits = lanes.offer_as(class, guild(key), Job { urgency, ..log.job(0) }).is_some();
+        (waits, lanes.depth().1 - before)
+    };
+    assert_eq!(offer(1, Class::Lasting, Urgency::Message), (false, 1));
+    quiet().await;
+    let fleeting: usize = (0..9).map(|_| offer(2, Class::Fleeting("typing"), Urgency::Message).1).sum();
+    let ordinary: usize = (0..9).map(|_| offer(2, Class::Ordinary("message"), Urgency::Message).1).sum();
+    let lasting: usize = (0..2).map(|_| offer(2, Class::Lasting, Urgency::Message).1).sum();
+    assert_eq!((fleeting, ordinary, lasting), (4, 2, 2), "half, three quarters, all of eight");
+    assert!(offer(3, Class::Lasting, Urgency::Message).0, "a command waits for room");
+    assert_eq!(offer(3, Class::Lasting, Urgency::Interaction), (false, 1));
 }
 
 #[tokio::test(start_paused = true)]
