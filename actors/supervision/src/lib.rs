@@ -6,6 +6,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
+// A panic has to end one actor, not the process.
+#[cfg(panic = "abort")]
+compile_error!("supervision contains panics: it needs panic = \"unwind\" in every profile");
+
 mod actor;
 mod adapter;
 mod addr;

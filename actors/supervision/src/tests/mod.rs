@@ -2,6 +2,7 @@
 
 mod address;
 mod administration;
+mod faults;
 mod journal;
 mod left_behind;
 mod order;

@@ -33,6 +33,8 @@ struct Figures {
     incarnations: usize,
     decisions: usize,
     virtual_s: u64,
+    /// Scenarios in which a drain or a shutdown raced with what else happened.
+    raced: usize,
 }
 
 #[test]
@@ -47,11 +49,13 @@ fn whatever_happens_in_a_tree_the_invariants_hold() {
                 total.incarnations += figures.incarnations;
                 total.decisions += figures.decisions;
                 total.virtual_s += figures.virtual_s;
+                total.raced += figures.raced;
             }
             Err(what) => panic!("{}", shrunk(&scenario, &what)),
         }
     }
     println!("simulation: {total:?} in {:.1} s", begun.elapsed().as_secs_f64());
+    println!("A11 raced={} violations=0", total.raced);
 }
 
 #[test]
@@ -118,6 +122,7 @@ async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
         }
         checks::view(&tree, &stage).await?;
     }
+    let raced = asked.is_some() || drained.is_some();
     if asked.is_none() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         checks::view(&tree, &stage).await?;
@@ -142,6 +147,7 @@ async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
         incarnations: stage.seen().len() / 2,
         decisions: decisions.len(),
         virtual_s: stage.begun.elapsed().as_secs(),
+        raced: usize::from(raced),
     })
 }
 
