@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// The longest text of an exit that is kept, in bytes: thousands of exits are remembered, whatever they have to say.
+pub const EXIT_TEXT_MAX: usize = 4_096;
+
 /// The reason an incarnation ended, or could not begin.
 ///
 /// OTP's atoms map onto it: `normal` is [`Exit::Normal`], `shutdown` and `{shutdown, Info}` are [`Exit::Shutdown`],
@@ -85,6 +88,25 @@ impl Exit {
         }
     }
 
+    /// The same with no text longer than [`EXIT_TEXT_MAX`]; what is cut says so.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::Normal | Self::Shutdown { info: None } | Self::Stalled | Self::Aborted => {}
+            Self::Shutdown { info: Some(text) }
+            | Self::Killed { by: text }
+            | Self::Error { message: text }
+            | Self::Fatal { message: text }
+            | Self::Panic { message: text, .. }
+            | Self::Ignored { why: text } => cut(text),
+            Self::StartFailed { cause, .. } => {
+                let inner = std::mem::replace(cause.as_mut(), Self::Aborted);
+                **cause = inner.bounded();
+            }
+        }
+        self
+    }
+
     /// The variant as one stable word, for labels and JSON.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -119,6 +141,14 @@ impl fmt::Display for Exit {
             Self::Stalled => f.write_str("stalled"),
             Self::Aborted => f.write_str("aborted"),
         }
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > EXIT_TEXT_MAX {
+        let all = text.len();
+        text.truncate(text.floor_char_boundary(EXIT_TEXT_MAX));
+        text.push_str(&format!(" … (cut; {all} bytes in all)"));
     }
 }
 
@@ -157,5 +187,23 @@ impl Failure {
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::restart(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_any_length_is_cut_between_characters_and_says_so() {
+        let long = |text: String| Exit::StartFailed { child: None, cause: Box::new(Exit::Error { message: text }) };
+        let Exit::StartFailed { cause, .. } = long("ä".repeat(1_000_000) + "b").bounded() else {
+            panic!("it stays one")
+        };
+        let Exit::Error { message } = *cause else { panic!("it stays one") };
+        assert!(message.starts_with("ää") && message.ends_with("ä … (cut; 2000001 bytes in all)"), "{message}");
+        assert!(message.len() < EXIT_TEXT_MAX + 64);
+        let short = long("x".repeat(EXIT_TEXT_MAX));
+        assert_eq!(short.clone().bounded(), short);
     }
 }

@@ -39,7 +39,7 @@ pub use admin::{ADMIN_DEADLINE, ADMIN_WAITING_MAX, AdminCall, AdminError, AdminS
 pub use core::policy::{
     AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy,
 };
-pub use exit::{Exit, Failure};
+pub use exit::{EXIT_TEXT_MAX, Exit, Failure};
 pub use journal::{Entry, JOURNAL_MAX, LISTENER_LAG_MAX, NoObserver, Observer};
 pub use mailbox::{Mailbox, MailboxReading, Unavailable};
 pub use message::{Message, Overflow, Reply};

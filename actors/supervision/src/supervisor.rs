@@ -291,7 +291,7 @@ impl ractor::Actor for Supervisor {
             Message::Child { id, incarnation, signal: Signal::Started } => desk.started(id, incarnation),
             Message::Child { id, incarnation, signal: Signal::Exited(exit) } => {
                 desk.let_go(&id, incarnation);
-                desk.decide(Event::Exited { id, incarnation, exit });
+                desk.decide(Event::Exited { id, incarnation, exit: exit.bounded() });
             }
             Message::Child { id, signal: Signal::Available(_), .. } => {
                 if let Some(at) = desk.state.find(&id) {

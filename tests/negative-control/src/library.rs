@@ -53,7 +53,7 @@ impl Actor for Worker {
             Do::End(How::Normal) => me.stop(None),
             Do::End(How::Shutdown) => me.stop(Some("shutdown".to_owned())),
             Do::End(How::ShutdownInfo) => me.stop(Some("shutdown: told to".to_owned())),
-            Do::End(How::Error) => return Err("told to fail".into()),
+            Do::End(How::Error | How::LongError) => return Err("told to fail".into()),
             Do::End(How::Panic) => panic!("told to panic"),
             Do::Block(time, begun) => crate::kernel::block(time, begun),
         }

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 use supervision::{
-    Actor, ActorPath, Addr, AutoShutdown, ChildSpec, Ctx, Exit, Failure, Flags, Intensity, Kind, Message, NoObserver,
-    OrderError, Planes, Respec, Restart, Shutdown, Status, Strategy, Tree, Verb,
+    Actor, ActorPath, Addr, AutoShutdown, ChildSpec, Ctx, Entry, Exit, Failure, Flags, Intensity, Kind, Message,
+    NoObserver, OrderError, Planes, Respec, Restart, Shutdown, Status, Strategy, Tree, Verb,
     core::{Outcome, Refusal},
 };
 use tokio::sync::oneshot;
@@ -48,6 +48,7 @@ impl Actor for Worker {
             Do::End(How::Shutdown) => ctx.shut_down(None),
             Do::End(How::ShutdownInfo) => ctx.shut_down(Some("told to".to_owned())),
             Do::End(How::Error) => return Err(Failure::restart("told to fail")),
+            Do::End(How::LongError) => return Err(Failure::restart("told to fail\n".repeat(system::LONG))),
             Do::End(How::Panic) => panic!("told to panic"),
             Do::Block(time, begun) => block(time, begun),
         }
@@ -257,7 +258,11 @@ impl System for Kernel {
 
     async fn reports(&self, at: &str) -> Vec<String> {
         let entries = self.tree.explain(&path(at), 1_000);
-        entries.iter().map(|entry| entry.decision.text.clone()).collect()
+        let tell = |entry: &Arc<Entry>| {
+            let (decision, why) = (&entry.decision, entry.decision.why().unwrap_or_default());
+            format!("{} {}: {}: {why}", entry.path, decision.rule.name(), decision.text)
+        };
+        entries.iter().map(tell).collect()
     }
 
     async fn exit(&self, at: &str, how: How) {

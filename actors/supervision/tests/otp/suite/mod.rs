@@ -117,7 +117,9 @@ macro_rules! for_each_case {
                 significant_upgrade_all_any,
                 significant_upgrade_child;
             reports:
-                external_start_no_progress_log;
+                external_start_no_progress_log,
+                format_log_1,
+                format_log_2;
         }
     };
 }

@@ -193,9 +193,14 @@ pub(crate) enum How {
     ShutdownInfo,
     /// Returns an error.
     Error,
+    /// Returns an error with [`LONG`] lines to it.
+    LongError,
     /// Crashes.
     Panic,
 }
+
+/// So many lines has the error of [`How::LongError`], each of them `told to fail`.
+pub(crate) const LONG: usize = 100_000;
 
 /// Says that the library has no notion of `what`: the case counts as not offered.
 pub(crate) fn not_offered(what: &'static str) -> ! {
@@ -228,7 +233,7 @@ pub(crate) trait System: Sized + 'static {
         let _ = (supervisor, flags, children);
         not_offered("a new list of children for a supervisor that runs")
     }
-    /// What has been written down about `path`: one text for each.
+    /// What has been written down about `path`, the oldest first: one text for each, with everything it says.
     async fn reports(&self, path: &str) -> Vec<String> {
         let _ = path;
         not_offered("reports")
