@@ -10,9 +10,10 @@ use crate::{
     core::policy::WORKER_SHUTDOWN,
     exit::Exit,
     life::{Life, Signal},
-    message::{Envelope, Message, UserEnvelope},
+    message::{Envelope, Fingerprint, Message, UserEnvelope},
     panics::{guarded, guarded_sync},
     path::ActorPath,
+    pulse::{Label, SHOWN_MAX},
 };
 use ractor::{ActorProcessingErr, ActorRef};
 use std::{collections::VecDeque, marker::PhantomData, sync::Arc};
@@ -66,21 +67,61 @@ impl<A: Actor> Live<A> {
     }
 
     async fn user(&mut self, mut envelope: UserEnvelope<A::Msg>) -> Result<(), ActorProcessingErr> {
-        let (Some(actor), Some(message)) = (self.actor.as_mut(), envelope.take()) else { return Ok(()) };
-        self.ctx.addr.mailbox().begin(message.name());
-        let handled = guarded(actor.handle(message, &self.ctx)).await;
-        self.ctx.addr.mailbox().end();
+        let Some(message) = envelope.take() else { return Ok(()) };
+        let (label, pulse) = (label(&message), self.ctx.life.pulse());
+        let fingerprint = label.fingerprint;
+        if !self.admits(fingerprint) {
+            return Ok(()); // a caller who waits for its answer looks up why there is none
+        }
+        let Some(actor) = self.actor.as_mut() else { return Ok(()) };
+        let handled = pulse.of(label, guarded(actor.handle(message, &self.ctx))).await;
         drop(envelope);
-        match handled {
-            Ok(Ok(())) => Ok(()),
+        // The exit is noted while the message is still in hand: its crash record tells of it.
+        let done = match handled {
+            Ok(Ok(())) => {
+                self.survived(fingerprint);
+                Ok(())
+            }
             // Not an error for ractor, which would skip `stop`: the state is whole, and what it holds is released.
             Ok(Err(failure)) => {
                 self.ctx.life.end(failure.into_exit());
                 Ok(())
             }
             Err(panic) => Err(self.die(panic)),
+        };
+        self.rest();
+        done
+    }
+
+    /// Whether the message may be handled: it is not parked, or has been released for one more try.
+    fn admits(&self, fingerprint: Option<Fingerprint>) -> bool {
+        let parked = fingerprint.and_then(|fingerprint| self.ctx.addr.mailbox().parked(fingerprint));
+        parked.is_none_or(|parked| parked.admits())
+    }
+
+    /// The message did no harm: if it was parked, it is so no longer.
+    fn survived(&self, fingerprint: Option<Fingerprint>) {
+        let mailbox = self.ctx.addr.mailbox();
+        if let Some(fingerprint) = fingerprint.filter(|fingerprint| mailbox.parked(*fingerprint).is_some()) {
+            mailbox.absolve(fingerprint);
         }
     }
+
+    /// A handler is over.
+    fn rest(&self) {
+        self.ctx.life.pulse().rest();
+        self.ctx.addr.mailbox().count_handled();
+    }
+}
+
+/// What is noted of a message before its handler takes it.
+fn label<M: Message>(message: &M) -> Label {
+    let fingerprint = message.fingerprint();
+    let shown = fingerprint.and_then(|_| guarded_sync(|| message.shown()).ok()).map(|mut shown| {
+        shown.truncate(SHOWN_MAX);
+        shown.into()
+    });
+    Label { name: message.name(), size: message.size(), fingerprint, shown }
 }
 
 impl<A: Actor> ractor::Actor for Host<A> {
@@ -90,7 +131,7 @@ impl<A: Actor> ractor::Actor for Host<A> {
 
     async fn pre_start(&self, me: ActorRef<Self::Msg>, seed: Seed<A>) -> Result<Live<A>, ActorProcessingErr> {
         seed.life.attach(me.get_cell());
-        seed.addr.attach(me, seed.life.incarnation());
+        seed.addr.attach(me, &seed.life);
         let ctx = Ctx { addr: seed.addr, life: seed.life };
         Ok(Live { actor: Some(seed.actor), waiting: VecDeque::new(), missing: seed.missing, ctx, _gone: seed.gone })
     }
@@ -128,16 +169,24 @@ impl<A: Actor> ractor::Actor for Host<A> {
                 live.waiting.push_back(envelope);
             }
             Envelope::User(envelope) => live.user(envelope).await?,
-            Envelope::Admin(admin) => {
+            Envelope::Admin(mut admin) => {
+                let label = admin.label();
+                let (_permit, fingerprint) = (admin.permit.take(), label.fingerprint);
+                if !live.admits(fingerprint) {
+                    let poisoned = admin.poisoned(live.ctx.path());
+                    admin.reply.send(Err(poisoned));
+                    return Ok(());
+                }
                 let Some(actor) = live.actor.as_mut() else { return Ok(()) };
-                let _permit = admin.permit;
-                live.ctx.addr.mailbox().begin("admin");
-                let answered = guarded(actor.admin(admin.call, &live.ctx)).await;
-                live.ctx.addr.mailbox().end();
+                let answered = live.ctx.life.pulse().of(label, guarded(actor.admin(admin.call, &live.ctx))).await;
                 match answered {
                     Ok(answer) => admin.reply.send(answer),
                     Err(panic) => return Err(live.die(panic)),
                 }
+                if !live.ctx.life.has_failed() {
+                    live.survived(fingerprint);
+                }
+                live.rest();
             }
             Envelope::Suspend(missing) => suspend(live, &missing)?,
             Envelope::Resume if live.missing.is_empty() => {}
@@ -145,9 +194,12 @@ impl<A: Actor> ractor::Actor for Host<A> {
                 live.missing = Arc::from([]);
                 live.ctx.addr.mailbox().set_suspended(false);
                 let Some(actor) = live.actor.as_mut() else { return Ok(()) };
-                if let Err(panic) = guarded_sync(|| actor.resumed(&live.ctx)) {
+                let pulse = live.ctx.life.pulse();
+                if let Err(panic) = pulse.of_sync(Label::plain("resumed"), || guarded_sync(|| actor.resumed(&live.ctx)))
+                {
                     return Err(live.die(panic));
                 }
+                pulse.rest();
                 me.cast(Envelope::Waited)?;
             }
             // One at a time: a stop or another suspension is heard in between.
@@ -160,9 +212,11 @@ impl<A: Actor> ractor::Actor for Host<A> {
             Envelope::Waited => {} // suspended again meanwhile
             Envelope::Drain(reply) => {
                 let Some(actor) = live.actor.as_mut() else { return Ok(()) };
-                if let Err(panic) = guarded(actor.drain(&live.ctx)).await {
+                let pulse = live.ctx.life.pulse();
+                if let Err(panic) = pulse.of(Label::plain("drain"), guarded(actor.drain(&live.ctx))).await {
                     return Err(live.die(panic));
                 }
+                pulse.rest();
                 reply.send(());
             }
         }
@@ -214,5 +268,9 @@ fn suspend<A: Actor>(live: &mut Live<A>, missing: &Arc<[ActorPath]>) -> Result<(
     }
     live.ctx.addr.mailbox().set_suspended(true);
     let Some(actor) = live.actor.as_mut() else { return Ok(()) };
-    guarded_sync(|| actor.suspended(missing, &live.ctx)).map_err(|panic| live.die(panic))
+    let pulse = live.ctx.life.pulse();
+    let told = pulse.of_sync(Label::plain("suspended"), || guarded_sync(|| actor.suspended(missing, &live.ctx)));
+    told.map_err(|panic| live.die(panic))?;
+    pulse.rest();
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! The stable, bounded address of an actor.
 
 use crate::{
+    life::Life,
     mailbox::Mailbox,
-    message::{Envelope, Message, Overflow, Reply, UserEnvelope},
+    message::{Envelope, Fingerprint, Message, Overflow, Reply, UserEnvelope},
     path::ActorPath,
 };
 use arc_swap::ArcSwapOption;
@@ -39,6 +40,12 @@ pub enum SendError<M> {
         /// When trying again makes sense.
         retry_after: Duration,
     },
+    /// This very message has ended too many incarnations and is parked.
+    #[error("this message has ended it before and is parked as poison ({fingerprint})")]
+    Poisoned {
+        /// What tells it from others.
+        fingerprint: Fingerprint,
+    },
 }
 
 /// Why a call got no answer.
@@ -59,6 +66,12 @@ pub enum CallError {
         /// The incarnation that had the message.
         incarnation: u64,
     },
+    /// This very message has ended too many incarnations and is parked.
+    #[error("this message has ended it before and is parked as poison ({fingerprint})")]
+    Poisoned {
+        /// What tells it from others.
+        fingerprint: Fingerprint,
+    },
     /// No answer in time; the message may still be handled.
     #[error("no answer in time")]
     Deadline,
@@ -69,6 +82,7 @@ impl<M> From<SendError<M>> for CallError {
         match error {
             SendError::Full(_) | SendError::Shed => Self::Full,
             SendError::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            SendError::Poisoned { fingerprint } => Self::Poisoned { fingerprint },
         }
     }
 }
@@ -100,6 +114,7 @@ impl<M: Message> Addr<M> {
     /// # Errors
     /// See [`SendError`].
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        self.not_poison(&message)?;
         match Arc::clone(&self.inner.mailbox.permits).try_acquire_owned() {
             Ok(permit) => self.deliver(message, permit),
             Err(_) => Err(self.refuse(message)),
@@ -111,6 +126,7 @@ impl<M: Message> Addr<M> {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        self.not_poison(&message)?;
         let permits = Arc::clone(&self.inner.mailbox.permits);
         let permit = match Arc::clone(&permits).try_acquire_owned() {
             Ok(permit) => permit,
@@ -139,12 +155,32 @@ impl<M: Message> Addr<M> {
     pub async fn call<T>(&self, deadline: Duration, make: impl FnOnce(Reply<T>) -> M) -> Result<T, CallError> {
         let (reply, answer) = Reply::channel();
         let message = make(reply);
+        let fingerprint = message.fingerprint();
         let work = async {
             self.send(message).await?;
             let incarnation = self.inner.mailbox.incarnation();
-            answer.await.map_err(|_dropped| CallError::Lost { incarnation })
+            let refused = || fingerprint.filter(|fingerprint| self.is_refused(*fingerprint));
+            answer.await.map_err(|_dropped| match refused() {
+                Some(fingerprint) => CallError::Poisoned { fingerprint },
+                None => CallError::Lost { incarnation },
+            })
         };
         tokio::time::timeout(deadline, work).await.unwrap_or(Err(CallError::Deadline))
+    }
+
+    fn not_poison(&self, message: &M) -> Result<(), SendError<M>> {
+        if !self.inner.mailbox.has_poison() {
+            return Ok(()); // as nearly always: no fingerprint is asked for
+        }
+        let parked = message.fingerprint().and_then(|fingerprint| self.inner.mailbox.parked(fingerprint));
+        match parked {
+            Some(parked) if !parked.admits() => Err(SendError::Poisoned { fingerprint: parked.fingerprint }),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_refused(&self, fingerprint: Fingerprint) -> bool {
+        self.inner.mailbox.parked(fingerprint).is_some_and(|parked| !parked.is_released())
     }
 
     fn refuse(&self, message: M) -> SendError<M> {
@@ -177,9 +213,8 @@ impl<M: Message> Addr<M> {
         })
     }
 
-    pub(crate) fn attach(&self, target: ractor::ActorRef<Envelope<M>>, incarnation: u64) {
-        self.inner.mailbox.reset();
-        self.inner.mailbox.set_incarnation(incarnation);
+    pub(crate) fn attach(&self, target: ractor::ActorRef<Envelope<M>>, life: &Life) {
+        self.inner.mailbox.attach(life.incarnation(), Arc::clone(life.pulse()));
         self.inner.target.store(Some(Arc::new(target)));
     }
 

@@ -2,7 +2,11 @@
 
 mod parameters;
 
-use crate::message::Reply;
+use crate::{
+    message::{Fingerprint, Reply},
+    path::ActorPath,
+    pulse::{Label, SHOWN_MAX},
+};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -112,6 +116,16 @@ pub enum AdminError {
         /// The nearest existing path.
         suggestion: Option<String>,
     },
+    /// The same message with the same argument has ended too many incarnations of the actor.
+    #[error(
+        "{path} is not given this {message:?} again: it has ended it before and is parked as poison; `poison list` shows it, `poison release` gives it one more try"
+    )]
+    Poisoned {
+        /// The addressed path.
+        path: String,
+        /// The message.
+        message: String,
+    },
     /// The addressed incarnation has gone.
     #[error("{path} is incarnation {actual}, not {wanted}")]
     StaleIncarnation {
@@ -168,10 +182,31 @@ impl AdminCall {
 
 /// An admin call with its way back, inside an envelope.
 pub(crate) struct AdminEnvelope {
+    /// The message's name, as its spec has it.
+    pub(crate) name: &'static str,
     pub(crate) call: AdminCall,
     pub(crate) reply: Reply<Result<Value, AdminError>>,
     /// Its place among the few that may wait.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AdminEnvelope {
+    /// What is noted of it before its handler takes it. The same message with the same argument is the same work.
+    pub(crate) fn label(&self) -> Label {
+        let shown = match &self.call.params {
+            Value::Null => self.name.to_owned(),
+            params => format!("{} {params}", self.name),
+        };
+        let mut bytes = shown.into_bytes();
+        let (size, fingerprint) = (Some(bytes.len()), Some(Fingerprint::of(&bytes)));
+        bytes.truncate(SHOWN_MAX);
+        Label { name: self.name, size, fingerprint, shown: Some(bytes.into()) }
+    }
+
+    /// The refusal of a message that is parked.
+    pub(crate) fn poisoned(&self, path: &ActorPath) -> AdminError {
+        AdminError::Poisoned { path: path.to_string(), message: self.name.to_owned() }
+    }
 }
 
 /// How long `tell` waits for an answer unless told otherwise.

@@ -28,10 +28,22 @@ pub struct Entry {
     pub decision: Decision,
 }
 
-/// Told of every decision, at once and on the control plane: it must not block.
+/// Told of every decision, at once and on the control plane: it must not block. Crash records are completed by it.
 pub trait Observer: Send + Sync + 'static {
     /// A decision was made.
     fn decided(&self, entry: &Entry);
+
+    /// The last lines that the actor at `path` logged, the oldest first, without secrets. Asked on the thread where it
+    /// fails: it must not block.
+    fn log_tail(&self, path: &ActorPath) -> Vec<Arc<str>> {
+        let _ = path;
+        Vec::new()
+    }
+
+    /// `text` without secrets. What an actor failed with goes through it before it is kept in a crash record.
+    fn redact(&self, text: &str) -> String {
+        text.to_owned()
+    }
 }
 
 /// Observes nothing.
@@ -54,7 +66,8 @@ impl Journal {
         Self { entries: Mutex::new((0, VecDeque::new())), listeners, observer }
     }
 
-    pub(crate) fn write(&self, path: ActorPath, decision: Decision) {
+    /// Writes a decision down; its entry.
+    pub(crate) fn write(&self, path: ActorPath, decision: Decision) -> Arc<Entry> {
         let entry = {
             let mut kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             kept.0 += 1;
@@ -69,7 +82,8 @@ impl Journal {
         if let Err(panic) = guarded_sync(|| self.observer.decided(&entry)) {
             tracing::error!(%panic, "the observer of decisions failed");
         }
-        self.listeners.send(entry).ok(); // nobody listens: nothing to do
+        self.listeners.send(Arc::clone(&entry)).ok(); // nobody listens: nothing to do
+        entry
     }
 
     /// The last `max` entries that `wanted` holds for, oldest first.

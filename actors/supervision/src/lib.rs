@@ -15,14 +15,18 @@ mod adapter;
 mod addr;
 mod admin;
 pub mod core;
+mod crash;
 mod exit;
 mod journal;
+mod left;
 mod life;
 mod mailbox;
 mod message;
 mod panics;
 mod path;
 mod planes;
+mod poison;
+mod pulse;
 mod spec;
 mod starter;
 mod supervisor;
@@ -37,15 +41,22 @@ pub use actor::{Actor, Ctx};
 pub use addr::{Addr, CallError, RETRY_AFTER, SendError};
 pub use admin::{ADMIN_DEADLINE, ADMIN_WAITING_MAX, AdminCall, AdminError, AdminSpec, Role};
 pub use core::policy::{
-    AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy,
+    AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown, Strategy,
+};
+pub use core::probe::Activity;
+pub use crash::{
+    CRASH_LOG_LINES, CRASH_TEXT_MAX, CRASHES_MAX, CRASHES_PER_PATH, Crash, Followed, Handled, InHand, MESSAGES_KEPT,
 };
 pub use exit::{EXIT_TEXT_MAX, Exit, Failure};
 pub use journal::{Entry, JOURNAL_MAX, LISTENER_LAG_MAX, NoObserver, Observer};
+pub use left::QUARANTINE_MAX;
 pub use mailbox::{Mailbox, MailboxReading, Unavailable};
-pub use message::{Message, Overflow, Reply};
-pub use panics::{guarded, guarded_sync, install_panic_hook};
+pub use message::{Fingerprint, Message, Overflow, Reply};
+pub use panics::{FRAMES_MAX, guarded, guarded_sync, install_panic_hook};
 pub use path::{ActorPath, ROOT};
 pub use planes::Planes;
+pub use poison::{POISON_MAX, Parked};
 pub use spec::ChildSpec;
 pub use tree::{Counts, OrderError, Respec, Tree, Verb};
 pub use view::{Node, Status};
+pub use world::Limits;

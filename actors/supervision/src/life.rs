@@ -1,6 +1,6 @@
 //! One incarnation: its exit slot, its stop token and the tasks it owns.
 
-use crate::{exit::Exit, panics::guarded};
+use crate::{crash::Crashes, exit::Exit, mailbox::Mailbox, panics::guarded, pulse::Pulse};
 use std::{
     future::Future,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -24,6 +24,9 @@ pub(crate) type Notify = Arc<dyn Fn(Signal) + Send + Sync>;
 
 pub(crate) struct Life {
     incarnation: u64,
+    pulse: Arc<Pulse>,
+    /// Where a failure is written down; a supervisor has none, as no code but the kernel's runs in it.
+    record: Option<Record>,
     exit: Mutex<Option<Exit>>,
     stopping: CancellationToken,
     over: CancellationToken,
@@ -33,10 +36,18 @@ pub(crate) struct Life {
     cell: OnceLock<ractor::ActorCell>,
 }
 
+/// What a crash record is made of.
+pub(crate) struct Record {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) crashes: Arc<Crashes>,
+}
+
 impl Life {
-    pub(crate) fn new(incarnation: u64, data: Handle, notify: Notify) -> Self {
+    pub(crate) fn new(incarnation: u64, data: Handle, notify: Notify, record: Option<Record>) -> Self {
         Self {
             incarnation,
+            pulse: Arc::new(Pulse::new()),
+            record,
             exit: Mutex::new(None),
             stopping: CancellationToken::new(),
             over: CancellationToken::new(),
@@ -51,6 +62,11 @@ impl Life {
         self.incarnation
     }
 
+    /// What it is doing.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     pub(crate) fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
     }
@@ -59,9 +75,20 @@ impl Life {
         self.cell.set(cell).ok(); // attached once, by the adapter
     }
 
-    /// Notes why the incarnation ends. The first reason stands: what follows from it is not the cause.
+    /// Notes why the incarnation ends. The first reason stands: what follows from it is not the cause. A failure is
+    /// written down at once, before anything of the incarnation is cleaned up.
     pub(crate) fn note_exit(&self, exit: Exit) {
-        self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exit);
+        let failure = exit.is_abnormal().then(|| exit.clone());
+        {
+            let mut noted = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.is_some() {
+                return;
+            }
+            *noted = Some(exit);
+        }
+        if let (Some(exit), Some(record)) = (failure, &self.record) {
+            record.crashes.freeze(&record.mailbox, &self.pulse, self.incarnation, &exit);
+        }
     }
 
     /// Whether the end has been decided on already.

@@ -1,13 +1,15 @@
 //! The untyped half of an address: what outlives incarnations and can be read without asking the actor.
 
-use crate::{admin::ADMIN_WAITING_MAX, path::ActorPath};
-use arc_swap::ArcSwap;
+use crate::{
+    admin::ADMIN_WAITING_MAX, core::probe::Reading, message::Fingerprint, path::ActorPath, poison::Parked, pulse::Pulse,
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -20,14 +22,15 @@ pub struct Mailbox {
     pub(crate) admin_permits: Arc<Semaphore>,
     /// Fires when there is nobody any more to make room.
     pub(crate) vacated: Notify,
-    epoch: Instant,
     incarnation: AtomicU64,
     handled: AtomicU64,
     lost: AtomicU64,
     shed: AtomicU64,
     suspended: AtomicBool,
-    busy_since: AtomicU64,
-    handling: ArcSwap<&'static str>,
+    /// What its newest incarnation is doing.
+    pulse: ArcSwapOption<Pulse>,
+    /// Messages that are not handled again.
+    poison: ArcSwap<Vec<Arc<Parked>>>,
     unavailable: ArcSwap<Option<Unavailable>>,
 }
 
@@ -71,14 +74,13 @@ impl Mailbox {
             permits: Arc::new(Semaphore::new(capacity)),
             admin_permits: Arc::new(Semaphore::new(ADMIN_WAITING_MAX)),
             vacated: Notify::new(),
-            epoch: Instant::now(),
             incarnation: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             suspended: AtomicBool::new(false),
-            busy_since: AtomicU64::new(0),
-            handling: ArcSwap::from_pointee(""),
+            pulse: ArcSwapOption::empty(),
+            poison: ArcSwap::default(),
             unavailable: ArcSwap::from_pointee(None),
         }
     }
@@ -93,10 +95,6 @@ impl Mailbox {
         self.incarnation.load(Relaxed)
     }
 
-    pub(crate) fn set_incarnation(&self, incarnation: u64) {
-        self.incarnation.store(incarnation, Relaxed);
-    }
-
     pub(crate) fn count_lost(&self) {
         self.lost.fetch_add(1, Relaxed);
     }
@@ -105,24 +103,66 @@ impl Mailbox {
         self.shed.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn begin(&self, name: &'static str) {
-        if **self.handling.load() != name {
-            self.handling.store(Arc::new(name));
-        }
-        let micros = u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.busy_since.store(micros.max(1), Relaxed);
+    /// Takes over from the incarnation before: `pulse` is what is read from now on.
+    pub(crate) fn attach(&self, incarnation: u64, pulse: Arc<Pulse>) {
+        self.reset();
+        self.incarnation.store(incarnation, Relaxed);
+        self.pulse.store(Some(pulse));
     }
 
-    pub(crate) fn end(&self) {
-        self.busy_since.store(0, Relaxed);
+    pub(crate) fn count_handled(&self) {
         self.handled.fetch_add(1, Relaxed);
     }
 
-    /// Forgets what the last incarnation was doing.
+    /// Forgets what the last incarnation said about itself.
     pub(crate) fn reset(&self) {
-        self.busy_since.store(0, Relaxed);
         self.suspended.store(false, Relaxed);
         self.unavailable.store(Arc::new(None));
+    }
+
+    /// What its newest incarnation is doing, in a runtime that is `late`; none before the first.
+    pub(crate) fn pulse(&self, late: Duration) -> Option<Reading> {
+        let waiting = if self.suspended.load(Relaxed) { 0 } else { self.depth() };
+        let pulse = self.pulse.load();
+        pulse.as_ref().map(|pulse| Reading { late, ..pulse.reading(waiting) })
+    }
+
+    /// Parks a message: it is refused from now on.
+    pub(crate) fn refuse(&self, parked: &Arc<Parked>) {
+        self.poison.rcu(|known| {
+            let mut all: Vec<_> = known.iter().filter(|one| one.fingerprint != parked.fingerprint).cloned().collect();
+            all.push(Arc::clone(parked));
+            all
+        });
+    }
+
+    /// Forgets that a message was parked.
+    pub(crate) fn absolve(&self, fingerprint: Fingerprint) {
+        self.poison.rcu(|known| {
+            let (gone, left): (Vec<_>, Vec<_>) = known.iter().cloned().partition(|one| one.fingerprint == fingerprint);
+            gone.iter().for_each(|one| one.end());
+            left
+        });
+    }
+
+    /// What is parked under `fingerprint`.
+    pub(crate) fn parked(&self, fingerprint: Fingerprint) -> Option<Arc<Parked>> {
+        self.poison.load().iter().find(|one| one.fingerprint == fingerprint).cloned()
+    }
+
+    /// Whether anything is parked.
+    pub(crate) fn has_poison(&self) -> bool {
+        !self.poison.load().is_empty()
+    }
+
+    /// Messages waiting or being handled.
+    pub(crate) fn depth(&self) -> usize {
+        self.capacity.saturating_sub(self.permits.available_permits())
+    }
+
+    /// Messages it admits.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(crate) fn set_suspended(&self, suspended: bool) {
@@ -140,16 +180,16 @@ impl Mailbox {
 
     /// Reads everything at once; never blocks and never asks the actor.
     pub fn read(&self) -> MailboxReading {
-        let since = self.busy_since.load(Relaxed);
-        let busy = (since > 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_micros(since)));
+        let in_hand = self.pulse.load().as_ref().and_then(|pulse| pulse.in_hand());
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         MailboxReading {
-            depth: self.capacity.saturating_sub(self.permits.available_permits()),
+            depth: self.depth(),
             capacity: self.capacity,
             handled: self.handled.load(Relaxed),
             lost: self.lost.load(Relaxed),
             shed: self.shed.load(Relaxed),
-            handling: busy.map(|_| (**self.handling.load()).to_owned()),
-            handling_ms: busy.map(|busy| u64::try_from(busy.as_millis()).unwrap_or(u64::MAX)),
+            handling_ms: in_hand.as_ref().map(|(_, since)| millis(*since)),
+            handling: in_hand.map(|(label, _)| label.name.to_owned()),
             unavailable: self.unavailable.load().as_ref().as_ref().map(|u| u.reason.clone()),
             suspended: self.suspended.load(Relaxed),
         }

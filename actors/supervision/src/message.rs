@@ -1,7 +1,13 @@
 //! What travels to an actor: its own messages, admin calls and the kernel's signals, in one envelope.
 
 use crate::{admin::AdminEnvelope, mailbox::Mailbox, path::ActorPath};
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// What happens to a message that finds its mailbox full.
@@ -15,10 +21,56 @@ pub enum Overflow {
     Fail,
 }
 
+/// Tells a message from others: the same work sent again has the same fingerprint, other work another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// The fingerprint of what hashes so, the same for as long as the process lives.
+    pub fn of(what: impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new(); // with fixed keys
+        what.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    /// Sixteen hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
 /// A message type of an actor.
 pub trait Message: Send + 'static {
     /// The variant's name, for metrics, crash records and `tree`.
     fn name(&self) -> &'static str;
+
+    /// Its size in bytes, for crash records, where it is known without counting.
+    fn size(&self) -> Option<usize> {
+        None
+    }
+
+    /// What tells it from others, for a message that its source sends again when it was not answered. A message with a
+    /// fingerprint that has ended two incarnations is poison: it is parked. The default has none and is never parked.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
+
+    /// How it is shown to an operator once it is parked; asked of each message with a fingerprint before it is handled.
+    /// Secrets are taken out and the length is bounded by the kernel.
+    fn shown(&self) -> Vec<u8> {
+        self.name().into()
+    }
 
     /// What to do when the mailbox is full. The default pushes back on the sender.
     fn overflow(&self) -> Overflow {

@@ -1,4 +1,4 @@
-//! Catches a panic at the poll where it happens, with its location.
+//! Catches a panic at the poll where it happens, with its location and the frames that led to it.
 
 use crate::exit::Exit;
 use std::{
@@ -10,9 +10,78 @@ use std::{
     sync::Once,
 };
 
+/// Frames noted of one panic, those of the panic machinery included.
+const FRAMES_NOTED: usize = 128;
+/// Frames shown of one panic.
+pub const FRAMES_MAX: usize = 48;
+/// Longest line that shows a frame, in bytes.
+const FRAME_TEXT_MAX: usize = 256;
+
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+    static FRAMES: RefCell<Option<Frames>> = const { RefCell::new(None) };
+}
+
+/// The frames of a panic as addresses: taking them costs microseconds, looking their names up may cost a second.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    location: String,
+    addresses: Vec<usize>,
+}
+
+impl Frames {
+    fn here(location: String) -> Self {
+        let mut addresses = Vec::with_capacity(FRAMES_NOTED);
+        backtrace::trace(|frame| {
+            addresses.push(frame.ip() as usize);
+            addresses.len() < FRAMES_NOTED
+        });
+        Self { location, addresses }
+    }
+
+    /// The frames of the user's code, innermost first: without those of the panic itself and of what polls the handler.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for address in &self.addresses {
+            let mut names = Vec::new();
+            backtrace::resolve(*address as *mut std::ffi::c_void, |symbol| {
+                let name = symbol.name().map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
+                let place = match (symbol.filename(), symbol.lineno()) {
+                    (Some(file), Some(line)) => format!(" at {}:{line}", file.display()),
+                    _ => String::new(),
+                };
+                names.push((name, place));
+            });
+            for (name, place) in names {
+                if is_panic(&name) {
+                    lines.clear(); // what came before was inside the panic
+                } else if place.contains("supervision/src/panics.rs")
+                    || name.contains("supervision::panics::guarded")
+                    || lines.len() == FRAMES_MAX
+                {
+                    return lines;
+                } else {
+                    let mut line = name + &place;
+                    line.truncate(line.floor_char_boundary(FRAME_TEXT_MAX));
+                    lines.push(line);
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// Whether a frame belongs to the beginning of a panic, not to the code that panicked.
+fn is_panic(name: &str) -> bool {
+    ["rust_begin_unwind", "begin_panic", "core::panicking::", "std::panicking::", "panic_fmt"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// The frames of the panic at `location` that was caught on this thread last; none when it was another one.
+pub(crate) fn take_frames(location: Option<&str>) -> Option<Frames> {
+    FRAMES.take().filter(|frames| Some(frames.location.as_str()) == location)
 }
 
 static HOOK: Once = Once::new();
@@ -25,7 +94,9 @@ pub fn install_panic_hook() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if GUARDED.get() {
-                LOCATION.set(info.location().map(ToString::to_string));
+                let location = info.location().map(ToString::to_string);
+                FRAMES.set(location.clone().map(Frames::here));
+                LOCATION.set(location);
             } else {
                 before(info);
             }

@@ -3,7 +3,7 @@
 use crate::{
     actor::Actor,
     addr::Addr,
-    core::policy::{Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown},
+    core::policy::{Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown},
     path::ActorPath,
     starter::{Starter, supervisor_starter, worker_starter},
 };
@@ -120,6 +120,24 @@ impl ChildSpec {
     #[must_use]
     pub fn retry_parked(self, backoff: Backoff) -> Self {
         self.with(|policy| policy.retry_parked = Some(backoff))
+    }
+
+    /// How it is watched for progress.
+    #[must_use]
+    pub fn probe(self, probe: Probe) -> Self {
+        self.with(|policy| policy.probe = Some(probe))
+    }
+
+    /// It is started again although its last incarnation could not be ended and may still be alive.
+    #[must_use]
+    pub fn overlap_ok(self) -> Self {
+        self.with(|policy| policy.overlap_ok = true)
+    }
+
+    /// When a message of it counts as poison.
+    #[must_use]
+    pub fn poison(self, poison: Poison) -> Self {
+        self.with(|policy| policy.poison = Some(poison))
     }
 
     /// Paths without which it is suspended.

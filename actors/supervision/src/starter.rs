@@ -5,9 +5,12 @@ use crate::{
     adapter::{Gone, Host, Seed},
     addr::Addr,
     admin::{ADMIN_WAITING_MAX, AdminEnvelope, AdminError, AdminSpec},
-    core::policy::{Flags, Policy},
+    core::{
+        policy::{Flags, Policy},
+        probe::Reading,
+    },
     exit::Exit,
-    life::{Life, Notify, Signal},
+    life::{Life, Notify, Record, Signal},
     mailbox::Mailbox,
     message::{Envelope, Message, Reply},
     panics::guarded_sync,
@@ -70,6 +73,10 @@ pub(crate) trait Lever: Send + Sync {
     fn resume(&self);
     /// Asks it to finish what is under way; a supervisor passes it on to its children.
     fn drain(&self, reply: Reply<()>);
+    /// Notes why it ends, before it is told to.
+    fn blame(&self, exit: Exit);
+    /// What it is doing, in a runtime that is `late`, and the message in hand; none of a supervisor.
+    fn look(&self, late: Duration) -> Option<(Reading, Option<String>)>;
     /// Delivers an admin message; the dropped reply says that it could not.
     fn admin(&self, call: AdminEnvelope);
 }
@@ -95,7 +102,8 @@ impl<A: Actor> Starter for Worker<A> {
         let (addr, make) = (self.addr.clone(), Arc::clone(&self.make));
         Box::pin(async move {
             let planes = &request.world.planes;
-            let life = Arc::new(Life::new(request.incarnation, planes.data.clone(), request.notify));
+            let record = Record { mailbox: Arc::clone(addr.mailbox()), crashes: Arc::clone(&request.world.crashes) };
+            let life = Arc::new(Life::new(request.incarnation, planes.data.clone(), request.notify, Some(record)));
             let (gone, has_gone) = oneshot::channel();
             let seed = {
                 let (addr, life, missing) = (addr.clone(), Arc::clone(&life), request.missing);
@@ -103,8 +111,9 @@ impl<A: Actor> Starter for Worker<A> {
             };
             let parent = request.parent;
             // The factory is the user's code: it runs on the data plane, and its panic is a failed start.
+            let made = Arc::clone(&life);
             let spawned = planes.data.spawn(async move {
-                let seed = guarded_sync(seed)?;
+                let seed = guarded_sync(seed).inspect_err(|panic| made.note_exit(panic.clone()))?;
                 let host = Host::<A>(PhantomData);
                 let spawned = match parent {
                     Some(parent) => ractor::Actor::spawn_linked(None, host, seed, parent).await,
@@ -120,19 +129,24 @@ impl<A: Actor> Starter for Worker<A> {
                 let ended = join.await;
                 watched.close();
                 watched_addr.detach(me);
+                if let Err(error) = &ended
+                    && !error.is_cancelled()
+                {
+                    watched.note_exit(Exit::Panic { message: error.to_string(), location: None });
+                }
+                // Nobody here ended it: ractor kills what a supervisor leaves when its task is aborted.
+                watched.note_exit(match ended {
+                    Ok(()) => Exit::Killed { by: "the end of its supervisor".to_owned() },
+                    Err(_cancelled) => Exit::Aborted,
+                });
+                watched.pulse().rest();
                 tokio::time::timeout(LINGER, async {
                     has_gone.await.ok(); // dropped unsent is gone too
                     watched.tasks_ended().await;
                 })
                 .await
                 .ok(); // a slow drop must not hold the path for ever
-                let exit = watched.take_exit().unwrap_or(match ended {
-                    // Nobody here ended it: ractor kills what a supervisor leaves when its task is aborted.
-                    Ok(()) => Exit::Killed { by: "the end of its supervisor".to_owned() },
-                    Err(error) if error.is_cancelled() => Exit::Aborted,
-                    Err(error) => Exit::Panic { message: error.to_string(), location: None },
-                });
-                watched.notify(Signal::Exited(exit));
+                watched.notify(Signal::Exited(watched.take_exit().unwrap_or(Exit::Aborted)));
             });
             Ok(Arc::new(WorkerLever { target, addr, life, abort }) as Arc<dyn Lever>)
         })
@@ -176,6 +190,15 @@ impl<M: Message> Lever for WorkerLever<M> {
         self.life.note_exit(Exit::Aborted);
         self.abort.abort();
         self.addr.detach(self.target.get_id());
+    }
+
+    fn blame(&self, exit: Exit) {
+        self.life.note_exit(exit);
+    }
+
+    fn look(&self, late: Duration) -> Option<(Reading, Option<String>)> {
+        let reading = self.addr.mailbox().pulse(late)?;
+        Some((reading, self.life.pulse().in_hand().map(|(label, _)| label.name.to_owned())))
     }
 
     fn suspend(&self, missing: Arc<[ActorPath]>) {

@@ -19,6 +19,7 @@ use crate::{
     message::Reply,
     panics::guarded_sync,
     path::ActorPath,
+    poison::Parked,
     spec::ChildSpec,
     starter::Lever,
     world::World,
@@ -44,6 +45,14 @@ pub(crate) enum Message {
         signal: Signal,
     },
     Alarm,
+    /// Something that was seen, not asked: by a probe, or by another supervisor.
+    Tell(Event),
+    /// Lets a parked message pass.
+    Pardon {
+        parked: Arc<Parked>,
+        forget: bool,
+        reply: Reply<()>,
+    },
     Publish,
     Dependency {
         path: String,
@@ -114,14 +123,27 @@ impl Desk {
     /// One event through the core, its actions carried out, its decisions written down.
     fn decide(&mut self, event: Event) {
         let now = self.world.now();
+        let mut failed = match &event {
+            Event::Exited { id, incarnation, exit } if exit.is_abnormal() => Some((id.clone(), *incarnation)),
+            _ => None,
+        };
         let step = core::decide(&mut self.state, event, now);
         for mut decision in step.decisions {
-            if !decision.id.is_empty() {
-                self.world.journal.write(self.path.child(&decision.id), decision);
+            let path = if !decision.id.is_empty() {
+                self.path.child(&decision.id)
             } else if decision.rule != Rule::Up || self.path.is_root() {
                 decision.incarnation = self.life.incarnation();
-                self.world.journal.write(self.path.clone(), decision);
-            } // that a supervisor is up its parent tells, as of any child: once
+                self.path.clone()
+            } else {
+                continue; // that a supervisor is up its parent tells, as of any child: once
+            };
+            let entry = self.world.journal.write(path, decision);
+            // The first decision about a failure is the rule that followed it.
+            if entry.decision.cause.is_some()
+                && let Some((id, incarnation)) = failed.take()
+            {
+                self.world.crashes.follow(&self.path.child(&id), incarnation, entry.seq, &entry.decision);
+            }
         }
         let mut told = Vec::new();
         for action in step.actions {
@@ -189,6 +211,19 @@ impl Desk {
             (Some(wanted), Some(actual)) if wanted != actual => Err(Refusal::Stale { wanted, actual }),
             _ => Ok(()),
         }
+    }
+
+    /// Lets a parked message pass, once or for good.
+    fn pardon(&mut self, parked: &Parked, forget: bool) {
+        let (id, fingerprint) = (parked.path.id().to_owned(), parked.fingerprint);
+        if forget {
+            let mailbox = self.specs.get(&id).and_then(|spec| spec.starter.mailbox());
+            mailbox.inspect(|mailbox| mailbox.absolve(fingerprint));
+            parked.end();
+        } else {
+            parked.release();
+        }
+        self.decide(Event::Pardoned { id, fingerprint, forget });
     }
 
     /// Remembers how to make a child and what it understands.
@@ -290,6 +325,10 @@ impl ractor::Actor for Supervisor {
             Message::Spawned { id, incarnation, lever } => desk.grasp(id, incarnation, lever),
             Message::Child { id, incarnation, signal: Signal::Started } => desk.started(id, incarnation),
             Message::Child { id, incarnation, signal: Signal::Exited(exit) } => {
+                desk.world.left_behind.remove(&desk.path.child(&id), incarnation);
+                if let Some(event) = desk.in_hand(&id, incarnation, &exit) {
+                    desk.decide(event);
+                }
                 desk.let_go(&id, incarnation);
                 desk.decide(Event::Exited { id, incarnation, exit: exit.bounded() });
             }
@@ -303,6 +342,11 @@ impl ractor::Actor for Supervisor {
                     desk.decide(Event::Elapsed { id, incarnation, timer });
                 }
                 desk.timers.arm(&desk.life, &desk.me, desk.world.now());
+            }
+            Message::Tell(event) => desk.decide(event),
+            Message::Pardon { parked, forget, reply } => {
+                desk.pardon(&parked, forget);
+                reply.send(());
             }
             Message::Publish => desk.publish_now(),
             Message::Dependency { path, up } => desk.decide(Event::Dependency { path, up }),

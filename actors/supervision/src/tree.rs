@@ -1,6 +1,7 @@
 //! A running tree: what boot, the control channel and tests hold.
 
 mod orders;
+mod poison;
 mod reads;
 mod respec;
 
@@ -11,6 +12,7 @@ pub use respec::Respec;
 use crate::{
     admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},
     core::policy::Flags,
+    crash::Crash,
     exit::Exit,
     journal::{Entry, Observer},
     life::{Notify, Signal},
@@ -21,7 +23,7 @@ use crate::{
     starter::{Lever, StartRequest, Starter},
     supervisor::{Message, SupervisorStarter},
     view::{Node, Published, Row},
-    world::World,
+    world::{Limits, World},
 };
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -54,7 +56,21 @@ impl Tree {
         children: Vec<ChildSpec>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Exit> {
-        let world = Arc::new(World::new(planes, observer));
+        Self::start_within(planes, flags, children, observer, Limits::default()).await
+    }
+
+    /// The same with limits of its own.
+    ///
+    /// # Errors
+    /// As [`Tree::start`].
+    pub async fn start_within(
+        planes: Planes,
+        flags: Flags,
+        children: Vec<ChildSpec>,
+        observer: Arc<dyn Observer>,
+        limits: Limits,
+    ) -> Result<Self, Exit> {
+        let world = Arc::new(World::new(planes, observer, limits));
         let (tell, phase) = watch::channel(RootPhase::Starting);
         let notify: Notify = Arc::new(move |signal| match signal {
             Signal::Started => {
@@ -155,18 +171,19 @@ impl Tree {
         let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
             return Err(AdminCall { name: name.to_owned(), params }.unknown(&specs));
         };
-        let call = AdminCall { name: name.to_owned(), params: spec.admit(params)? };
+        let (name, call) = (spec.name, AdminCall { name: name.to_owned(), params: spec.admit(params)? });
         let down = || AdminError::NotRunning {
             path: path.to_string(),
             state: self.node(path).map_or("gone", |node| node.status.name()).to_owned(),
         };
         let lever = self.world.lever(path).ok_or_else(down)?;
         let (reply, answer) = Reply::channel();
+        let envelope = AdminEnvelope { name, call, reply, permit: None };
         if let Some(wanted) = if_incarnation.filter(|wanted| *wanted != lever.incarnation()) {
             let (path, actual) = (path.to_string(), lever.incarnation());
             return Err(AdminError::StaleIncarnation { path, wanted, actual });
         }
-        lever.admin(AdminEnvelope { call, reply, permit: None });
+        lever.admin(envelope);
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_dropped)) => Err(down()),
@@ -214,7 +231,7 @@ impl Tree {
 
     /// A child as its supervisor shows it. What the rules of a supervisor are it knows itself, once it runs.
     fn row(&self, row: &Row, view: &Published) -> Node {
-        let mut node = row.node(view, self.world.now());
+        let mut node = row.node(view, &self.world);
         if node.flags.is_some()
             && let Some(office) = self.world.office(&node.path)
         {
@@ -234,6 +251,11 @@ impl Tree {
     /// The last `max` decisions about `path` and what stands below it, oldest first.
     pub fn explain(&self, path: &ActorPath, max: usize) -> Vec<Arc<Entry>> {
         self.world.journal.last(max, |entry| entry.path == *path)
+    }
+
+    /// The crash records of `path`, the oldest first; at most [`crate::CRASHES_PER_PATH`].
+    pub fn crashes(&self, path: &ActorPath) -> Vec<Arc<Crash>> {
+        self.world.crashes.of(path)
     }
 
     /// The last `max` decisions after number `after`, oldest first.

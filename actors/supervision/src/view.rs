@@ -4,14 +4,19 @@ use crate::{
     core::{
         Budget, Life, Place, Time,
         policy::{Criticality, Flags, Kind},
+        probe::{self, Activity},
         state::{Child, Phase, Stage},
     },
     exit::Exit,
     mailbox::{Mailbox, MailboxReading},
     path::ActorPath,
+    world::World,
 };
 use serde::Serialize;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// Progress that is missing for so long shows in what an actor without a probe is said to do.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An actor's state in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -94,6 +99,10 @@ pub struct Node {
     pub missing: Vec<String>,
     /// Its mailbox now; none for a supervisor.
     pub mailbox: Option<MailboxReading>,
+    /// What it is doing; none for a supervisor, and while it is not up.
+    pub activity: Option<Activity>,
+    /// Incarnations of it that could not be ended and hold a thread still.
+    pub left_behind: Vec<u64>,
 }
 
 /// What one supervisor published last. Rows are shared with the publication before it where nothing changed.
@@ -145,18 +154,26 @@ impl Published {
             last_exit: None,
             missing: Vec::new(),
             mailbox: None,
+            activity: None,
+            left_behind: Vec::new(),
         }
     }
 }
 
 impl Row {
-    pub(crate) fn node(&self, view: &Published, now: Time) -> Node {
-        let child = &self.child;
+    pub(crate) fn node(&self, view: &Published, world: &World) -> Node {
+        let (child, now) = (&self.child, world.now());
+        let path = view.path.child(child.id());
+        let patience = child.policy.probe.map_or(PATIENCE, |probe| probe.noted_from());
+        let doing = |mailbox: &Arc<Mailbox>| probe::activity(&mailbox.pulse(world.late())?, patience).0.into();
+        let up = matches!(child.life, Life::Running | Life::Stopping { .. } | Life::Quarantined);
         let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.read());
         let (status, reason, until) = status(child, mailbox.as_ref(), now);
         let own = child.policy.budget.map(|own| Budget::of(&child.restarts, own, now));
         Node {
-            path: view.path.child(child.id()),
+            left_behind: world.left_behind.of(&path),
+            activity: self.mailbox.as_ref().filter(|_| up).and_then(doing),
+            path,
             kind: child.policy.kind,
             flags: self.flags,
             status,

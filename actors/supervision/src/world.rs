@@ -3,22 +3,50 @@
 use crate::{
     admin::AdminSpec,
     core::{Time, state::Legacy},
+    crash::Crashes,
     journal::{Journal, Observer},
+    left::{LeftBehind, QUARANTINE_MAX},
     life::Signal,
+    mailbox::Mailbox,
     path::ActorPath,
     planes::Planes,
+    poison::Poisons,
     starter::Lever,
     supervisor,
     view::Published,
 };
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::time::Instant;
+
+/// What a tree as a whole may come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Incarnations that block their threads and cannot be ended: one more, and the tree gives up.
+    pub quarantine_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { quarantine_max: QUARANTINE_MAX }
+    }
+}
 
 pub(crate) struct World {
     pub(crate) planes: Planes,
     pub(crate) journal: Journal,
+    pub(crate) crashes: Arc<Crashes>,
+    pub(crate) poisons: Poisons,
+    pub(crate) left_behind: LeftBehind,
+    /// When the actors' runtime was given something to run that it has not run yet, in microseconds; 0: it keeps up.
+    beat: Arc<AtomicU64>,
     epoch: Instant,
     supervisors: DashMap<ActorPath, Office>,
     workers: DashMap<ActorPath, Arc<dyn Lever>>,
@@ -36,9 +64,13 @@ pub(crate) struct Office {
 }
 
 impl World {
-    pub(crate) fn new(planes: Planes, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(planes: Planes, observer: Arc<dyn Observer>, limits: Limits) -> Self {
         Self {
+            poisons: Poisons::default(),
+            left_behind: LeftBehind::new(limits.quarantine_max),
+            beat: Arc::default(),
             planes,
+            crashes: Arc::new(Crashes::new(Arc::clone(&observer))),
             journal: Journal::new(observer),
             epoch: Instant::now(),
             supervisors: DashMap::new(),
@@ -53,6 +85,23 @@ impl World {
     /// Monotonic time since the tree began; tokio's, so that paused tests move it.
     pub(crate) fn now(&self) -> Time {
         self.epoch.elapsed()
+    }
+
+    /// For how long the actors' runtime has not run what it was given; zero while it keeps up.
+    pub(crate) fn late(&self) -> Duration {
+        match self.beat.load(Relaxed) {
+            0 => Duration::ZERO,
+            since => self.now().saturating_sub(Duration::from_micros(since)),
+        }
+    }
+
+    /// Gives the actors' runtime something to run, unless it has not run the last thing yet.
+    pub(crate) fn beat(&self) {
+        let now = u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX).max(1);
+        if self.beat.compare_exchange(0, now, Relaxed, Relaxed).is_ok() {
+            let beat = Arc::clone(&self.beat);
+            self.planes.data.spawn(async move { beat.store(0, Relaxed) });
+        }
     }
 
     pub(crate) fn open_office(&self, path: ActorPath, office: Office) {
@@ -91,6 +140,12 @@ impl World {
         self.messages.get(path).map(|specs| Arc::clone(&specs))
     }
 
+    /// The mailbox of the actor at `path`, as its supervisor published it.
+    pub(crate) fn mailbox(&self, path: &ActorPath) -> Option<Arc<Mailbox>> {
+        let view = self.office(&path.parent()?)?.view.load_full();
+        view.rows.iter().find(|row| row.child.id() == path.id())?.mailbox.clone()
+    }
+
     /// Keeps what the next life of the supervisor at `path` has to know.
     pub(crate) fn leave(&self, path: ActorPath, legacy: Legacy) {
         self.legacies.insert(path, legacy);
@@ -108,6 +163,9 @@ impl World {
 
     /// An incarnation ended after its supervisor did: its path is free for the next life of that supervisor.
     pub(crate) fn ended_late(&self, supervisor: &ActorPath, message: supervisor::Message) {
+        if let supervisor::Message::Child { id, incarnation, signal: Signal::Exited(_) } = &message {
+            self.left_behind.remove(&supervisor.child(id), *incarnation);
+        }
         if let Some(mut legacy) = self.legacies.get_mut(supervisor) {
             if let supervisor::Message::Child { id, incarnation, signal: Signal::Exited(_) } = &message {
                 legacy.ended(id, *incarnation);

@@ -127,6 +127,15 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
     if policy.start_timeout == zero {
         return Err("its start timeout is zero".to_owned());
     }
+    if policy.probe.is_some_and(|probe| probe.every == zero || probe.stall == zero) {
+        return Err("the period or the stall limit of its probe is zero".to_owned());
+    }
+    if policy.probe.is_some_and(|probe| probe.stall < probe.every) {
+        return Err("the stall limit of its probe is less than its period: it would never be seen in time".to_owned());
+    }
+    if policy.poison.is_some_and(|poison| poison.deaths == 0 || poison.window == zero) {
+        return Err("its poison rule's deaths or window is zero".to_owned());
+    }
     for backoff in [policy.backoff, policy.retry_parked].into_iter().flatten() {
         if backoff.max < backoff.min {
             return Err("its backoff's max is less than its min".to_owned());

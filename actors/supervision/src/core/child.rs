@@ -3,7 +3,9 @@
 use super::{
     Time,
     event::Ticket,
+    poison::Death,
     policy::{Criticality, Policy},
+    probe::Activity,
 };
 use crate::exit::Exit;
 use serde::{Deserialize, Serialize};
@@ -132,6 +134,15 @@ pub struct Child {
     /// Whether it drains: it is not started again.
     #[serde(default)]
     pub draining: bool,
+    /// The lack of progress that was noted of it last; none while it makes some.
+    #[serde(default)]
+    pub stalled: Option<Activity>,
+    /// Whether its incarnation is being stopped because it made no progress.
+    #[serde(default)]
+    pub stopped_for_stall: bool,
+    /// Incarnations that ended with a message in hand, oldest first.
+    #[serde(default)]
+    pub deaths: VecDeque<Death>,
 }
 
 impl Child {
@@ -160,6 +171,9 @@ impl Child {
             half_open_tries: 0,
             stop_by: None,
             draining: false,
+            stalled: None,
+            stopped_for_stall: false,
+            deaths: VecDeque::new(),
         }
     }
 

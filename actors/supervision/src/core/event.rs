@@ -2,9 +2,10 @@
 
 use super::{
     policy::{Flags, Policy},
+    probe::{Finding, Probe},
     respec::{Plan, Removed, Wanted},
 };
-use crate::exit::Exit;
+use crate::{exit::Exit, message::Fingerprint};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -41,6 +42,42 @@ pub enum Event {
         incarnation: u64,
         /// Which timer.
         timer: Timer,
+    },
+    /// A probe has looked at an incarnation ([`Action::Probe`]). Only what is missing progress, or was, needs telling.
+    Probed {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// What it saw.
+        finding: Finding,
+    },
+    /// An incarnation fails with this message in hand; told before its [`Event::Exited`].
+    InHand {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// What tells the message from others.
+        fingerprint: Fingerprint,
+        /// Its name.
+        name: String,
+    },
+    /// An operator lets a parked message pass.
+    Pardoned {
+        /// The child.
+        id: String,
+        /// The message.
+        fingerprint: Fingerprint,
+        /// Whether its deaths are forgotten; else it has one more try.
+        forget: bool,
+    },
+    /// More incarnations were left behind in this tree than it may hold; told to the root.
+    Overrun {
+        /// Which, as `path#incarnation`.
+        left: Vec<String>,
+        /// How many it may hold.
+        max: usize,
     },
     /// Something that children may need came up or went away.
     Dependency {
@@ -88,6 +125,8 @@ pub enum Timer {
     Delay,
     /// A parked child gets one more try.
     HalfOpen,
+    /// A running child is looked at.
+    Probe,
     /// A polite stop has taken its time.
     Stop,
     /// A kill has taken its time.
@@ -311,6 +350,38 @@ pub enum Action {
     Abort {
         /// The child.
         id: String,
+    },
+    /// Look at an incarnation; what is seen comes as [`Event::Probed`].
+    Probe {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+        /// How it is watched.
+        probe: Probe,
+    },
+    /// Note why a child ends, before it is told to.
+    Blame {
+        /// The child.
+        id: String,
+        /// Why.
+        exit: Exit,
+    },
+    /// An incarnation could not be ended and may hold its thread for ever: count it.
+    LeaveBehind {
+        /// The child.
+        id: String,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+    /// Refuse a message from now on.
+    Poison {
+        /// The child.
+        id: String,
+        /// The message.
+        fingerprint: Fingerprint,
+        /// Incarnations that ended with it in hand.
+        deaths: u32,
     },
     /// Tell a child that something it needs is missing.
     Suspend {

@@ -33,6 +33,9 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
         step.actions.push(Action::Resume { id: id.to_owned() });
     }
     step.note(&state.children[at], now, Rule::Up, "came up");
+    if let Some(probe) = state.children[at].policy.probe {
+        step.timer(&state.children[at], super::Timer::Probe, probe.every);
+    }
 }
 
 /// An incarnation is gone.
@@ -41,7 +44,10 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
     let child = &mut state.children[at];
     let was = std::mem::replace(&mut child.life, Life::Down);
     child.since = now;
+    child.stalled = None;
     recover(child, now);
+    // However it went down in the end: that it stalled is the cause.
+    let exit = if std::mem::take(&mut child.stopped_for_stall) { Exit::Stalled } else { exit };
     match was {
         // Told to go, whether its turn to be asked had come or not: how it went is no failure.
         Life::Starting | Life::Running | Life::Stopping { .. } if child.goal != Goal::Up => {
@@ -122,7 +128,7 @@ fn is_not_needed(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
 }
 
 /// A start failed: it belongs to whoever asked for it.
-fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
+pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
     let cause = match cause {
         failed @ Exit::StartFailed { .. } => failed,
@@ -158,7 +164,7 @@ fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time, step: &mu
 }
 
 /// A running child ended by itself, or was killed.
-fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
+pub(super) fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
     child.last_exit = Some(exit.clone());
     let again = match child.policy.restart {

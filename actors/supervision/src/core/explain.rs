@@ -56,6 +56,18 @@ pub enum Rule {
     KillDeadline,
     /// Could not be aborted: left behind.
     Quarantine,
+    /// More were left behind than the tree may hold.
+    Overrun,
+    /// It makes no progress: noted.
+    Slow,
+    /// It makes progress again.
+    Progress,
+    /// It has made no progress for as long as it may: stopped.
+    Stalled,
+    /// A message has ended too many incarnations: parked.
+    Poisoned,
+    /// A parked message may pass again.
+    Pardoned,
     /// Killed along with its supervisor.
     Killed,
     /// An operator's order.
@@ -93,6 +105,12 @@ impl Rule {
             Self::StopDeadline => "stop_deadline",
             Self::KillDeadline => "kill_deadline",
             Self::Quarantine => "quarantine",
+            Self::Overrun => "overrun",
+            Self::Slow => "slow",
+            Self::Progress => "progress",
+            Self::Stalled => "stalled",
+            Self::Poisoned => "poisoned",
+            Self::Pardoned => "pardoned",
             Self::Killed => "killed",
             Self::Operator => "operator",
             Self::Respec => "respec",

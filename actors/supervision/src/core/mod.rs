@@ -9,6 +9,8 @@
 //! - [`giving_up`] parking, escalation, the end with significant children;
 //! - [`order`] who may start or stop next;
 //! - [`stopping`] the ladder from a polite request to quarantine;
+//! - [`poison`] which message is not given to a third incarnation;
+//! - [`probe`] who makes no progress, and what is done about it;
 //! - [`admin`] what an operator or a caller may ask for;
 //! - [`respec`] a new list of children while it runs;
 //! - [`explain`] why.
@@ -22,7 +24,9 @@ mod exits;
 pub mod explain;
 mod giving_up;
 mod order;
+pub mod poison;
 pub mod policy;
+pub mod probe;
 pub mod respec;
 pub mod state;
 mod stopping;
@@ -61,6 +65,14 @@ pub fn decide(state: &mut State, event: Event, now: Time) -> Step {
         Event::Elapsed { id, incarnation, timer } => elapsed(state, &id, incarnation, timer, now, &mut step),
         Event::Dependency { path, up } => dependency(state, &path, up, now, &mut step),
         Event::Drain { id } => stopping::drain(state, id.as_deref(), &mut step),
+        Event::Probed { id, incarnation, finding } => probe::probed(state, &id, incarnation, &finding, now, &mut step),
+        Event::InHand { id, incarnation, fingerprint, name } => {
+            poison::in_hand(state, &id, incarnation, (fingerprint, &name), now, &mut step);
+        }
+        Event::Pardoned { id, fingerprint, forget } => {
+            poison::pardoned(state, &id, fingerprint, forget, now, &mut step);
+        }
+        Event::Overrun { left, max } => stopping::overrun(state, &left, max, now, &mut step),
         Event::Shutdown { exit, within } => stopping::shutdown(state, exit, within, now, &mut step),
         Event::KillAll { by } => stopping::kill_all(state, &by, now, &mut step),
         Event::Order { ticket, order } => admin::order(state, ticket, order, now, &mut step),
@@ -105,6 +117,7 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
                 decision.because(reason);
             }
         }
+        (Timer::Probe, Life::Running) => probe::look(state, at, step),
         (Timer::Stop | Timer::Killed | Timer::Aborted, Life::Stopping { .. }) => {
             stopping::climb(state, at, timer, now, step);
         }

@@ -108,6 +108,8 @@ fn start(state: &mut State, at: usize, now: Time, step: &mut Step) {
     child.last_start = Some(now);
     child.late = false;
     child.told = None;
+    child.stalled = None;
+    child.stopped_for_stall = false;
     let (id, incarnation) = (child.id().to_owned(), child.incarnation);
     step.actions.push(Action::Spawn { id, incarnation, missing: child.missing() });
     step.timer(child, super::Timer::Start, child.policy.start_timeout);

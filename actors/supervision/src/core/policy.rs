@@ -1,5 +1,7 @@
 //! What a supervisor is told about itself and its children: data, comparable and printable.
 
+pub use super::{poison::Poison, probe::Probe};
+
 use super::state::FOREVER;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -163,6 +165,16 @@ pub struct Policy {
     pub retry_parked: Option<Backoff>,
     /// Its place among its siblings: a higher rank starts earlier and stops later; equal ranks keep their order.
     pub rank: i32,
+    /// How it is watched for progress; without it nobody looks. A supervisor is never watched: no code but the kernel's
+    /// runs in it.
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// Whether it is started again although its last incarnation could not be ended and may still be alive.
+    #[serde(default)]
+    pub overlap_ok: bool,
+    /// When a message of it counts as poison; without it none does.
+    #[serde(default)]
+    pub poison: Option<Poison>,
     /// Paths without which it has nothing to do: while one is missing it is suspended, never restarted.
     pub needs: Vec<String>,
 }
@@ -210,6 +222,9 @@ impl Policy {
             start_timeout: START_TIMEOUT,
             retry_parked: None,
             rank: 0,
+            probe: None,
+            overlap_ok: false,
+            poison: None,
             needs: Vec::new(),
         }
     }
@@ -219,6 +234,9 @@ impl Policy {
     pub(super) fn bounded(mut self) -> Self {
         self.start_timeout = self.start_timeout.min(FOREVER);
         self.cooldown = self.cooldown.map(|cooldown| cooldown.min(FOREVER));
+        if let Some(probe) = &mut self.probe {
+            (probe.every, probe.stall) = (probe.every.min(FOREVER), probe.stall.min(FOREVER));
+        }
         if let Shutdown::Within(within) = &mut self.shutdown {
             *within = (*within).min(FOREVER);
         }

@@ -125,10 +125,19 @@ pub(super) fn climb(state: &mut State, at: usize, timer: Timer, now: Time, step:
 }
 
 /// Neither kill nor abort had an effect: the incarnation may live on, so the child is not started again until it ends
-/// after all and an operator says so. Without a vital child, or a required one at boot, the supervisor gives up.
+/// after all and an operator says so. Without a vital child, or a required one at boot, the supervisor gives up. One
+/// whose incarnations may overlap is started again by its restart rule.
 pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let child = &mut state.children[at];
+    step.actions.push(Action::LeaveBehind { id: child.id().to_owned(), incarnation: child.incarnation });
     let wanted = matches!(child.goal, Goal::Up | Goal::Again);
+    let stalled = std::mem::take(&mut child.stopped_for_stall);
+    child.stalled = None;
+    let cause = if stalled { Exit::Stalled } else { Exit::Aborted };
+    if wanted && child.policy.overlap_ok && !state.is_stopping() {
+        return start_beside(state, at, cause, now, step);
+    }
+    let child = &mut state.children[at];
     let boot = std::mem::replace(&mut child.asked, Asked::Rule) == Asked::Boot && child.policy.required;
     child.life = Life::Quarantined;
     child.since = now;
@@ -142,7 +151,9 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     step.refuse(&mut child.parting, &Refusal::Quarantined);
     let text = "blocks its thread and cannot be ended: left behind, not started again";
     let child = &state.children[at];
-    step.note(child, now, Rule::Quarantine, text).reason = child.told.clone();
+    let decision = step.note(child, now, Rule::Quarantine, text);
+    decision.reason = child.told.clone();
+    decision.cause = stalled.then_some(cause);
     if !wanted || state.is_stopping() {
         return;
     }
@@ -173,6 +184,43 @@ pub(super) fn drain(state: &mut State, id: Option<&str>, step: &mut Step) {
             step.refuse(&mut child.waiting, &Refusal::ShuttingDown);
         }
     }
+}
+
+/// The incarnation may live on, and another one takes its path all the same.
+fn start_beside(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    let starting = child.life == Life::Starting;
+    child.late = false;
+    child.since = now;
+    child.last_exit = Some(cause.clone());
+    let text = "blocks its thread and cannot be ended: left behind, another takes its path";
+    step.note(child, now, Rule::Quarantine, text).reason = child.told.clone();
+    if child.goal == Goal::Again {
+        child.life = Life::Down;
+        child.goal = Goal::Up;
+        child.due = true;
+        return;
+    }
+    child.life = Life::Down;
+    if starting {
+        exits::did_not_start(state, at, cause, now, step);
+    } else {
+        exits::ended(state, at, cause, now, step);
+    }
+}
+
+/// More incarnations than `max` hold a thread and cannot be ended: it can only get worse. `left` names them.
+pub(super) fn overrun(state: &mut State, left: &[String], max: usize, now: Time, step: &mut Step) {
+    if state.is_stopping() {
+        return;
+    }
+    let text = format!(
+        "gives up: {} incarnations block their threads and cannot be ended, at most {max} may: {}",
+        left.len(),
+        left.join(", ")
+    );
+    step.note_self(now, Rule::Overrun, text.clone());
+    shutdown(state, Exit::shutdown_because(text), None, now, step);
 }
 
 /// The supervisor shall end with `exit`. Asked again, it only gets less time.

@@ -2,11 +2,16 @@
 
 use super::{Desk, Message};
 use crate::{
-    core::{Action, Event, Life},
+    core::{
+        Action, Event, Life,
+        probe::{Activity, Finding, Probe, activity},
+    },
+    crash::InHand,
     exit::Exit,
     life::{Notify, Signal},
-    message::Reply,
+    message::{Fingerprint, Reply},
     path::ActorPath,
+    poison::Evidence,
     starter::{Lever, StartRequest},
 };
 use futures_util::future::join_all;
@@ -37,6 +42,10 @@ impl Desk {
             Action::AskStop { id, within } => self.pull(&id, move |lever| lever.stop(within)),
             Action::Kill { id, by } => self.pull(&id, move |lever| lever.kill(&by)),
             Action::Abort { id } => self.pull(&id, |lever| lever.abort()),
+            Action::Blame { id, exit } => self.pull(&id, move |lever| lever.blame(exit)),
+            Action::Probe { id, incarnation, probe } => self.probe(id, incarnation, probe),
+            Action::LeaveBehind { id, incarnation } => self.leave_behind(id, incarnation),
+            Action::Poison { id, fingerprint, deaths } => self.park(&id, fingerprint, deaths),
             Action::Suspend { id, missing } => {
                 let missing = paths(&missing);
                 self.pull(&id, move |lever| lever.suspend(missing));
@@ -54,6 +63,7 @@ impl Desk {
                 self.world.drop_messages(&path);
                 self.world.drop_lever(&path);
                 self.world.drop_legacies(&path);
+                self.world.poisons.forget(&path);
                 self.world.set_up(&path, false);
             }
             Action::Answer { ticket, answer } => {
@@ -143,6 +153,65 @@ impl Desk {
             self.hands.levers.remove(id);
             self.world.drop_lever(&self.path.child(id));
             self.timers.cancel(id);
+        }
+    }
+
+    /// Looks at a child. What is as it should be, and was, is not worth an event.
+    fn probe(&self, id: String, incarnation: u64, probe: Probe) {
+        let late = self.world.late();
+        self.world.beat();
+        let grip = self.hands.levers.get(&id).filter(|grip| grip.incarnation == incarnation);
+        let Some((reading, message)) = grip.and_then(|grip| grip.lever.as_ref()?.look(late)) else { return };
+        let (activity, lasted) = activity(&reading, probe.noted_from());
+        let well = matches!(activity, Activity::Idle | Activity::Busy);
+        if well && self.state.child(&id).is_none_or(|child| child.stalled.is_none()) {
+            return;
+        }
+        let finding = Finding { activity, lasted, message };
+        // Not at once: the actions of the event under way come first.
+        self.me.cast(Message::Tell(Event::Probed { id, incarnation, finding })).ok(); // only when it is gone itself
+    }
+
+    /// An incarnation may hold its thread for ever. When too many do, the root gives up.
+    fn leave_behind(&self, id: String, incarnation: u64) {
+        if let Some(event) = self.in_hand(&id, incarnation, &Exit::Aborted) {
+            self.me.cast(Message::Tell(event)).ok(); // only when it is gone itself
+        }
+        let overrun = self.world.left_behind.add(self.path.child(&id), incarnation);
+        if let (Some((left, max)), Some(root)) = (overrun, self.world.office(&ActorPath::root())) {
+            root.handle.send(Message::Tell(Event::Overrun { left, max }));
+        }
+    }
+
+    /// The event that tells which message was in hand when an incarnation failed with `exit`, if that may be poison.
+    pub(super) fn in_hand(&self, id: &str, incarnation: u64, exit: &Exit) -> Option<Event> {
+        self.state.child(id).filter(|child| child.policy.poison.is_some())?;
+        // Whom an operator or its supervisor ended, no message did.
+        let own = |exit: &Exit| !matches!(exit, Exit::Normal | Exit::Shutdown { .. } | Exit::Killed { .. });
+        let crash = self.world.crashes.last(&self.path.child(id), incarnation).filter(|crash| own(&crash.exit))?;
+        let message = &crash.in_hand.as_ref().filter(|_| own(exit))?.message;
+        let (id, name) = (id.to_owned(), message.name.to_owned());
+        Some(Event::InHand { id, incarnation, fingerprint: message.fingerprint?, name })
+    }
+
+    /// Refuses a message from now on.
+    fn park(&self, id: &str, fingerprint: Fingerprint, deaths: u32) {
+        let path = self.path.child(id);
+        let bears = |hand: &&InHand| hand.message.fingerprint == Some(fingerprint);
+        let crashes = self.world.crashes.of(&path);
+        let Some(hand) = crashes.iter().rev().find_map(|crash| crash.in_hand.as_ref().filter(bears)) else { return };
+        let Some(mailbox) = self.specs.get(id).and_then(|spec| spec.starter.mailbox()) else { return };
+        let evidence = Evidence {
+            name: hand.message.name.to_owned(),
+            size: hand.message.size,
+            shown: hand.shown.clone().unwrap_or_default(),
+            deaths,
+        };
+        let (parked, oldest) = self.world.poisons.park(&path, fingerprint, evidence);
+        mailbox.refuse(&parked);
+        if let Some(oldest) = oldest {
+            tracing::warn!(path = %oldest.path, message = oldest.name, "too many messages are parked: this one may pass again");
+            self.world.mailbox(&oldest.path).inspect(|mailbox| mailbox.absolve(oldest.fingerprint));
         }
     }
 

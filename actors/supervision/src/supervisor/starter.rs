@@ -3,7 +3,10 @@
 use super::{Handle, Message, Supervisor};
 use crate::{
     admin::{AdminEnvelope, AdminSpec},
-    core::policy::{Flags, Policy},
+    core::{
+        policy::{Flags, Policy},
+        probe::Reading,
+    },
     exit::Exit,
     life::{Life, Signal},
     mailbox::Mailbox,
@@ -52,7 +55,7 @@ impl Starter for SupervisorStarter {
             let Definition { flags, children } = Definition::clone(&definition.load());
             check(&request.path, &flags, &children).map_err(|message| Exit::Fatal { message })?;
             let control = request.world.planes.control.clone();
-            let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify));
+            let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify, None));
             let (path, world) = (request.path.clone(), Arc::clone(&request.world));
             let opening = Opening { path, world, life: Arc::clone(&life), definition, seed: rand::random() };
             let spawned = match request.parent {
@@ -144,6 +147,14 @@ impl Lever for SupervisorLever {
     fn abort(&self) {
         self.life.note_exit(Exit::Aborted);
         self.abort.abort();
+    }
+
+    fn blame(&self, exit: Exit) {
+        self.life.note_exit(exit);
+    }
+
+    fn look(&self, _: Duration) -> Option<(Reading, Option<String>)> {
+        None
     }
 
     fn suspend(&self, _: Arc<[ActorPath]>) {} // its children declare what they need themselves

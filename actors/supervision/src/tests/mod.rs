@@ -2,6 +2,7 @@
 
 mod address;
 mod administration;
+mod crash;
 mod faults;
 mod journal;
 mod left_behind;

@@ -41,6 +41,12 @@ pub enum OrderError {
         /// Why.
         refusal: Refusal,
     },
+    /// Nothing of that number is parked.
+    #[error("no parked message has the number {number}; `poison list` shows them")]
+    NotParked {
+        /// The number.
+        number: u64,
+    },
     /// Its supervisor is not there (any more).
     #[error("{path}: its supervisor is not running")]
     NoSupervisor {

@@ -4,6 +4,7 @@
 use crate::core::{
     Action, Event, Order, Removed, State, Time, Timer, Wanted, decide,
     policy::{AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
+    probe::{Activity, Finding, Probe},
     rehearse,
     state::{Life, Phase},
 };
@@ -110,7 +111,8 @@ impl Simulation {
                 self.ordered(order);
             }
             Event::Drain { .. } => self.drained = true,
-            Event::Begin | Event::Dependency { .. } => {}
+            Event::Begin | Event::Dependency { .. } | Event::Probed { .. } => {}
+            Event::InHand { .. } | Event::Pardoned { .. } | Event::Overrun { .. } => {}
         }
         let rehearsed = match &event {
             Event::Order { ticket, order } => Some((*ticket, rehearse(&self.state, order.clone(), self.now))),
@@ -219,6 +221,17 @@ impl Simulation {
                 }
             }
             Action::Suspend { .. } | Action::Resume { .. } | Action::Ready => {}
+            Action::Blame { .. } | Action::LeaveBehind { .. } | Action::Poison { .. } => {}
+            Action::Probe { id, incarnation, probe } => {
+                let activity = match self.rng.random_range(0..10) {
+                    0 => Activity::Stuck,
+                    1 | 2 => Activity::Awaiting,
+                    3 => Activity::Starved,
+                    _ => Activity::Busy,
+                };
+                let lasted = probe.stall / 2 * self.rng.random_range(1..4);
+                self.later(10, Event::Probed { id, incarnation, finding: Finding { activity, lasted, message: None } });
+            }
         }
     }
 
@@ -358,6 +371,7 @@ fn policy(rng: &mut StdRng, n: u32, flags: &Flags) -> Policy {
     policy.required = rng.random_bool(0.3);
     policy.budget = rng.random_bool(0.5).then(|| Intensity::new(rng.random_range(0..4), Duration::from_secs(10)));
     policy.backoff = rng.random_bool(0.5).then(|| Backoff::doubling(Duration::from_millis(50), Duration::from_secs(3)));
+    policy.probe = rng.random_bool(0.3).then(|| Probe::new(Duration::from_secs(1), Duration::from_secs(4)));
     policy.cooldown = rng.random_bool(0.3).then(|| Duration::from_secs(2));
     policy.retry_parked =
         rng.random_bool(0.5).then(|| Backoff::doubling(Duration::from_secs(5), Duration::from_secs(30)));
