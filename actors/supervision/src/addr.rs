@@ -66,7 +66,7 @@ pub enum CallError {
         /// The incarnation that had the message.
         incarnation: u64,
     },
-    /// This very message has ended too many incarnations and is parked.
+    /// This very message has ended too many incarnations, the last one perhaps with this call, and is parked.
     #[error("this message has ended it before and is parked as poison ({fingerprint})")]
     Poisoned {
         /// What tells it from others.

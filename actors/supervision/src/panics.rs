@@ -42,7 +42,7 @@ impl Frames {
 
     /// The frames of the user's code, innermost first: without those of the panic itself and of what polls the handler.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let (mut lines, mut panicked) = (Vec::new(), false);
         for address in &self.addresses {
             let mut names = Vec::new();
             backtrace::resolve(*address as *mut std::ffi::c_void, |symbol| {
@@ -54,12 +54,11 @@ impl Frames {
                 names.push((name, place));
             });
             for (name, place) in names {
+                let guard = place.contains("supervision/src/panics.rs") || name.contains("supervision::panics::");
                 if is_panic(&name) {
+                    panicked = true;
                     lines.clear(); // what came before was inside the panic
-                } else if place.contains("supervision/src/panics.rs")
-                    || name.contains("supervision::panics::guarded")
-                    || lines.len() == FRAMES_MAX
-                {
+                } else if panicked && (guard || lines.len() == FRAMES_MAX) {
                     return lines;
                 } else {
                     let mut line = name + &place;

@@ -8,6 +8,8 @@ mod model;
 mod orders;
 mod parked;
 mod respec;
+mod poison;
+mod probe;
 mod rounds;
 mod script;
 mod simulation;
