@@ -1,5 +1,8 @@
 //! The kernel's methods on the control channel: the tree, its decisions, and orders to actors.
 
+mod crashes;
+mod poison;
+
 use crate::wire;
 use chrono::Utc;
 use protocol::method::{Asked, Checked, Method, MethodError, NoParams};
@@ -69,7 +72,7 @@ struct Operate {
     force: bool,
 }
 
-/// `tree.get`, `tree.explain`, `tree.log`, `events.recent`, `events.subscribe`, `actor.messages`, `actor.send`,
+/// `tree.get`, `tree.explain`, `tree.crash`, `poison.list`, `poison.show`, `poison.release`, `poison.drop`, `tree.log`, `events.recent`, `events.subscribe`, `actor.messages`, `actor.send`,
 /// `actor.restart`, `actor.stop`, `actor.start`, `actor.kill`.
 pub fn methods(tree: &Tree) -> Vec<Method> {
     let mut methods = vec![get(tree.clone()), log(tree.clone()), explain(tree.clone()), recent(tree.clone())];
@@ -82,6 +85,8 @@ pub fn methods(tree: &Tree) -> Vec<Method> {
         ("actor.start", "Starts an actor that is down or parked.", |_| Verb::Start),
         ("actor.kill", "Kills an actor's incarnation; its restart rule answers.", |_| Verb::Kill),
     ];
+    methods.extend(crashes::methods(tree));
+    methods.extend(poison::methods(tree));
     methods.extend(orders.map(|(name, about, verb)| order(tree.clone(), name, about, verb)));
     methods
 }
@@ -117,6 +122,7 @@ fn explain(tree: Tree) -> Method {
                 "path": path,
                 "state": node.as_ref().map_or("gone", |node| node.status.name()),
                 "node": node.as_ref().map(wire::node),
+                "crashes": tree.crashes(&path).iter().map(|crash| wire::crash(crash, false)).collect::<Vec<_>>(),
                 "decisions": entries.iter().map(|entry| wire::decision(entry)).collect::<Vec<_>>(),
             }))
         }

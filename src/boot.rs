@@ -37,7 +37,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use supervision::{Backoff, Flags as Rules, Intensity, Planes, Strategy, Tree};
+use supervision::{Backoff, Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
 use task_supervisor::TaskRegistry;
 use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
 
@@ -154,13 +154,15 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     })?;
 
     let root = Rules { intensity: ROOT_INTENSITY, ..Rules::new(Strategy::OneForOne) };
-    let tree = Tree::start(planes.clone(), root, Vec::new(), Arc::new(DecisionLog))
+    let observer = Arc::new(DecisionLog::new(log.clone()));
+    let limits = Limits { quarantine_max: config.watch.quarantine_max };
+    let tree = Tree::start_within(planes.clone(), root, Vec::new(), observer, limits)
         .await
         .map_err(|exit| Fatal::new(Code::Internal, exit))?;
     registry.attach(tree.clone());
     shared.set(tree.clone()).ok(); // boot runs once
     status.cogs.set(host.clone()).ok(); // boot runs once
-    let builder = Builder { tree: tree.clone(), rules: &config.supervision };
+    let builder = Builder { tree: tree.clone(), watch: &config.watch, rules: &config.supervision };
 
     let control = Registry::new();
     let channel = Channel::new(ControlSetup {

@@ -17,8 +17,8 @@ mod stream;
 mod tests;
 
 pub use args::{
-    ActorOrder, Cli, CogsCommand, Command, DbCommand, EmojiCommand, EventsArgs, ShardsCommand, TasksCommand, TellArgs,
-    TreeArgs,
+    ActorOrder, Cli, CogsCommand, Command, DbCommand, EmojiCommand, EventsArgs, PoisonCommand, ShardsCommand,
+    TasksCommand, TellArgs, TreeArgs,
 };
 pub use output::Output;
 pub use render::{draw_status, draw_tree};

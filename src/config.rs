@@ -30,7 +30,7 @@ pub use key::Key;
 pub use problem::{Problem, Problems};
 pub use sections::{
     BootConfig, CogConfig, Config, DataConfig, DiscordConfig, Intents, PluginsConfig, Shards, ShutdownConfig,
-    SupervisionRules,
+    SupervisionRules, WatchConfig,
 };
 pub use sentry::{SentryKeys, sentry_keys};
 pub use service::{ServiceManager, service_manager};

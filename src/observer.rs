@@ -1,9 +1,11 @@
 //! Every supervision decision becomes one log line and a few counters. Called on the control plane: no waiting here.
 
+use std::sync::Arc;
 use supervision::{
-    Entry, Observer,
+    ActorPath, Entry, Observer,
     core::{Decision, Rule},
 };
+use telemetry::logging::LogHandle;
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +15,30 @@ mod tests;
 /// A line holds `path`, `incarnation`, `rule` (a stable word), `decision` (the sentence, as in `events --json`), `cause`
 /// where there is one, and `budget.left` and `budget.allowed` of the budget that the actor's failures count against (a
 /// supervisor that gives up: of the one that was spent; its other decisions about itself have none).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DecisionLog;
+///
+/// Of the log it was made with it also knows what each actor logged last, for crash records, and how to take secrets out
+/// of what is kept there.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionLog {
+    log: Option<LogHandle>,
+}
+
+impl DecisionLog {
+    /// Logs decisions; crash records take their lines from `log`.
+    pub fn new(log: LogHandle) -> Self {
+        Self { log: Some(log) }
+    }
+}
 
 impl Observer for DecisionLog {
+    fn log_tail(&self, path: &ActorPath) -> Vec<Arc<str>> {
+        self.log.as_ref().map(|log| log.recent(path.as_str())).unwrap_or_default()
+    }
+
+    fn redact(&self, text: &str) -> String {
+        self.log.as_ref().map_or_else(|| text.to_owned(), |log| log.redact(text))
+    }
+
     fn decided(&self, entry: &Entry) {
         let decision = &entry.decision;
         let path = entry.path.as_str();
@@ -26,9 +48,9 @@ impl Observer for DecisionLog {
             _ => {}
         }
         if let Some(exit) = &decision.cause
-            && decision.rule != Rule::Fatal
+            && !matches!(decision.rule, Rule::Fatal | Rule::Stalled)
         {
-            metering::supervision::exit(exit.kind()); // a fatal exit's decision is followed by one that parks it
+            metering::supervision::exit(exit.kind()); // these are followed by a decision about the same exit
         }
         let budget = decision.budget_left();
         macro_rules! line {
@@ -75,6 +97,8 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         | Rule::Suspended
         | Rule::Resumed
         | Rule::HalfOpen
+        | Rule::Progress
+        | Rule::Pardoned
         | Rule::Shutdown
         | Rule::Killed
         | Rule::Operator
@@ -85,8 +109,16 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         | Rule::Strategy
         | Rule::AutoShutdown
         | Rule::StartTimeout
+        | Rule::Slow
         | Rule::StopDeadline
         | Rule::KillDeadline => Severity::Warn,
-        Rule::Parked | Rule::Fatal | Rule::Escalate | Rule::RequiredFailed | Rule::Quarantine => Severity::Error,
+        Rule::Parked
+        | Rule::Fatal
+        | Rule::Escalate
+        | Rule::RequiredFailed
+        | Rule::Quarantine
+        | Rule::Overrun
+        | Rule::Stalled
+        | Rule::Poisoned => Severity::Error,
     }
 }

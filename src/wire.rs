@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-use supervision::{Entry, Exit, Node, core::Budget};
+use supervision::{Crash, Entry, Exit, Handled, Node, Parked, core::Budget};
 
 /// `{"at", "nodes": […]}`.
 pub fn tree(nodes: &[Node], at: DateTime<Utc>) -> Value {
@@ -31,7 +31,63 @@ pub fn node(node: &Node) -> Value {
         "missing": node.missing,
         "last_exit": node.last_exit.as_ref().map(exit),
         "mailbox": node.mailbox,
+        "activity": node.activity,
+        "left_behind": node.left_behind,
     })
+}
+
+/// A crash record; `whole` with its messages, frames and log lines, whose names may take a while to look up.
+pub fn crash(crash: &Crash, whole: bool) -> Value {
+    let message = |message: &Handled| {
+        json!({
+            "name": message.name,
+            "size": message.size,
+            "fingerprint": message.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            "ago_ms": millis(message.ago),
+        })
+    };
+    let mut shown = json!({
+        "number": crash.number,
+        "at": stamp(crash.wall.into()),
+        "path": crash.path,
+        "incarnation": crash.incarnation,
+        "exit": exit(&crash.exit),
+        "uptime_ms": millis(crash.uptime),
+        "in_hand": crash.in_hand.as_ref().map(|hand| message(&hand.message)),
+        "depth": crash.depth,
+        "capacity": crash.capacity,
+        "followed": crash.followed().map(|followed| {
+            json!({ "seq": followed.seq, "rule": followed.rule.name(), "decision": followed.text })
+        }),
+    });
+    if whole {
+        if let Some(hand) = &crash.in_hand {
+            shown["in_hand"]["shown"] = hand.shown.clone().into();
+        }
+        shown["messages"] = crash.messages.iter().map(message).collect();
+        shown["backtrace"] = crash.backtrace().into();
+        shown["log"] = crash.log.clone().into();
+    }
+    shown
+}
+
+/// A parked message; `whole` with what it holds.
+pub fn parked(parked: &Parked, whole: bool) -> Value {
+    let mut shown = json!({
+        "number": parked.number,
+        "path": parked.path,
+        "message": parked.name,
+        "fingerprint": parked.fingerprint.to_string(),
+        "size": parked.size,
+        "deaths": parked.deaths(),
+        "refused": parked.refused(),
+        "state": if parked.is_released() { "released" } else { "parked" },
+        "since": stamp(parked.since.into()),
+    });
+    if whole {
+        shown["shown"] = parked.shown.clone().into();
+    }
+    shown
 }
 
 /// How an actor ended.

@@ -1,7 +1,7 @@
 //! One child of the root: added with the configuration's rules, waited for, and what its failure means for boot.
 
 use crate::{
-    config::SupervisionRules,
+    config::{SupervisionRules, WatchConfig},
     exit::{Code, Fatal},
 };
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use supervision::{ActorPath, ChildSpec, Exit, OrderError, Tree, core::Refusal};
 /// Adds children to the root.
 pub(super) struct Builder<'a> {
     pub(super) tree: Tree,
+    pub(super) watch: &'a WatchConfig,
     pub(super) rules: &'a BTreeMap<String, SupervisionRules>,
 }
 
@@ -30,6 +31,7 @@ impl Builder<'_> {
     /// The spec with the configuration's say, for it and everything below it.
     fn ruled(&self, path: &ActorPath, spec: ChildSpec) -> ChildSpec {
         spec.map_policies(path, &|path, policy| {
+            self.watch.apply(policy);
             if let Some(rules) = self.rules.get(path.as_str()) {
                 rules.apply(policy);
             }

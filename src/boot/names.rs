@@ -12,6 +12,17 @@ pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistr
         let near = tree.nearest(&ActorPath::from(path.as_str()));
         tracing::warn!(path, near, "[supervision.\"{path}\"]: there is no such actor");
     }
+    let needs =
+        config.supervision.iter().flat_map(|(path, rules)| rules.needs.iter().flatten().map(move |need| (path, need)));
+    for (path, need) in needs.filter(|(_, need)| tree.node(&ActorPath::from(need.as_str())).is_none()) {
+        let near = tree.nearest(&ActorPath::from(need.as_str()));
+        tracing::warn!(
+            path,
+            need,
+            near,
+            "[supervision.\"{path}\"] needs {need}: there is no such actor, so it stays suspended"
+        );
+    }
     let tasks: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
     let enabled = |rules: &task_supervisor::TaskRules| rules.enabled != Some(false);
     for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !tasks.contains(name)) {

@@ -48,6 +48,9 @@ pub enum Command {
     Explain {
         /// The actor.
         path: String,
+        /// Open the crash record of this number; without a number the newest.
+        #[arg(long, value_name = "N", num_args = 0..=1)]
+        crash: Option<Option<u64>>,
     },
     /// Shows the supervisors' decisions.
     Events(EventsArgs),
@@ -110,6 +113,9 @@ pub enum Command {
     /// Background tasks.
     #[command(subcommand)]
     Tasks(TasksCommand),
+    /// Messages that actors died of.
+    #[command(subcommand)]
+    Poison(PoisonCommand),
     /// Emojis.
     #[command(subcommand)]
     Emoji(EmojiCommand),
@@ -266,6 +272,28 @@ pub enum TasksCommand {
     Resume {
         /// The task.
         name: String,
+    },
+}
+
+/// `poison`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum PoisonCommand {
+    /// Lists those that are parked.
+    List,
+    /// Shows one, whole.
+    Show {
+        /// Its number.
+        number: u64,
+    },
+    /// Gives one another try: send it again; if its actor dies of it, it is parked again.
+    Release {
+        /// Its number.
+        number: u64,
+    },
+    /// Forgets one, and that its actor died of it.
+    Drop {
+        /// Its number.
+        number: u64,
     },
 }
 

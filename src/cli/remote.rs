@@ -2,7 +2,7 @@
 
 use super::{
     Exit, Output,
-    args::{ActorOrder, CogsCommand, Command, DbCommand, EmojiCommand, ShardsCommand, TasksCommand},
+    args::{ActorOrder, CogsCommand, Command, DbCommand, EmojiCommand, PoisonCommand, ShardsCommand, TasksCommand},
     render,
 };
 use control::{Client, ClientError};
@@ -93,7 +93,22 @@ fn call(command: &Command) -> Result<Call, String> {
         Command::Status { boot: true, .. } => Call { show: render::boot, ..plain("status.get") },
         Command::Tree(tree) if tree.log => plain("tree.log"),
         Command::Tree(_) => Call { show: render::tree, ..plain("tree.get") },
-        Command::Explain { path } => Call { show: render::explain, ..with("tree.explain", json!({"path": path})) },
+        Command::Explain { path, crash: None } => {
+            Call { show: render::explain, ..with("tree.explain", json!({"path": path})) }
+        }
+        Command::Explain { path, crash: Some(number) } => {
+            let mut params = json!({"path": path});
+            put(&mut params, "number", *number);
+            Call { show: render::crash, ..with("tree.crash", params) }
+        }
+        Command::Poison(PoisonCommand::List) => Call { show: render::poison, ..plain("poison.list") },
+        Command::Poison(PoisonCommand::Show { number }) => with("poison.show", json!({"number": number})),
+        Command::Poison(PoisonCommand::Release { number }) => {
+            Call { show: render::released, ..with("poison.release", json!({"number": number})) }
+        }
+        Command::Poison(PoisonCommand::Drop { number }) => {
+            Call { show: render::dropped, ..with("poison.drop", json!({"number": number})) }
+        }
         Command::Messages { path } => Call { show: render::messages, ..with("actor.messages", json!({"path": path})) },
         Command::Tell(tell) => {
             let mut params = json!({"path": tell.path, "message": tell.message});

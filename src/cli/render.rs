@@ -1,6 +1,7 @@
 //! Answers as people read them: pure functions from JSON to text.
 
 mod actor;
+mod crash;
 mod decision;
 mod last;
 mod status;
@@ -9,6 +10,7 @@ mod table;
 mod tree;
 
 pub(super) use actor::{messages, ordered, reloaded, shutdown, told};
+pub(super) use crash::{crash, dropped, poison, released};
 pub(super) use decision::{event, explain};
 pub(super) use last::last_shutdown;
 pub(super) use status::{boot, status};

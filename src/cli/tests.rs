@@ -1,6 +1,7 @@
 //! Commands against an instance that is nothing but a control channel: what they ask, print and exit with.
 
 mod local;
+mod poison;
 mod rendering;
 
 use super::{Cli, Exit, Output, execute};
@@ -19,7 +20,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
 };
-use supervision::{Flags, NoObserver, Planes, Strategy, Tree};
+use supervision::{ChildSpec, Flags, NoObserver, Planes, Strategy, Tree};
 use tokio::{runtime::Handle, sync::mpsc};
 
 #[derive(Clone, Default)]
@@ -83,12 +84,17 @@ struct Instance {
     tree: Tree,
 }
 
-const METHODS: [&str; 38] = [
+const METHODS: [&str; 43] = [
     "status.get",
     "status.last_shutdown",
     "tree.get",
     "tree.log",
     "tree.explain",
+    "tree.crash",
+    "poison.list",
+    "poison.show",
+    "poison.release",
+    "poison.drop",
     "events.recent",
     "actor.messages",
     "actor.send",
@@ -152,6 +158,12 @@ async fn instance(answers: &[(&str, Value)]) -> Instance {
             async move { Ok(items) }
         })])
         .unwrap();
+    let (home, tree) = serve(home, registry, Vec::new()).await;
+    Instance { home, calls, tree }
+}
+
+/// A tree of a control channel that offers what is in `registry`, and of `others`.
+async fn serve(home: tempfile::TempDir, registry: Registry, others: Vec<ChildSpec>) -> (tempfile::TempDir, Tree) {
     let channel = Channel::new(ControlSetup {
         config: ControlConfig { socket: String::new(), line_max: 65536, connections_max: 8, idle_ms: 60_000 },
         socket: Socket::bind(&home.path().join("run/s")).unwrap(),
@@ -163,10 +175,12 @@ async fn instance(answers: &[(&str, Value)]) -> Instance {
         version: "0",
         incarnations: Arc::new(|_, _| Ok(())),
     });
-    let flags = Flags::new(Strategy::OneForOne);
-    let tree = Tree::start(Planes::single(), flags, vec![channel.child()], Arc::new(NoObserver)).await.unwrap();
+    let mut flags = Flags::new(Strategy::OneForOne);
+    flags.intensity.restarts = 100;
+    let children = std::iter::once(channel.child()).chain(others).collect();
+    let tree = Tree::start(Planes::single(), flags, children, Arc::new(NoObserver)).await.unwrap();
     tree.started().await.unwrap();
-    Instance { home, calls, tree }
+    (home, tree)
 }
 
 impl Instance {
@@ -197,6 +211,12 @@ fn table() -> Vec<(&'static [&'static str], &'static str, Value)> {
         (&["tree"], "tree.get", json!({})),
         (&["tree", "--log"], "tree.log", json!({})),
         (&["explain", "gateway"], "tree.explain", json!({"path": "gateway"})),
+        (&["explain", "gateway", "--crash"], "tree.crash", json!({"path": "gateway"})),
+        (&["explain", "gateway", "--crash", "7"], "tree.crash", json!({"path": "gateway", "number": 7})),
+        (&["poison", "list"], "poison.list", json!({})),
+        (&["poison", "show", "2"], "poison.show", json!({"number": 2})),
+        (&["poison", "release", "2"], "poison.release", json!({"number": 2})),
+        (&["poison", "drop", "2"], "poison.drop", json!({"number": 2})),
         (&["events", "-n", "3"], "events.recent", json!({"limit": 3, "after": 0})),
         (&["events", "--path", "rest"], "events.recent", json!({"limit": 50, "after": 0, "path": "rest"})),
         (&["messages", "rest"], "actor.messages", json!({"path": "rest"})),

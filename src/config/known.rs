@@ -54,7 +54,10 @@ impl Known {
                 2 => refuse("a cog's settings are a table: [cogs.NAME]".to_owned()),
                 _ => Ok(()),
             },
-            [section, _] if section == "supervision" => {
+            [section, name] if section == "supervision" && self.default_of(key).is_none() => {
+                if let near @ Some(_) = self.near_key(section, name) {
+                    return Err(Problem::new(&setting.origin, key, "unknown key").meaning(near));
+                }
                 refuse("an actor's rules are a table: [supervision.\"PATH\"]".to_owned())
             }
             [section, _, rule] if section == "supervision" => rule_of(key, rule, &SUPERVISION_RULES, setting),

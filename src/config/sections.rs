@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
-use supervision::{Backoff, Criticality, Intensity, Policy, Shutdown};
+use supervision::{Backoff, Criticality, Intensity, Kind, Poison, Policy, Probe, Shutdown};
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub boot: BootConfig,
     /// `[shutdown]`
     pub shutdown: ShutdownConfig,
+    /// `[supervision]`, the keys of its own.
+    pub watch: WatchConfig,
     /// `[supervision."PATH"]`
     pub supervision: BTreeMap<String, SupervisionRules>,
     /// `[cogs.NAME]`
@@ -153,10 +155,57 @@ pub struct SupervisionRules {
     pub start_timeout_ms: Option<u64>,
     /// What the tree does without it.
     pub criticality: Option<Criticality>,
+    /// First delay before a try while parked, in milliseconds.
+    pub retry_parked_min_ms: Option<u64>,
+    /// Longest delay before a try while parked, in milliseconds.
+    pub retry_parked_max_ms: Option<u64>,
+    /// Paths without which it is suspended.
+    pub needs: Option<Vec<String>>,
+    /// Whether it is looked at for progress.
+    pub probe: Option<bool>,
+    /// How often, in milliseconds.
+    pub probe_ms: Option<u64>,
+    /// How long it may make no progress, in milliseconds.
+    pub stall_ms: Option<u64>,
+    /// Whether a handler that awaits for as long is ended too.
+    pub kill_awaiting: Option<bool>,
+    /// Whether it is started again beside an incarnation that cannot be ended.
+    pub overlap_ok: Option<bool>,
+    /// Whether a message that incarnations died of is parked.
+    pub poison: Option<bool>,
+}
+
+/// `[supervision]`, the keys of its own: what actors are watched by unless their own rules say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchConfig {
+    /// How often actors are looked at, in milliseconds.
+    pub probe_ms: u64,
+    /// How long one may make no progress, in milliseconds.
+    pub stall_ms: u64,
+    /// Incarnations that cannot be ended and hold a thread; one more and the process gives up.
+    pub quarantine_max: usize,
+    /// A message that so many incarnations died of is parked.
+    pub poison_deaths: u32,
+    /// Within this time, in seconds.
+    pub poison_window_s: u64,
+}
+
+impl WatchConfig {
+    /// Gives `policy` what it was declared without. Supervisors need neither: no code but the kernel's runs in them.
+    pub fn apply(&self, policy: &mut Policy) {
+        if policy.kind == Kind::Supervisor {
+            return;
+        }
+        let millis = Duration::from_millis;
+        policy.probe.get_or_insert(Probe::new(millis(self.probe_ms), millis(self.stall_ms)));
+        let window = Duration::from_secs(self.poison_window_s);
+        policy.poison.get_or_insert(Poison { deaths: self.poison_deaths, window });
+    }
 }
 
 /// Rules of `[supervision."PATH"]`.
-pub(super) const SUPERVISION_RULES: [&str; 8] = [
+pub(super) const SUPERVISION_RULES: [&str; 17] = [
     "restarts",
     "window_s",
     "backoff_min_ms",
@@ -165,6 +214,15 @@ pub(super) const SUPERVISION_RULES: [&str; 8] = [
     "shutdown_ms",
     "start_timeout_ms",
     "criticality",
+    "retry_parked_min_ms",
+    "retry_parked_max_ms",
+    "needs",
+    "probe",
+    "probe_ms",
+    "stall_ms",
+    "kill_awaiting",
+    "overlap_ok",
+    "poison",
 ];
 
 impl SupervisionRules {
@@ -190,12 +248,35 @@ impl SupervisionRules {
         }
         policy.start_timeout = self.start_timeout_ms.map_or(policy.start_timeout, millis);
         policy.criticality = self.criticality.unwrap_or(policy.criticality);
+        if self.retry_parked_min_ms.is_some() || self.retry_parked_max_ms.is_some() {
+            let mut retry = policy.retry_parked.unwrap_or(Backoff::doubling(RETRY_PARKED_MIN, RETRY_PARKED_MAX));
+            retry.min = self.retry_parked_min_ms.map_or(retry.min, millis);
+            retry.max = self.retry_parked_max_ms.map_or(retry.max, millis).max(retry.min);
+            policy.retry_parked = Some(retry);
+        }
+        if let Some(needs) = &self.needs {
+            policy.needs.clone_from(needs);
+        }
+        if self.probe == Some(false) {
+            policy.probe = None;
+        } else if let Some(probe) = &mut policy.probe {
+            probe.every = self.probe_ms.map_or(probe.every, millis);
+            probe.stall = self.stall_ms.map_or(probe.stall, millis);
+            probe.kill_awaiting = self.kill_awaiting.unwrap_or(probe.kill_awaiting);
+        }
+        policy.overlap_ok = self.overlap_ok.unwrap_or(policy.overlap_ok);
+        if self.poison == Some(false) {
+            policy.poison = None;
+        }
     }
 }
 
 /// The backoff of an actor that was declared without one and is given half of one.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// The tries while parked of an actor that was declared without any and is given half of the rule.
+const RETRY_PARKED_MIN: Duration = Duration::from_secs(60);
+const RETRY_PARKED_MAX: Duration = Duration::from_secs(900);
 
 /// `[cogs.NAME]`
 #[derive(Clone, Default, PartialEq, Deserialize)]

@@ -143,6 +143,19 @@ fn a_value_out_of_range_names_its_line() {
         ("[supervision.gateway]\ncriticality = \"fatal\"", "config.toml:2: supervision.gateway.criticality: "),
         ("[supervision.gateway]\nrestarts = \"x\"", "config.toml:2: supervision.gateway.restarts: "),
         ("[supervision]\ngateway = 3", "config.toml:2: supervision.gateway: an actor's rules are a table"),
+        ("[supervision]\nquarantine_max = 0", "config.toml:2: supervision.quarantine_max: takes 1 to 64"),
+        ("[supervision]\nprobe_ms = 0", "config.toml:2: supervision.probe_ms: must be at least 1"),
+        ("[supervision]\nstall_ms = 4000", "config.toml:2: supervision.stall_ms: is below supervision.probe_ms"),
+        ("[supervision]\npoison_window_s = 0", "config.toml:2: supervision.poison_window_s: must be at least 1"),
+        ("[supervision]\npoison_death = 2", "supervision.poison_death: unknown key; did you mean \"poison_deaths\"?"),
+        ("[supervision.rest]\nstall_ms = 0", "config.toml:2: supervision.rest.stall_ms: must be at least 1"),
+        ("[supervision.rest]\nprobe_ms = 90000", "looking every 90000 ms does not see a stall of 60000 ms in time"),
+        ("[supervision.rest]\nneeds = [\"rest\"]", "\"rest\" is no other actor's path"),
+        ("[supervision.rest]\nkill_waiting = true", "unknown rule; there are restarts, "),
+        (
+            "[supervision.rest]\nretry_parked_min_ms = 9\nretry_parked_max_ms = 8",
+            "config.toml:2: supervision.rest.retry_parked_min_ms: is above retry_parked_max_ms",
+        ),
         ("[tasks.presence]\nevery = 3", "did you mean \"every_s\"?"),
         ("[tasks]\nmonitr_ms = 3", "config.toml:2: tasks.monitr_ms: unknown key; did you mean \"monitor_ms\"?"),
         ("[cogs.info]\nenabled = \"yes\"", "config.toml:2: cogs.info.enabled: "),
@@ -176,6 +189,38 @@ fn free_form_tables_are_typed_and_reach_their_readers() {
     let key = Key::of(["supervision", "gateway/shard-0", "restarts"]);
     assert_eq!(key.to_string(), "supervision.\"gateway/shard-0\".restarts");
     assert_eq!(loaded.values.get(&key).unwrap().origin.to_string(), "config.toml:2");
+}
+
+#[test]
+fn what_goes_beyond_otp_is_switched_for_all_actors_and_for_each() {
+    use supervision::{Backoff, Kind, Poison, Policy, Probe};
+    let s = std::time::Duration::from_secs;
+    let ms = std::time::Duration::from_millis;
+    let home = Home::with(
+        "[supervision]\nstall_ms = 30000\npoison_deaths = 3\n[supervision.\"rest\"]\nprobe_ms = 100\nkill_awaiting = true\n\
+         overlap_ok = true\npoison = false\nneeds = [\"database\"]\nretry_parked_min_ms = 1000\ncooldown_ms = 7\n\
+         [supervision.control]\nprobe = false\n",
+    );
+    let loaded = home.load(&[("IMPRESARIO_SUPERVISION__QUARANTINE_MAX", "9")]).unwrap();
+    let config = &loaded.config;
+    assert_eq!(config.watch.quarantine_max, 9);
+    let ruled = |path: &str, kind| {
+        let mut policy = Policy::new(path, kind);
+        config.watch.apply(&mut policy);
+        if let Some(rules) = config.supervision.get(path) {
+            rules.apply(&mut policy);
+        }
+        policy
+    };
+    let rest = ruled("rest", Kind::Worker);
+    assert_eq!(rest.probe, Some(Probe { kill_awaiting: true, ..Probe::new(ms(100), s(30)) }));
+    assert_eq!((rest.overlap_ok, rest.poison, rest.needs), (true, None, vec!["database".to_owned()]));
+    assert_eq!((rest.retry_parked, rest.cooldown), (Some(Backoff::doubling(s(1), s(900))), Some(ms(7))));
+    let database = ruled("database", Kind::Worker);
+    assert_eq!(database.probe, Some(Probe::new(s(5), s(30))));
+    assert_eq!(database.poison, Some(Poison { deaths: 3, window: s(3_600) }));
+    assert_eq!((database.overlap_ok, ruled("control", Kind::Worker).probe), (false, None));
+    assert_eq!(ruled("gateway", Kind::Supervisor).probe, None, "no code but the kernel's runs in a supervisor");
 }
 
 #[test]

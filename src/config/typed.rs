@@ -17,13 +17,8 @@ use toml::{Table, Value};
 pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
     let mut tables = tables(values);
     let mut problems = Vec::new();
-    let mut task_tables = Table::new();
-    if let Some(Value::Table(tasks)) = tables.get_mut("tasks") {
-        for (name, value) in std::mem::take(tasks) {
-            let place = if value.is_table() { &mut task_tables } else { &mut *tasks };
-            place.insert(name, value);
-        }
-    }
+    let task_tables = inner_tables(&mut tables, "tasks");
+    let actor_tables = inner_tables(&mut tables, "supervision");
     macro_rules! section {
         ($name:literal) => {
             section(values, &[$name], tables.remove($name), &mut problems)
@@ -36,7 +31,8 @@ pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
         let (cog_host, plugins, tasks) = (section!("cog_host"), section!("plugins"), section!("tasks"));
         let (telemetry, control, boot) = (section!("telemetry"), section!("control"), section!("boot"));
         let shutdown = section!("shutdown");
-        let supervision = named(values, "supervision", tables.remove("supervision"), &mut problems);
+        let watch = section!("supervision");
+        let supervision = named(values, "supervision", Some(Value::Table(actor_tables)), &mut problems);
         let cogs = named(values, "cogs", tables.remove("cogs"), &mut problems);
         let task_rules = named(values, "tasks", Some(Value::Table(task_tables)), &mut problems);
         Some(Config {
@@ -54,11 +50,24 @@ pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
             control: control?,
             boot: boot?,
             shutdown: shutdown?,
+            watch: watch?,
             supervision,
             cogs,
         })
     })();
     config.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// Takes the tables out of a section that has keys of its own besides.
+fn inner_tables(tables: &mut Table, section: &str) -> Table {
+    let mut inner = Table::new();
+    if let Some(Value::Table(keys)) = tables.get_mut(section) {
+        for (name, value) in std::mem::take(keys) {
+            let place = if value.is_table() { &mut inner } else { &mut *keys };
+            place.insert(name, value);
+        }
+    }
+    inner
 }
 
 fn tables(values: &Values) -> Table {

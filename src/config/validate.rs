@@ -222,12 +222,34 @@ fn rooms(config: &Config, check: &mut Check<'_>) {
 
 fn free_form(config: &Config, check: &mut Check<'_>) {
     cogs(check);
+    let watch = &config.watch;
+    if watch.probe_ms > watch.stall_ms && watch.stall_ms > 0 {
+        check.at_odds("supervision.probe_ms", "supervision.stall_ms");
+    }
+    let left = (1..=64).contains(&watch.quarantine_max);
+    check.must(left, "supervision.quarantine_max", "takes 1 to 64: each holds a thread");
+    check.must((1..=16).contains(&watch.poison_deaths), "supervision.poison_deaths", "takes 1 to 16");
     for (path, rules) in &config.supervision {
         let key = |rule: &str| Key::of(["supervision", path, rule]);
         if let (Some(min), Some(max)) = (rules.backoff_min_ms, rules.backoff_max_ms)
             && min > max
         {
             check.refuse(&key("backoff_min_ms"), "is above backoff_max_ms");
+        }
+        if let (Some(min), Some(max)) = (rules.retry_parked_min_ms, rules.retry_parked_max_ms)
+            && min > max
+        {
+            check.refuse(&key("retry_parked_min_ms"), "is above retry_parked_max_ms");
+        }
+        let period = rules.probe_ms.unwrap_or(config.watch.probe_ms);
+        let stall = rules.stall_ms.unwrap_or(config.watch.stall_ms);
+        if rules.probe != Some(false) && period > stall && stall > 0 {
+            let rule = if rules.probe_ms.is_some() { "probe_ms" } else { "stall_ms" };
+            let reason = format_args!("looking every {period} ms does not see a stall of {stall} ms in time");
+            check.refuse(&key(rule), reason);
+        }
+        for need in rules.needs.iter().flatten().filter(|need| *need == path || need.is_empty()) {
+            check.refuse(&key("needs"), format_args!("{need:?} is no other actor's path"));
         }
     }
 }

@@ -79,7 +79,7 @@ async fn lines(story: impl AsyncFnOnce(&Tree, &Addr<()>, &Addr<()>)) -> Vec<Line
     let children = vec![room.budget(1, Duration::from_secs(60)), spec, other.criticality(Criticality::Vital)];
     let mut flags = Flags::new(Strategy::OneForOne);
     flags.intensity = Intensity::new(5, Duration::from_secs(60));
-    let tree = Tree::start(Planes::single(), flags, children, Arc::new(DecisionLog)).await.unwrap();
+    let tree = Tree::start(Planes::single(), flags, children, Arc::new(DecisionLog::default())).await.unwrap();
     tree.started().await.unwrap();
     story(&tree, &lone, &vital).await;
     tree.shutdown(None);

@@ -8,6 +8,7 @@ mod boot;
 mod bursts;
 mod cancellation;
 mod commands;
+mod crashes;
 mod deploy;
 mod emoji;
 mod foreign;

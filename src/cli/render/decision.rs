@@ -31,6 +31,9 @@ pub(in crate::cli) fn explain(answer: &Value, output: &Output) -> String {
             lines.push(detail("not", rejected));
         }
     }
+    for crash in answer["crashes"].as_array().into_iter().flatten() {
+        lines.push(super::crash::summary(crash, style));
+    }
     lines.join("\n")
 }
 

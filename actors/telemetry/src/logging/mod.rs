@@ -77,7 +77,7 @@ pub fn build(
 ) -> Result<(impl Subscriber + Send + Sync + 'static, LogHandle), LogError> {
     let LogOptions { directives, format, redactor, clock, reports, traces } = options;
     let sink = Sink::start(out, layer::dropped_notice(format, Arc::clone(&clock)))?;
-    let recent = Recent::default();
+    let (recent, cleaner) = (Recent::default(), redactor.clone());
     let (filter, reload) = reload::Layer::new(directives.targets());
     let lines = LogLayer { format, redactor, clock, sink: sink.clone(), recent: recent.clone() };
     let before_failure = |metadata: &tracing::Metadata<'_>| metadata.is_event() && *metadata.level() <= Level::INFO;
@@ -93,6 +93,7 @@ pub fn build(
             format,
             sink,
             recent,
+            redactor: cleaner,
         }),
     };
     Ok((subscriber, handle))
@@ -130,6 +131,7 @@ struct Inner {
     format: Format,
     sink: Sink,
     recent: Recent,
+    redactor: Redactor,
 }
 
 /// The log as `log.get` shows it.
@@ -180,6 +182,11 @@ impl LogHandle {
     /// The last lines of the actor at `path` (or of a crate), the oldest first; at most [`LINES_KEPT`].
     pub fn recent(&self, path: &str) -> Vec<Arc<str>> {
         self.inner.recent.of(path)
+    }
+
+    /// `text` without secrets, as the log would write it.
+    pub fn redact(&self, text: &str) -> String {
+        self.inner.redactor.redact(text).into_owned()
     }
 
     /// Waits until everything logged so far is written, at most `timeout`; false: it was not. Blocks its thread.
