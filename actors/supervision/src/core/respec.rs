@@ -197,8 +197,12 @@ const RESPEC: &str = "a new list of children";
 /// The child under its new rules. What it needs now and did not need before, or the other way round, it is told.
 fn respec(mut child: Child, new: Wanted, change: Change, now: Time, step: &mut Step) -> Child {
     let missing: BTreeSet<String> = new.missing.into_iter().collect();
+    let watched = child.policy.probe.is_some();
     child.policy = new.policy.bounded();
     limit_stop(&mut child, now, step);
+    if let (Life::Running, Some(probe), false) = (&child.life, child.policy.probe, watched) {
+        step.timer(&child, Timer::Probe, probe.every);
+    }
     fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
     if child.life == Life::Running && missing != child.missing && change != Change::Restart {
         let id = child.id().to_owned();

@@ -3,9 +3,10 @@
 use super::script::*;
 use crate::{
     core::{
-        Action, Event, Life, Rule, check,
+        Action, Event, Life, Order, Rule, check,
         policy::{Intensity, Policy, Probe, Restart, Shutdown, Strategy},
         probe::{Activity, Finding, Reading, activity},
+        respec::{Removed, Wanted},
         state::Stage,
     },
     exit::Exit,
@@ -180,6 +181,29 @@ fn too_many_left_behind_end_the_tree_in_order_by_name() {
     script.exited("a", Exit::shutdown());
     let Some(Exit::Shutdown { info: Some(info) }) = script.exit() else { panic!("{:?}", script.exit()) };
     assert!(info.contains("x#1, y#3"), "{info}");
+}
+
+#[test]
+fn new_rules_take_hold_while_it_runs_and_while_it_stops() {
+    let respecify = |script: &mut Script, policy: Policy| {
+        let children = vec![Wanted { policy, missing: Vec::new(), restart: false }];
+        let flags = script.state.flags;
+        script.order(Order::Respecify { flags, children, removed: Removed::Keep });
+    };
+    let mut script = up(optional("a"));
+    respecify(&mut script, watched("a"));
+    script.pass(S(2));
+    assert!(script.actions.iter().any(|action| matches!(action, Action::Probe { .. })), "it is looked at from now on");
+
+    let mut patient = optional("a");
+    patient.shutdown = Shutdown::Infinity;
+    let mut script = up(patient);
+    script.terminate("a");
+    script.pass(S(3600));
+    assert_eq!(script.life("a"), Life::Stopping { stage: Stage::Asked });
+    respecify(&mut script, optional("a"));
+    script.pass(S(6));
+    assert!(script.life("a") != Life::Stopping { stage: Stage::Asked }, "it has a deadline now");
 }
 
 #[test]
