@@ -125,6 +125,8 @@ impl Desk {
         let now = self.world.now();
         let mut failed = match &event {
             Event::Exited { id, incarnation, exit } if exit.is_abnormal() => Some((id.clone(), *incarnation)),
+            // The last rung of the ladder: it will not exit.
+            Event::Elapsed { id, incarnation, timer: core::Timer::Aborted } => Some((id.clone(), *incarnation)),
             _ => None,
         };
         let step = core::decide(&mut self.state, event, now);

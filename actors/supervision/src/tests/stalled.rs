@@ -124,6 +124,7 @@ fn a_blocked_thread_is_seen_warned_about_climbed_and_left_behind_while_the_other
             (&crash.exit, crash.in_hand.as_ref().map(|hand| hand.message.name)),
             (&Exit::Stalled, Some("block"))
         );
+        assert_eq!(crash.followed().map(|followed| followed.rule), Some(Rule::Quarantine));
         // What awaits and what works are there still, and only the first was spoken about.
         assert_eq!(tree.node(&"awaits".into()).unwrap().incarnation, 1);
         assert!(rules(&tree, "awaits").contains(&Rule::Slow) && !rules(&tree, "works").contains(&Rule::Slow));
