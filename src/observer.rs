@@ -98,7 +98,6 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         | Rule::Resumed
         | Rule::HalfOpen
         | Rule::Progress
-        | Rule::Respec
         | Rule::Pardoned
         | Rule::Shutdown
         | Rule::Killed
