@@ -135,7 +135,9 @@ fn every_mutation_takes_a_dry_run_and_an_incarnation() {
     let bot = home.start();
     bot.wait_state("task-supervisor/presence", "running");
     let mutations: Vec<Value> = bot.json(&["ctl", "rpc.discover"])["methods"].as_array().unwrap().to_vec();
-    let mutations: Vec<Value> = mutations.into_iter().filter(|method| method["mutates"] == true).collect();
+    // What is parked as poison there is none of here: its dry run is in the command line's own tests.
+    let asks = |method: &Value| method["mutates"] == true && !method["name"].as_str().unwrap().starts_with("poison.");
+    let mutations: Vec<Value> = mutations.into_iter().filter(asks).collect();
     // What each is asked, and what it is asked that it refuses in a dry run as well.
     let asked = |name: &str| match name.split_once('.').unwrap() {
         ("actor", "send") => (json!({"path": "emoji-cache", "message": "refresh"}), "message", json!("dance")),

@@ -102,6 +102,9 @@ async fn a_message_that_killed_twice_is_refused_listed_released_for_one_try_and_
     let why = kitchen.cli(&["explain", "stove"]).await.out;
     assert!(why.contains("parked as poison") && why.contains("rule: poisoned"), "{why}");
 
+    let would = kitchen.json(&["ctl", "poison.drop", "{\"number\": 1, \"dry_run\": true}"]).await;
+    assert_eq!((&would["dry_run"], &would["path"], &would["message"]), (&json!(true), &json!("stove"), &json!("poke")));
+    assert_eq!(kitchen.json(&["poison", "list"]).await["poison"][0]["state"], "parked", "nothing has changed");
     let released = kitchen.cli(&["poison", "release", "1"]).await;
     assert_eq!((released.exit, released.out.trim()), (Exit::Done, "1 (poke) may be sent to stove once more"));
     kitchen.burn().await;
