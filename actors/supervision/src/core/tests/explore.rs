@@ -1,5 +1,6 @@
 //! Every interleaving, breadth first: what is found wrong is found by the shortest way there.
 
+mod beyond;
 mod duo;
 mod otp;
 
