@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 use supervision::{Backoff, Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
-use task_supervisor::TaskRegistry;
+use task_supervisor::{Surroundings, TaskRegistry};
 use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
 
 /// Failures of the root's children without a budget of their own before the tree gives up.
@@ -137,7 +137,14 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let known = Arc::clone(&cache);
     let (emojis, emoji_child) =
         emoji_cache::child(config.emoji.clone(), rest.clone(), Arc::new(move || known.guild_ids()));
-    let registry = TaskRegistry::new(config.task_rules.clone(), flags.ready());
+    let registry = TaskRegistry::within(Surroundings {
+        zone: config.tasks.zone.clone(),
+        check_ins: config.tasks.check_ins,
+        clock: Arc::clone(&clock),
+        capture: Arc::clone(&reports),
+        cache: Some(Arc::clone(&cache) as _),
+        ..Surroundings::new(config.task_rules.clone(), flags.ready())
+    });
     let host = cog_room(CogRoom {
         loaded: &loaded,
         owners,
@@ -162,6 +169,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     registry.attach(tree.clone());
     shared.set(tree.clone()).ok(); // boot runs once
     status.cogs.set(host.clone()).ok(); // boot runs once
+    status.tasks.set(Arc::clone(&registry)).ok(); // boot runs once
     let builder = Builder { tree: tree.clone(), watch: &config.watch, rules: &config.supervision };
 
     let control = Registry::new();
@@ -198,6 +206,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         Arc::new(db.clone()),
         rest::collector(&rest),
         emoji_cache::collector(&emojis),
+        Arc::clone(&registry) as _,
         Arc::new(GatewayGauges(Arc::clone(&gateway))),
     ];
     let parts = Parts {

@@ -24,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use supervision::{Criticality, Exit, Node, Status as State};
+use task_supervisor::TaskRegistry;
 use telemetry::{Health, Verdict};
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
@@ -34,6 +35,7 @@ pub struct Status {
     pub(crate) cogs: OnceLock<CogHost>,
     /// Filled when its phase of boot is over.
     pub(crate) db: OnceLock<Db>,
+    pub(crate) tasks: OnceLock<Arc<TaskRegistry>>,
     pub(crate) began: Instant,
     /// When the process began, by the wall clock.
     pub(crate) began_at: DateTime<Utc>,
@@ -64,6 +66,7 @@ impl Status {
             gateway,
             cogs: OnceLock::new(),
             db: OnceLock::new(),
+            tasks: OnceLock::new(),
             began,
             began_at: Utc::now(),
             phases: Mutex::default(),
@@ -245,6 +248,8 @@ impl Status {
             "guilds": self.gateway.get().map(|gateway| gateway.counts().guilds),
             "identify": self.gateway.get().map(Gateway::budget),
             "cogs": self.cogs.get().map(CogHost::counts),
+            "tasks": self.tasks.get().map(|tasks| tasks.statistics()),
+            "work": self.tasks.get().and_then(|tasks| tasks.work()),
             "boot": self.phases().iter().map(|(name, took)| json!({ "phase": name, "took_ms": millis(*took) }))
                 .collect::<Vec<_>>(),
         })

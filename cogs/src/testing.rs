@@ -115,6 +115,14 @@ impl Tasks for Around {
         Box::pin(async { Ok(()) })
     }
 
+    fn unregister<'a>(&'a self, cog: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
+        let mut tasks = self.tasks.lock().unwrap();
+        let before = tasks.len();
+        tasks.retain(|task| (task.cog.as_str(), task.name.as_str()) != (cog, name));
+        let gone = tasks.len() < before;
+        Box::pin(async move { gone })
+    }
+
     fn unregister_cog<'a>(&'a self, cog: &'a str) -> BoxFuture<'a, ()> {
         self.tasks.lock().unwrap().retain(|task| task.cog != cog);
         Box::pin(async {})

@@ -273,6 +273,14 @@ pub enum TasksCommand {
         /// The task.
         name: String,
     },
+    /// Stops one and starts it again.
+    Restart {
+        /// The task.
+        name: String,
+        /// Override restart limit and cooldown.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// `poison`

@@ -153,10 +153,12 @@ fn call(command: &Command) -> Result<Call, String> {
         }
         Command::Tasks(tasks) => match tasks {
             TasksCommand::List => Call { show: render::tasks, ..plain("tasks.list") },
-            TasksCommand::Show { name } => named("tasks.show", name),
+            TasksCommand::Show { name } => Call { show: render::task, ..named("tasks.show", name) },
             TasksCommand::Run { name } => named("tasks.run", name),
             TasksCommand::Pause { name } => named("tasks.pause", name),
             TasksCommand::Resume { name } => named("tasks.resume", name),
+            TasksCommand::Restart { name, force: true } => with("tasks.restart", json!({"name": name, "force": true})),
+            TasksCommand::Restart { name, force: false } => named("tasks.restart", name),
         },
         Command::Emoji(EmojiCommand::List { guild, application }) => {
             let mut params = json!({});

@@ -7,6 +7,7 @@ mod last;
 mod status;
 mod style;
 mod table;
+mod tasks;
 mod tree;
 
 pub(super) use actor::{messages, ordered, reloaded, shutdown, told};
@@ -14,6 +15,7 @@ pub(super) use crash::{crash, dropped, poison, released};
 pub(super) use decision::{event, explain};
 pub(super) use last::last_shutdown;
 pub(super) use status::{boot, status};
+pub(super) use tasks::{task, tasks};
 
 use super::Output;
 use serde_json::Value;
@@ -56,28 +58,6 @@ pub(super) fn tree(answer: &Value, output: &Output) -> String {
 /// Any answer: a table for rows, `key: value` for one thing.
 pub(super) fn answer(answer: &Value, _: &Output) -> String {
     table::any(answer)
-}
-
-/// What `tasks.list` answers.
-pub(super) fn tasks(answer: &Value, _: &Output) -> String {
-    let columns = [
-        ("TASK", "name"),
-        ("STATE", "state"),
-        ("COG", "cog"),
-        ("CATEGORY", "category"),
-        ("PRIORITY", "priority"),
-        ("EVERY", "schedule.every_ms"),
-        ("ONCE AFTER", "schedule.once_after_ms"),
-        ("RUNS", "figures.runs"),
-        ("ERRORS", "figures.errors"),
-        ("LAST", "figures.last.outcome"),
-        ("TOOK", "figures.last_ms"),
-        ("NEXT IN", "figures.next_in_ms"),
-        ("PAUSED", "figures.paused"),
-        ("NEEDS", "needs"),
-        ("WHY", "reason"),
-    ];
-    table::picked(&answer["tasks"], &columns)
 }
 
 /// What `shards.list` answers.

@@ -115,7 +115,21 @@ pub struct PluginsConfig {
 }
 
 /// Rules of `[tasks.NAME]`.
-pub(super) const TASK_RULES: [&str; 6] = ["enabled", "every_s", "timeout_s", "restarts", "window_s", "cooldown_s"];
+pub(super) const TASK_RULES: [&str; 13] = [
+    "enabled",
+    "every_s",
+    "cron",
+    "daily_at",
+    "zone",
+    "jitter_s",
+    "overlap",
+    "timeout_s",
+    "restarts",
+    "window_s",
+    "cooldown_s",
+    "health_s",
+    "stall_periods",
+];
 
 /// `[boot]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

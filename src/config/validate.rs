@@ -63,7 +63,7 @@ fn times(values: &Values, check: &mut Check<'_>) {
             name if name.ends_with("_s") => TIME_MAX_S,
             _ => continue,
         };
-        let least = i64::from(!matches!(key.name(), "shutdown_ms" | "cooldown_ms" | "cooldown_s"));
+        let least = i64::from(!matches!(key.name(), "shutdown_ms" | "cooldown_ms" | "cooldown_s" | "jitter_s"));
         match setting.value {
             Value::Integer(value) if value < least => check.refuse(key, format_args!("must be at least {least}")),
             Value::Integer(value) if value > most => {
@@ -229,6 +229,14 @@ fn free_form(config: &Config, check: &mut Check<'_>) {
     let left = (1..=64).contains(&watch.quarantine_max);
     check.must(left, "supervision.quarantine_max", "takes 1 to 64: each holds a thread");
     check.must((1..=16).contains(&watch.poison_deaths), "supervision.poison_deaths", "takes 1 to 16");
+    for (key, reason) in config.tasks.problems() {
+        check.must(false, &format!("tasks.{key}"), reason);
+    }
+    for (name, rules) in &config.task_rules {
+        for (rule, reason) in rules.problems(&config.tasks.zone) {
+            check.refuse(&Key::of(["tasks", name, rule]), reason);
+        }
+    }
     for (path, rules) in &config.supervision {
         let key = |rule: &str| Key::of(["supervision", path, rule]);
         if let (Some(min), Some(max)) = (rules.backoff_min_ms, rules.backoff_max_ms)

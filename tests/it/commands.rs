@@ -144,6 +144,7 @@ fn every_mutation_takes_a_dry_run_and_an_incarnation() {
         ("actor", "start") => (json!({"path": "cog-host/settings"}), "path", json!("database")), // which is running
         ("actor", _) => (json!({"path": "emoji-cache"}), "path", json!("nobody")),
         ("cogs", _) => (json!({"name": "info"}), "name", json!("nobody")),
+        ("tasks", "restart") => (json!({"name": "presence", "force": true}), "name", json!("nobody")),
         ("tasks", _) => (json!({"name": "presence"}), "name", json!("nobody")),
         ("shards", _) => (json!({"shard": 0}), "shard", json!(9)),
         ("log", _) => (json!({"filter": "debug"}), "filter", json!("loud")),

@@ -13,7 +13,12 @@ use crate::{
 use chrono::{DateTime, Utc};
 use database::Db;
 use emoji_cache::Emojis;
-use protocol::{Clock, ShardId, cache::CacheView, ports::Capture, task::Tasks};
+use protocol::{
+    Clock, ShardId,
+    cache::CacheView,
+    ports::Capture,
+    task::{RegisterError, TaskSpec, Tasks},
+};
 use rest::Rest;
 use serde_json::Value;
 use serenity::model::id::{ChannelId, GuildId, InteractionId, MessageId, UserId};
@@ -131,9 +136,9 @@ impl Ctx {
         self.cell.settings.values.get(key)
     }
 
-    /// Background tasks.
-    pub fn tasks(&self) -> &dyn Tasks {
-        &*self.services.background
+    /// Background tasks of the cog that the command belongs to.
+    pub fn tasks(&self) -> CogTasks<'_> {
+        CogTasks { cog: self.cell.cog.name, tasks: &*self.services.background }
     }
 
     /// Answers at once; what the function returns is a further message, unless it is [`Reply::none`].
@@ -182,6 +187,36 @@ impl CogCtx {
     /// The value of a setting of the cog.
     pub fn setting(&self, key: &str) -> Option<&Value> {
         self.cell.settings.values.get(key)
+    }
+}
+
+/// The background tasks of one cog, registered at run time. They are stopped and forgotten when it is unloaded, like those
+/// that its manifest declares.
+#[derive(Clone, Copy)]
+pub struct CogTasks<'a> {
+    cog: &'static str,
+    tasks: &'a dyn Tasks,
+}
+
+impl CogTasks<'_> {
+    /// Registers a task of the cog, whatever cog it names, and waits until it is up.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub async fn register(&self, spec: TaskSpec) -> Result<(), RegisterError> {
+        self.tasks.register(TaskSpec { cog: self.cog.to_owned(), ..spec }).await
+    }
+
+    /// Stops and forgets one task of the cog; whether there was one.
+    pub async fn unregister(&self, name: &str) -> bool {
+        self.tasks.unregister(self.cog, name).await
+    }
+}
+
+impl CogCtx {
+    /// Background tasks of the cog.
+    pub fn tasks(&self) -> CogTasks<'_> {
+        CogTasks { cog: self.cell.cog.name, tasks: &*self.services.background }
     }
 }
 

@@ -51,7 +51,7 @@ pub use cell::CogSettings;
 pub use cog::{Capability, Cog, Priority, Setting};
 pub use command::{Command, Run};
 pub use config::CogHostConfig;
-pub use context::{CogCtx, Ctx, Invocation, Services, Source};
+pub use context::{CogCtx, CogTasks, Ctx, Invocation, Services, Source};
 pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
 pub use host::{CogCounts, CogHost, PATH};
 pub use lanes::LANES_MAX;

@@ -12,7 +12,10 @@ static DURATION: Metric = Metric::histogram("impresario_task_run_duration_second
 static RESTARTS: Metric = Metric::counter("impresario_task_restarts_total", &[Task], 250, "Restarts of a task");
 static TASKS: Metric = Metric::gauge("impresario_tasks", &[State], 16, "Tasks, by state");
 
-pub(crate) static METRICS: &[&Metric] = &[&RUNS, &DURATION, &RESTARTS, &TASKS];
+static HEALTH: Metric = Metric::gauge("impresario_task_health", &[State], 8, "Tasks, by how well they are");
+static UNOWNED: Metric = Metric::gauge("impresario_unowned_work", &[], 1, "Tokio tasks alive that no actor owns");
+
+pub(crate) static METRICS: &[&Metric] = &[&RUNS, &DURATION, &RESTARTS, &TASKS, &HEALTH, &UNOWNED];
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,4 +57,14 @@ pub fn restarted(task: impl Into<Name>) {
 /// Tasks in one state (a fixed word).
 pub fn in_state(scrape: &Scrape, state: &'static str, n: usize) {
     TASKS.set(scrape, [state.into()], count(n));
+}
+
+/// Tasks that are so well (a fixed word).
+pub fn in_health(scrape: &Scrape, health: &'static str, n: usize) {
+    HEALTH.set(scrape, [health.into()], count(n));
+}
+
+/// Tokio tasks alive that no actor owns.
+pub fn unowned(scrape: &Scrape, n: usize) {
+    UNOWNED.set(scrape, [], count(n));
 }

@@ -126,10 +126,57 @@ pub enum ReportLevel {
     Fatal,
 }
 
+/// A scheduled run as a monitor of schedules wants to hear of it: when it begins, and again when it has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckIn {
+    /// The same for the beginning and the end of one run.
+    pub id: u128,
+    /// The monitor's name: lower-case letters, digits, `-` and `_`.
+    pub monitor: String,
+    /// What there is to say.
+    pub status: CheckInStatus,
+    /// How long the run took, once it has ended.
+    pub took: Option<Duration>,
+    /// When runs are expected.
+    pub schedule: CheckInSchedule,
+    /// How long a run may take.
+    pub timeout: Duration,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckInStatus {
+    /// It has begun.
+    InProgress,
+    /// It did its work, or had nothing to do.
+    Ok,
+    /// It failed, panicked or took too long.
+    Error,
+}
+
+/// When runs are expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckInSchedule {
+    /// By a cron expression of five fields in a time zone.
+    Crontab {
+        /// The expression.
+        expression: String,
+        /// The zone's IANA name.
+        zone: String,
+    },
+    /// Every so many minutes.
+    Minutes(u64),
+}
+
 /// Takes failure reports (Sentry, when configured). Never blocks and never fails its caller.
 pub trait Capture: Send + Sync + 'static {
     /// Takes one report.
     fn capture(&self, report: Report);
+
+    /// Takes one check-in; who monitors no schedules drops it.
+    fn check_in(&self, check_in: CheckIn) {
+        let _ = check_in;
+    }
 }
 
 /// Drops every report: for tests and for a bot without Sentry.

@@ -1,11 +1,19 @@
 //! Background tasks, as a cog declares them.
 
+mod precondition;
+
+pub use precondition::Precondition;
+/// Discord's permissions, as serenity types them.
+pub use serenity::model::Permissions;
+
 use crate::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serenity::model::id::{GuildId, UserId};
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// What kind of work a task is. Typed at registration, never guessed from its name.
+/// What kind of work a task is. Typed at registration, never guessed from its name. The order is that of shutdown among
+/// tasks of one priority: what a command began stops first, gateway work last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -17,6 +25,21 @@ pub enum Category {
     Scheduled,
     /// Works on gateway events or state.
     Gateway,
+}
+
+impl Category {
+    /// Every category, in stop order.
+    pub const ALL: [Self; 4] = [Self::Command, Self::System, Self::Scheduled, Self::Gateway];
+
+    /// The word itself.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::System => "system",
+            Self::Scheduled => "scheduled",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 /// Order at shutdown (low first) and at start (critical first).
@@ -33,14 +56,72 @@ pub enum Priority {
     Critical,
 }
 
-/// When a task runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+impl Priority {
+    /// Every priority, in stop order.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
+    /// The word itself.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// When a task runs. What was missed (the machine slept, the clock was set forward, the bot was busy) is made up for by one
+/// run, not by many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// Again and again, this long after the last run began; a run that takes longer is followed at once, never doubled.
+    /// Again and again, this long after the last run began.
     Every(Duration),
-    /// One run, this long after the task started; then it is finished.
+    /// One run, this long after the task first came up; then it is finished.
     Once(Duration),
+    /// By a cron expression of five fields, or six with seconds in front, read in a time zone.
+    Cron {
+        /// Minute, hour, day of month, month, day of week: `*/15 * * * *`.
+        expression: String,
+        /// A name of the IANA time zone database: `Europe/Berlin`, `UTC`.
+        zone: String,
+    },
+    /// Every day at a time of day. A time that a change of clocks leaves out is made up for when that day goes on; one that
+    /// comes twice counts once.
+    Daily {
+        /// Hour, 0 to 23.
+        hour: u8,
+        /// Minute, 0 to 59.
+        minute: u8,
+        /// A name of the IANA time zone database.
+        zone: String,
+    },
+}
+
+impl Schedule {
+    /// A cron expression in a time zone.
+    pub fn cron(expression: &str, zone: &str) -> Self {
+        Self::Cron { expression: expression.to_owned(), zone: zone.to_owned() }
+    }
+
+    /// A time of day in a time zone.
+    pub fn daily(hour: u8, minute: u8, zone: &str) -> Self {
+        Self::Daily { hour, minute, zone: zone.to_owned() }
+    }
+}
+
+/// What happens when a run is due while the one before it is still under way. Two runs of a task never overlap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// The due run is left out, and counted as skipped.
+    Skip,
+    /// One run, however many were due, follows at once.
+    #[default]
+    Queue,
+    /// The one under way is told to end, cut off after 5 s, and the due one begins.
+    CancelOld,
 }
 
 /// What a run came to.
@@ -63,7 +144,7 @@ pub enum RunOutcome {
 #[error("{0}")]
 pub struct RunError(pub String);
 
-/// What a run is given.
+/// What a run is given: made anew for each run, nothing of the run before is in it.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Its number, from 1, since the process began.
@@ -93,22 +174,35 @@ pub struct TaskSpec {
     pub run_at_start: bool,
     /// How long one run may take.
     pub timeout: Duration,
-    /// Whether it waits until the bot is ready.
+    /// What happens when a run is due while another is under way.
+    pub overlap: Overlap,
+    /// Whether a run that is due waits until the bot is ready.
     pub wait_until_ready: bool,
+    /// What must hold when a run begins; what does not makes it skipped.
+    pub requires: Vec<Precondition>,
     /// Restarts allowed within `restart_window`.
     pub restart_limit: u32,
     /// The sliding window of `restart_limit`.
     pub restart_window: Duration,
     /// Least time between two restarts.
     pub cooldown: Duration,
-    /// Paths it has nothing to do without.
+    /// How often its health is judged.
+    pub health_check: Duration,
+    /// After this many periods without a sign of life it is stalled, and restarted.
+    pub stall_periods: u32,
+    /// Paths it has nothing to do without. A task that it needs is `task-supervisor/<name>`.
     pub needs: Vec<String>,
+    /// The guild it works for, for logs.
+    pub guild: Option<GuildId>,
+    /// The user it works for, for logs.
+    pub user: Option<UserId>,
     /// One run.
     pub run: Arc<RunFn>,
 }
 
 impl TaskSpec {
-    /// A task with the defaults: scheduled, normal priority, 5 restarts in 1 h, cooldown 30 s, 60 s per run.
+    /// A task with the defaults: scheduled, normal priority, waits until ready, 60 s per run, 5 restarts in 1 h, cooldown
+    /// 30 s, health judged every 300 s, stalled after 3 periods.
     pub fn new<F, Fut>(cog: &str, name: &str, schedule: Schedule, run: F) -> Self
     where
         F: Fn(Run) -> Fut + Send + Sync + 'static,
@@ -123,11 +217,17 @@ impl TaskSpec {
             jitter: Duration::ZERO,
             run_at_start: false,
             timeout: Duration::from_secs(60),
+            overlap: Overlap::default(),
             wait_until_ready: true,
+            requires: Vec::new(),
             restart_limit: 5,
             restart_window: Duration::from_secs(3600),
             cooldown: Duration::from_secs(30),
+            health_check: Duration::from_secs(300),
+            stall_periods: 3,
             needs: Vec::new(),
+            guild: None,
+            user: None,
             run: Arc::new(move |given| Box::pin(run(given))),
         }
     }
@@ -168,6 +268,8 @@ pub enum RegisterError {
 pub trait Tasks: Send + Sync + 'static {
     /// Registers a task and starts it as a supervised child.
     fn register(&self, spec: TaskSpec) -> BoxFuture<'_, Result<(), RegisterError>>;
+    /// Stops and forgets the task `name` of `cog`; whether there was one.
+    fn unregister<'a>(&'a self, cog: &'a str, name: &'a str) -> BoxFuture<'a, bool>;
     /// Stops and forgets every task of `cog`.
     fn unregister_cog<'a>(&'a self, cog: &'a str) -> BoxFuture<'a, ()>;
 }

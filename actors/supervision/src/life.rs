@@ -141,6 +141,11 @@ impl Life {
         self.tasks.wait().await;
     }
 
+    /// Owned tasks that have not ended.
+    pub(crate) fn tasks_alive(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(crate) fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         let over = self.over.clone();
         let life = Arc::downgrade(self);

@@ -79,6 +79,10 @@ pub(crate) trait Lever: Send + Sync {
     fn look(&self, late: Duration) -> Option<(Reading, Option<String>)>;
     /// Delivers an admin message; the dropped reply says that it could not.
     fn admin(&self, call: AdminEnvelope);
+    /// Tokio tasks that it owns: its loop, the watcher of its end, and the work it has spawned.
+    fn tasks(&self) -> usize {
+        2
+    }
 }
 
 pub(crate) fn worker_starter<A: Actor>(
@@ -211,6 +215,10 @@ impl<M: Message> Lever for WorkerLever<M> {
 
     fn drain(&self, reply: Reply<()>) {
         self.target.cast(Envelope::Drain(reply)).ok(); // it has ended: the dropped reply says so
+    }
+
+    fn tasks(&self) -> usize {
+        2 + self.life.tasks_alive()
     }
 
     fn admin(&self, mut call: AdminEnvelope) {

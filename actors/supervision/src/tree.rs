@@ -268,6 +268,15 @@ impl Tree {
         self.world.journal.subscribe()
     }
 
+    /// Tokio tasks that are alive on both planes, and how many of them actors own. What is left belongs to libraries, to
+    /// boot, or to nobody.
+    pub fn work(&self) -> (usize, usize) {
+        let Planes { control, data } = &self.world.planes;
+        let alive = data.metrics().num_alive_tasks();
+        let more = if control.id() == data.id() { 0 } else { control.metrics().num_alive_tasks() };
+        (alive + more, self.world.tasks_owned())
+    }
+
     /// Each path's restarts ever, for metrics.
     pub fn restarts(&self) -> HashMap<ActorPath, u64> {
         self.nodes().into_iter().map(|node| (node.path, node.restarts_total)).collect()

@@ -128,6 +128,12 @@ impl World {
         self.workers.get(path).map(|lever| Arc::clone(&lever))
     }
 
+    /// Tokio tasks that actors own: those of the workers, and two of each supervisor (its loop, the watcher of its end).
+    pub(crate) fn tasks_owned(&self) -> usize {
+        let workers: usize = self.workers.iter().map(|lever| lever.tasks()).sum();
+        workers + 2 * self.supervisors.len()
+    }
+
     pub(crate) fn put_messages(&self, path: ActorPath, specs: Vec<AdminSpec>) {
         self.messages.insert(path, specs.into());
     }

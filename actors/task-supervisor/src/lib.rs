@@ -4,18 +4,30 @@
 //! A task is a child of `task-supervisor`: its restart limit, window and cooldown are the child's supervision rules, so
 //! that a loop that fails is restarted by rule, never silently gone and never restarted for ever.
 //!
+//! - `admission` which declarations make sense;
 //! - [`schedule`] when the next run is due, purely;
-//! - [`TaskActor`](task) one task;
+//! - [`health`] how well a task is, purely;
+//! - `task` one task as an actor, `run` one run of it;
 //! - [`TaskRegistry`] what is registered, and its figures; it outlives every actor;
-//! - `monitor` the worker that brings registered tasks up as its siblings.
+//! - `monitor` the worker that brings registered tasks up as its siblings, judges them, and restarts what is stalled;
+//! - `unowned` tokio tasks that nobody owns;
+//! - `way_down` the end of all tasks as one operation.
 
+mod admission;
 mod config;
+mod end;
+pub mod health;
 mod methods;
 mod monitor;
 mod registry;
+mod rows;
+mod run;
 pub mod schedule;
 mod stats;
+mod surroundings;
 mod task;
+mod unowned;
+mod way_down;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +35,10 @@ mod tests;
 pub use config::{TaskRules, TasksConfig};
 pub use methods::methods;
 pub use registry::TaskRegistry;
-pub use stats::{LastRun, TaskFigures};
+pub use rows::Statistics;
+pub use stats::{LastError, LastRun, RunRecord, TaskFigures, Timing};
+pub use surroundings::Surroundings;
+pub use unowned::Work;
 
 use std::{sync::Arc, time::Duration};
 use supervision::{Backoff, ChildSpec, Criticality, Flags, Intensity, Strategy};

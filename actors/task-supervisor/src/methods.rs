@@ -1,15 +1,12 @@
 //! The control channel's view of tasks.
 
-use crate::{
-    registry::TaskRegistry,
-    stats::{LastRun, TaskFigures},
-};
+use crate::registry::{Registered, TaskRegistry};
 use protocol::method::{Asked, Checked, Method, MethodError, NoParams};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
-use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, Node, Role, Status, Tree};
+use std::sync::Arc;
+use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, Role, Status, Tree, Verb, core::Outcome};
 
 /// Which task.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,20 +16,36 @@ struct Which {
     name: String,
 }
 
-/// `tasks.list`, `tasks.show`, `tasks.run`, `tasks.pause`, `tasks.resume`.
+/// Which task, and how.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    /// Its name.
+    name: String,
+    /// Restart limit and cooldown are overridden.
+    #[serde(default)]
+    force: bool,
+}
+
+/// `tasks.list`, `tasks.show`, `tasks.run`, `tasks.pause`, `tasks.resume`, `tasks.restart`.
 pub fn methods(registry: &Arc<TaskRegistry>) -> Vec<Method> {
     let list = Arc::clone(registry);
     let show = Arc::clone(registry);
     let mut methods = vec![
-        Method::read("tasks.list", "Every registered task with its state and figures.", move |_: NoParams, _| {
-            let rows: Vec<Value> = list.figures().iter().map(|(spec, _)| row(&list, &spec.name)).collect();
-            async move { Ok(json!({ "tasks": rows })) }
-        }),
-        Method::read("tasks.show", "One task with its state and figures.", move |which: Which, _| {
-            let known = show.figures().iter().any(|(spec, _)| spec.name == which.name);
-            let answer = if known { Ok(row(&show, &which.name)) } else { Err(unknown(&show, &which.name)) };
+        Method::read(
+            "tasks.list",
+            "Every registered task with its state, health and figures.",
+            move |_: NoParams, _| {
+                let rows: Vec<Value> = list.all().iter().map(|task| list.row(task)).collect();
+                let answer = json!({ "tasks": rows, "statistics": list.statistics(), "work": list.work() });
+                async move { Ok(answer) }
+            },
+        ),
+        Method::read("tasks.show", "One task with its rules, figures and last runs.", move |which: Which, _| {
+            let answer = find(&show, &which.name).map(|task| show.full_row(&task));
             async move { answer }
         }),
+        restart(registry),
     ];
     for (name, message, about) in [
         ("tasks.run", "run", "Runs a task now, once, besides its schedule."),
@@ -53,15 +66,45 @@ pub fn methods(registry: &Arc<TaskRegistry>) -> Vec<Method> {
     methods
 }
 
+/// The check rehearses the order: limit and cooldown refuse it there already, and nothing has changed.
+fn restart(registry: &Arc<TaskRegistry>) -> Method {
+    let about = "Stops a task and starts it again, within its restart limit and cooldown unless forced.";
+    let registry = Arc::clone(registry);
+    let target = |which: &Restart| TaskRegistry::path(&which.name);
+    let check = move |which: Restart, asked: Asked| {
+        let found = find(&registry, &which.name).and_then(|task| Ok((task, tree(&registry)?)));
+        let registry = Arc::clone(&registry);
+        async move {
+            let (task, tree) = found?;
+            let (path, verb) = (TaskRegistry::path(&which.name), Verb::Restart { force: which.force });
+            tree.order(&path, verb, asked.if_incarnation, true).await.map_err(MethodError::refused)?;
+            let would = json!({ "force": which.force, "state": registry.row(&task)["state"] });
+            Ok(Checked::new((tree, path, verb)).telling(would))
+        }
+    };
+    Method::write("tasks.restart", Role::Operate, about, target, check, |(tree, path, verb), asked: Asked| {
+        let (tree, path, verb): (Tree, ActorPath, Verb) = (tree, path, verb);
+        async move {
+            let done = tree.order(&path, verb, asked.if_incarnation, false).await.map_err(MethodError::refused)?;
+            let (Outcome::Done { incarnation } | Outcome::WouldBe { incarnation }) = done;
+            Ok(json!({ "path": path, "incarnation": incarnation }))
+        }
+    })
+}
+
+fn tree(registry: &TaskRegistry) -> Result<Tree, MethodError> {
+    registry.tree.get().cloned().ok_or_else(|| MethodError::refused("the tree is not up yet"))
+}
+
 /// Whether the task is there, is up, and can do it; the actor itself decides when it is told.
 fn check(
     registry: &TaskRegistry,
     name: &str,
     message: &'static str,
 ) -> Result<Checked<(Tree, ActorPath)>, MethodError> {
-    let tree = registry.tree.get().ok_or_else(|| MethodError::refused("the tree is not up yet"))?;
-    let found = registry.figures().into_iter().find(|(spec, _)| spec.name == name);
-    let (_, figures) = found.ok_or_else(|| unknown(registry, name))?;
+    let tree = tree(registry)?;
+    let task = find(registry, name)?;
+    let figures = task.stats.read();
     let path = TaskRegistry::path(name);
     match tree.node(&path) {
         Some(node) if message == "run" && node.status == Status::Suspended => {
@@ -76,58 +119,12 @@ fn check(
     if message == "run" && figures.running {
         return Err(MethodError::refused("a run is under way"));
     }
-    Ok(Checked::new((tree.clone(), path)).telling(json!({ "state": row(registry, name)["state"], "figures": figures })))
+    Ok(Checked::new((tree, path)).telling(json!({ "state": registry.row(&task)["state"], "figures": figures })))
 }
 
-fn unknown(registry: &TaskRegistry, name: &str) -> MethodError {
-    let known: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
-    MethodError::refused(format!("there is no task {name:?}; there are: {}", known.join(", ")))
-}
-
-fn row(registry: &TaskRegistry, name: &str) -> Value {
-    let Some((spec, mut figures)) = registry.figures().into_iter().find(|(spec, _)| spec.name == name) else {
-        return Value::Null;
-    };
-    let node = registry.tree.get().and_then(|tree| tree.node(&TaskRegistry::path(name)));
-    let state = node.as_ref().map_or(Status::Waiting, |node| node.status);
-    if state != Status::Running {
-        figures.next_in_ms = None; // a time that nobody will keep
-    }
-    let reason = reason(node.as_ref(), &figures);
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    json!({
-        "name": spec.name,
-        "cog": spec.cog,
-        "category": spec.category,
-        "priority": spec.priority,
-        "schedule": match spec.schedule {
-            protocol::task::Schedule::Every(period) => json!({ "every_ms": millis(period) }),
-            protocol::task::Schedule::Once(delay) => json!({ "once_after_ms": millis(delay) }),
-        },
-        "needs": spec.needs,
-        "path": TaskRegistry::path(name),
-        "state": state.name(),
-        "reason": reason,
-        "incarnation": node.as_ref().map_or(0, |node| node.incarnation),
-        "restarts": node.as_ref().and_then(|node| node.budget).map(|budget| {
-            json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
-        }),
-        "figures": figures,
+fn find(registry: &TaskRegistry, name: &str) -> Result<Registered, MethodError> {
+    registry.get(name).ok_or_else(|| {
+        let known: Vec<String> = registry.all().into_iter().map(|task| task.spec.name.clone()).collect();
+        MethodError::refused(format!("there is no task {name:?}; there are: {}", known.join(", ")))
     })
-}
-
-/// Why it is not at work, in words; none while it is, or while its next run only waits for its time.
-fn reason(node: Option<&Node>, figures: &TaskFigures) -> Option<String> {
-    let Some(node) = node else { return Some("waits until the task supervisor brings it up".to_owned()) };
-    if node.status == Status::Suspended {
-        return Some(format!("waits for what it needs: {}", node.missing.join(", ")));
-    }
-    let own = match &figures.last {
-        _ if figures.running || node.status != Status::Running => None,
-        _ if figures.paused => Some("paused: no run is planned until it is resumed".to_owned()),
-        _ if figures.waits.is_some() => figures.waits.clone(),
-        Some(LastRun::Skipped { reason }) => Some(format!("had nothing to do the last time: {reason}")),
-        _ => None,
-    };
-    own.or_else(|| node.reason.clone())
 }

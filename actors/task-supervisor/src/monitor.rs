@@ -1,15 +1,26 @@
-//! The worker that brings registered tasks up as its siblings, and looks whether they all are.
+//! The worker that brings registered tasks up as its siblings, looks how they are, and restarts what is stalled.
 
 use crate::{
-    registry::{Registered, TaskRegistry},
-    task,
+    admission::rank,
+    health::{Health, Verdict},
+    registry::{Judged, Registered, TaskRegistry},
+    task::{self, TaskMsg},
+    unowned::Work,
 };
-use protocol::task::Priority;
-use std::{sync::Arc, time::Duration};
+use protocol::{
+    ports::{Report, ReportLevel},
+    task::Priority,
+};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use supervision::{
-    Actor, ActorPath, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Message, OrderError, Reply, Role,
-    core::Refusal,
+    Actor, ActorPath, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Message, Node, OrderError, Reply,
+    Role, Verb, core::Refusal,
 };
+use tokio::time::Instant;
+use tracing::Instrument;
 
 /// A look at every task is never taken sooner after the last one than this.
 const LOOK_LEAST: Duration = Duration::from_millis(100);
@@ -63,15 +74,27 @@ impl Actor for Monitor {
         match message {
             MonitorMsg::Bring { task, reply } => ctx.spawn(async move { reply.send(bring(&registry, &task).await) }),
             MonitorMsg::Look => {
-                ctx.send_after(self.every, MonitorMsg::Look);
-                ctx.spawn(async move { look(&registry).await });
+                let (every, me) = (self.every, ctx.me());
+                ctx.spawn(async move {
+                    look(&registry).await;
+                    tokio::time::sleep(next_look(&registry, every)).await;
+                    me.send(MonitorMsg::Look).await.ok(); // the monitor is gone; its next incarnation looks first
+                });
             }
         }
         Ok(())
     }
 
+    async fn drain(&mut self, _: &Ctx<Self>) {
+        self.registry.way_down.drain(self.registry.all().len());
+    }
+
+    async fn stop(&mut self, _: &Ctx<Self>) {
+        self.registry.way_down.over();
+    }
+
     fn admin_messages() -> Vec<AdminSpec> {
-        vec![AdminSpec::new("look", Role::Operate, "Brings up registered tasks that are not there.")]
+        vec![AdminSpec::new("look", Role::Operate, "Brings up registered tasks that are not there, and looks at all.")]
     }
 
     async fn admin(&mut self, call: AdminCall, ctx: &Ctx<Self>) -> Result<serde_json::Value, AdminError> {
@@ -85,23 +108,52 @@ impl Actor for Monitor {
     }
 }
 
-/// Brings up what is registered and has no child yet: critical ones first. A child that is parked or was stopped by an
-/// operator is there, and stays as it is.
-async fn look(registry: &TaskRegistry) {
-    let mut tasks = registry.all();
-    tasks.sort_by_key(|task| std::cmp::Reverse(task::rank(&task.spec)));
-    for task in tasks {
-        let there = registry.tree.get().and_then(|tree| tree.node(&TaskRegistry::path(&task.spec.name)));
-        if there.is_some() || task.is_over() {
-            continue;
-        }
-        if let Err(refused) = bring(registry, &task).await {
-            tracing::error!(task = refused.name, reason = refused.reason, "the task could not be started");
-        }
-    }
+/// One pass: bring up, judge, count. Each part does its work whatever became of the one before.
+async fn look(registry: &Arc<TaskRegistry>) {
+    let work = async {
+        let begun = Instant::now();
+        let brought = bring_all(registry).await;
+        let judged = judge_all(registry).await;
+        count(registry);
+        tracing::debug!(
+            operation = "monitor_tasks",
+            duration_seconds = begun.elapsed().as_secs_f64(),
+            operations_completed = brought + judged,
+            "looked at the tasks"
+        );
+    };
+    work.instrument(tracing::info_span!("bot.monitor_tasks")).await;
 }
 
-async fn bring(registry: &TaskRegistry, task: &Registered) -> Result<(), NotBrought> {
+/// Every pass, or when the health of some task is due.
+fn next_look(registry: &TaskRegistry, every: Duration) -> Duration {
+    let due = |task: &Registered| {
+        let judged = task.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        judged.at.map_or(every, |at| task.spec.health_check.saturating_sub(at.elapsed()))
+    };
+    registry.all().iter().map(due).min().map_or(every, |due| due.clamp(LOOK_LEAST, every))
+}
+
+/// Brings up what is registered and has no child yet: critical ones first. A child that is parked or was stopped by an
+/// operator is there, and stays as it is.
+async fn bring_all(registry: &Arc<TaskRegistry>) -> usize {
+    let mut tasks = registry.all();
+    tasks.sort_by_key(|task| (std::cmp::Reverse(rank(&task.spec)), task.turn));
+    let mut brought = 0;
+    for task in tasks {
+        if registry.node(&task.spec.name).is_some() || task.is_over() {
+            continue;
+        }
+        brought += 1;
+        if let Err(refused) = bring(registry, &task).await {
+            let error = refused.reason;
+            tracing::error!(task = refused.name, operation = "start_task", error, "the task could not be started");
+        }
+    }
+    brought
+}
+
+async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Result<(), NotBrought> {
     let name = task.spec.name.clone();
     let Some(tree) = registry.tree.get() else {
         return Err(NotBrought { name, reason: "there is no tree to run in".to_owned() });
@@ -110,10 +162,110 @@ async fn bring(registry: &TaskRegistry, task: &Registered) -> Result<(), NotBrou
     if !registry.holds(task) {
         return Err(NotBrought { name, reason: "it was unregistered meanwhile".to_owned() });
     }
-    let spec = task::child(task, registry.ready.clone());
+    if registry.node(&name).is_none() {
+        task.stats.bring();
+    }
+    let spec = task::child(task, registry);
     match tree.start_child(&ActorPath::from(crate::PATH), spec).await {
         Ok(_) | Err(OrderError::Refused { refusal: Refusal::AlreadyStarted, .. }) => Ok(()),
+        // It did not come up and is there all the same: its restart rule goes on with it.
+        Err(OrderError::Refused { refusal: Refusal::StartFailed { .. }, .. }) if registry.node(&name).is_some() => {
+            Ok(())
+        }
         Err(error) => Err(NotBrought { name, reason: error.to_string() }),
+    }
+}
+
+/// Judges every task whose health is due.
+async fn judge_all(registry: &Arc<TaskRegistry>) -> usize {
+    let mut judged = 0;
+    for task in registry.all() {
+        let due = |judged: &Judged| judged.at.is_none_or(|at| at.elapsed() >= task.spec.health_check);
+        if !due(&task.judged.lock().unwrap_or_else(PoisonError::into_inner)) {
+            continue;
+        }
+        judged += 1;
+        let node = registry.node(&task.spec.name);
+        let verdict = task.verdict(node.as_ref(), &registry.around);
+        let (before, told) = {
+            let mut judged = task.judged.lock().unwrap_or_else(PoisonError::into_inner);
+            judged.at = Some(Instant::now());
+            (judged.verdict.replace(verdict.clone()), judged.told)
+        };
+        tell(registry, &task, before.map(|before| before.health), &verdict);
+        if let (Health::Stalled, Some(node)) = (verdict.health, &node) {
+            unstall(registry, &task, node, told, verdict.reason).await;
+        }
+    }
+    judged
+}
+
+/// Restarts a task that is stalled: by its own word, so that its restart rule answers; by force when it did not hear it.
+async fn unstall(registry: &TaskRegistry, task: &Registered, node: &Node, told: Option<u64>, reason: String) {
+    let name = task.spec.name.as_str();
+    if told == Some(node.incarnation) || task.addr.try_send(TaskMsg::Stalled(reason)).is_err() {
+        let Some(tree) = registry.tree.get() else { return };
+        task.stats.charge();
+        if let Err(error) = tree.order(&node.path, Verb::Kill, Some(node.incarnation), false).await {
+            let error = error.to_string();
+            tracing::warn!(task = name, operation = "unstall", error, "the stalled task could not be killed");
+        }
+    }
+    task.judged.lock().unwrap_or_else(PoisonError::into_inner).told = Some(node.incarnation);
+}
+
+/// Says that the health of a task has changed, once for each change.
+fn tell(registry: &TaskRegistry, task: &Registered, before: Option<Health>, now: &Verdict) {
+    let (health, reason) = (now.health, now.reason.as_str());
+    if before.unwrap_or(Health::Healthy) == health {
+        return;
+    }
+    let (name, was) = (task.spec.name.as_str(), before.map(Health::name));
+    if health.is_unhealthy() {
+        tracing::warn!(
+            task = name,
+            operation = "health",
+            health = health.name(),
+            was,
+            reason,
+            "{name} is {}: {reason}",
+            health.name()
+        );
+    } else {
+        tracing::info!(
+            task = name,
+            operation = "health",
+            health = health.name(),
+            was,
+            reason,
+            "{name} is {}",
+            health.name()
+        );
+    }
+    if health == Health::Parked {
+        registry.around.capture.capture(Report {
+            level: ReportLevel::Error,
+            message: format!("the task {name} is given up on: {reason}"),
+            fingerprint: vec!["task".to_owned(), "parked".to_owned(), name.to_owned()],
+            tags: vec![("task", name.to_owned()), ("cog", task.spec.cog.clone())],
+        });
+    }
+}
+
+/// Counts the tokio tasks that nobody owns.
+fn count(registry: &TaskRegistry) {
+    let Some(tree) = registry.tree.get() else { return };
+    let (alive, owned) = tree.work();
+    let work = Work { alive, owned, unowned: alive.saturating_sub(owned) };
+    if let Some(level) = registry.unowned.look(work) {
+        let unowned = work.unowned;
+        tracing::warn!(
+            operation = "count_unowned",
+            unowned,
+            level,
+            alive,
+            "work that no actor owns has grown from {level} to {unowned} tokio tasks"
+        );
     }
 }
 

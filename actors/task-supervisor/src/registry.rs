@@ -1,6 +1,17 @@
 //! What is registered. It outlives every actor: a restarted task supervisor brings the same tasks up again.
 
-use crate::{config::TaskRules, monitor::MonitorMsg, stats::Stats, stats::TaskFigures};
+use crate::{
+    admission::{self, rank},
+    config::TaskRules,
+    health::{Facts, Verdict, judge},
+    monitor::MonitorMsg,
+    schedule::Timetable,
+    stats::{Stats, TaskFigures},
+    surroundings::Surroundings,
+    task::{self, TaskMsg},
+    unowned::Unowned,
+    way_down::WayDown,
+};
 use protocol::{
     BoxFuture,
     task::{RegisterError, Schedule, TaskSpec, Tasks},
@@ -10,32 +21,65 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use supervision::{ActorPath, Addr, Tree};
-use tokio::sync::watch;
+use supervision::{ActorPath, Addr, Node, Tree};
+use tokio::{sync::watch, time::Instant};
+use tracing::Instrument;
 
 /// How long registering waits for the task to come up.
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
-/// No time of a task may be longer: sums and multiples of it must not overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Tasks that may be registered at once.
 pub(crate) const TASKS_MAX: usize = 1_000;
+/// Tasks whose figures are remembered while they are not registered; those that left first are forgotten first.
+const REMEMBERED_MAX: usize = 1_000;
 
 /// Every registered task, its figures, and the way to the monitor that runs them.
 pub struct TaskRegistry {
-    tasks: Mutex<BTreeMap<String, Registered>>,
-    overrides: BTreeMap<String, TaskRules>,
+    held: Mutex<Held>,
+    pub(crate) around: Arc<Surroundings>,
     pub(crate) monitor: Addr<MonitorMsg>,
     pub(crate) tree: OnceLock<Tree>,
-    pub(crate) ready: watch::Receiver<bool>,
     /// Held while a task is brought up or taken down, so that neither overtakes the other.
     pub(crate) moving: tokio::sync::Mutex<()>,
+    pub(crate) unowned: Unowned,
+    pub(crate) way_down: WayDown,
 }
 
-/// One registered task.
+#[derive(Default)]
+struct Held {
+    tasks: BTreeMap<String, Registered>,
+    /// By cog and name: what a task did before it was unregistered, and how often it has been registered.
+    remembered: BTreeMap<(String, String), Remembered>,
+    registrations: u64,
+}
+
+struct Remembered {
+    generation: u64,
+    stats: Arc<Stats>,
+    judged: Arc<Mutex<Judged>>,
+    /// The number of the registration, over all tasks.
+    at: u64,
+}
+
+/// One registered task. Cog and name are its identity; registered anew it is the next generation of the same task.
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) spec: Arc<TaskSpec>,
+    pub(crate) table: Arc<Timetable>,
+    pub(crate) addr: Addr<TaskMsg>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) judged: Arc<Mutex<Judged>>,
+    pub(crate) generation: u64,
+    /// Its place among all registrations: of two of one rank the one registered first starts first.
+    pub(crate) turn: u64,
+}
+
+/// The last judgement of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) at: Option<Instant>,
+    pub(crate) verdict: Option<Verdict>,
+    /// The incarnation that was told that it is stalled.
+    pub(crate) told: Option<u64>,
 }
 
 impl Registered {
@@ -43,18 +87,39 @@ impl Registered {
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.spec.schedule, Schedule::Once(_)) && self.stats.is_complete()
     }
+
+    /// How well it is now; `node` is what the tree says of it.
+    pub(crate) fn verdict(&self, node: Option<&Node>, around: &Surroundings) -> Verdict {
+        let budget = node.and_then(|node| node.budget);
+        judge(&Facts {
+            status: node.map(|node| node.status),
+            reason: node.and_then(|node| node.reason.as_deref()),
+            pulse: self.stats.pulse(),
+            restarts: budget.map_or((0, self.spec.restart_window), |budget| (budget.used, budget.window)),
+            period: self.table.period(around.clock.now()),
+            timeout: self.spec.timeout,
+            stall_periods: self.spec.stall_periods,
+        })
+    }
 }
 
 impl TaskRegistry {
-    /// An empty registry. `overrides` are `[tasks.NAME]`; `ready` tells when the bot is ready.
+    /// An empty registry with nothing around it but the machine's clock. `overrides` are `[tasks.NAME]`; `ready` tells when
+    /// the bot is ready.
     pub fn new(overrides: BTreeMap<String, TaskRules>, ready: watch::Receiver<bool>) -> Arc<Self> {
+        Self::within(Surroundings::new(overrides, ready))
+    }
+
+    /// An empty registry.
+    pub fn within(around: Surroundings) -> Arc<Self> {
         Arc::new(Self {
-            tasks: Mutex::new(BTreeMap::new()),
-            overrides,
+            held: Mutex::default(),
+            around: Arc::new(around),
             monitor: Addr::new(format!("{}/monitor", crate::PATH), 64),
             tree: OnceLock::new(),
-            ready,
             moving: tokio::sync::Mutex::new(()),
+            unowned: Unowned::default(),
+            way_down: WayDown::default(),
         })
     }
 
@@ -69,7 +134,16 @@ impl TaskRegistry {
     }
 
     pub(crate) fn all(&self) -> Vec<Registered> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.with(|held| held.tasks.values().cloned().collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Registered> {
+        self.with(|held| held.tasks.get(name).cloned())
+    }
+
+    /// What the tree says of the task called `name`.
+    pub(crate) fn node(&self, name: &str) -> Option<Node> {
+        self.tree.get()?.node(&Self::path(name))
     }
 
     /// The path of the task called `name`.
@@ -77,68 +151,93 @@ impl TaskRegistry {
         ActorPath::from(crate::PATH).child(name)
     }
 
-    fn insert(&self, spec: TaskSpec) -> Result<Option<Registered>, RegisterError> {
-        let Some(spec) = self.overridden(spec) else { return Ok(None) };
-        let invalid = |reason: &str| RegisterError::Invalid { name: spec.name.clone(), reason: reason.to_owned() };
-        if matches!(spec.schedule, Schedule::Every(period) if period.is_zero()) {
-            return Err(invalid("its period is zero"));
-        }
-        if spec.timeout.is_zero() {
-            return Err(invalid("its runs have no time at all"));
-        }
-        if spec.restart_window.is_zero() {
-            return Err(invalid("the window of its restart limit is zero"));
-        }
-        let (Schedule::Every(wait) | Schedule::Once(wait)) = spec.schedule;
-        let times = [wait, spec.jitter, spec.timeout, spec.restart_window, spec.cooldown];
-        if times.iter().any(|time| *time > LONGEST) {
-            return Err(invalid("one of its times is longer than ten years"));
-        }
-        if spec.name.is_empty() || spec.name == "monitor" || spec.name.contains(['/', '#', ' ']) {
-            return Err(invalid(
-                "that is no name for a task: it must not be empty, \"monitor\" or hold / # or a space",
-            ));
-        }
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.contains_key(&spec.name) {
-            return Err(RegisterError::Duplicate(spec.name));
-        }
-        if tasks.len() == TASKS_MAX {
-            return Err(invalid("1,000 tasks are registered already"));
-        }
-        let name = spec.name.clone();
-        let task = Registered { spec: Arc::new(spec), stats: Arc::default() };
-        tasks.insert(name, task.clone());
-        Ok(Some(task))
+    fn with<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether this very task is registered, not another one of its name.
+    fn insert(&self, mut spec: TaskSpec) -> Result<Option<Registered>, RegisterError> {
+        if let Some(said) = self.around.rules.get(&spec.name) {
+            if said.enabled == Some(false) {
+                tracing::info!(task = spec.name, "the task is switched off by configuration");
+                return Ok(None);
+            }
+            said.apply(&mut spec, &self.around.zone);
+        }
+        self.with(|held| {
+            let known = held.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
+            let table = Arc::new(admission::admit(&spec, &known)?);
+            if held.tasks.len() == TASKS_MAX {
+                let reason = "1,000 tasks are registered already".to_owned();
+                return Err(RegisterError::Invalid { name: spec.name.clone(), reason });
+            }
+            held.registrations += 1;
+            let turn = held.registrations;
+            let before = held.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
+                generation: 0,
+                stats: Arc::default(),
+                judged: Arc::default(),
+                at: 0,
+            });
+            (before.generation, before.at) = (before.generation + 1, turn);
+            before.stats.register(spec.run_at_start || matches!(spec.schedule, Schedule::Once(_)));
+            let (stats, judged, generation) =
+                (Arc::clone(&before.stats), Arc::clone(&before.judged), before.generation);
+            let addr = task::addr(&spec.name);
+            let task = Registered { spec: Arc::new(spec), table, addr, stats, judged, generation, turn };
+            held.tasks.insert(task.spec.name.clone(), task.clone());
+            held.forget();
+            Ok(Some(task))
+        })
+    }
+
+    /// Whether this very registration stands, not another one of its name.
     pub(crate) fn holds(&self, task: &Registered) -> bool {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.get(&task.spec.name).is_some_and(|there| Arc::ptr_eq(&there.stats, &task.stats))
+        self.with(|held| held.holds(task))
     }
 
     fn remove(&self, task: &Registered) {
-        if self.holds(task) {
-            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(&task.spec.name);
-        }
+        self.with(|held| {
+            if held.holds(task) {
+                held.tasks.remove(&task.spec.name);
+            }
+        });
     }
 
-    /// The declaration with the configuration's say; none when it is switched off.
-    fn overridden(&self, mut spec: TaskSpec) -> Option<TaskSpec> {
-        let Some(said) = self.overrides.get(&spec.name) else { return Some(spec) };
-        if said.enabled == Some(false) {
-            tracing::info!(task = spec.name, "the task is switched off by configuration");
-            return None;
+    /// Forgets tasks and takes their actors down, in stop order.
+    async fn take_down(&self, wanted: impl Fn(&TaskSpec) -> bool) -> usize {
+        let _moving = self.moving.lock().await;
+        let mut tasks = self.all();
+        tasks.retain(|task| wanted(&task.spec));
+        tasks.sort_by_key(|task| (rank(&task.spec), std::cmp::Reverse(task.turn)));
+        for task in &tasks {
+            let name = &task.spec.name;
+            self.remove(task);
+            if let Some(tree) = self.tree.get()
+                && let Err(error) = tree.remove_child(&Self::path(name)).await
+            {
+                tracing::debug!(task = name, %error, "the task was not running when it was unregistered");
+            }
         }
-        if let (Some(every), Schedule::Every(_)) = (said.every_s, spec.schedule) {
-            spec.schedule = Schedule::Every(Duration::from_secs(every));
+        tasks.len()
+    }
+}
+
+impl Held {
+    fn holds(&self, task: &Registered) -> bool {
+        self.tasks.get(&task.spec.name).is_some_and(|there| there.turn == task.turn)
+    }
+
+    /// Forgets the figures of those that left first, when too many have left.
+    fn forget(&mut self) {
+        let gone =
+            |held: &Self, (cog, name): &(String, String)| held.tasks.get(name).is_none_or(|task| task.spec.cog != *cog);
+        while self.remembered.len() > self.tasks.len() + REMEMBERED_MAX {
+            let left = self.remembered.iter().filter(|(identity, _)| gone(self, identity));
+            let Some(oldest) = left.min_by_key(|(_, kept)| kept.at).map(|(identity, _)| identity.clone()) else {
+                return;
+            };
+            self.remembered.remove(&oldest);
         }
-        spec.timeout = said.timeout_s.map_or(spec.timeout, Duration::from_secs);
-        spec.restart_limit = said.restarts.unwrap_or(spec.restart_limit);
-        spec.restart_window = said.window_s.map_or(spec.restart_window, Duration::from_secs);
-        spec.cooldown = said.cooldown_s.map_or(spec.cooldown, Duration::from_secs);
-        Some(spec)
     }
 }
 
@@ -164,18 +263,26 @@ impl Tasks for TaskRegistry {
         })
     }
 
+    fn unregister<'a>(&'a self, cog: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move { self.take_down(|spec| spec.cog == cog && spec.name == name).await > 0 })
+    }
+
     fn unregister_cog<'a>(&'a self, cog: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let _moving = self.moving.lock().await;
-            for task in self.all().into_iter().filter(|task| task.spec.cog == cog) {
-                let name = &task.spec.name;
-                self.remove(&task);
-                if let Some(tree) = self.tree.get()
-                    && let Err(error) = tree.remove_child(&Self::path(name)).await
-                {
-                    tracing::debug!(task = name, %error, "the task was not running when its cog was unloaded");
-                }
+        let span = tracing::info_span!("bot.cleanup_tasks", cog);
+        let work = async move {
+            let begun = Instant::now();
+            let tasks = self.take_down(|spec| spec.cog == cog).await;
+            if tasks > 0 {
+                let duration_seconds = begun.elapsed().as_secs_f64();
+                tracing::info!(
+                    cog,
+                    operation = "cleanup_tasks",
+                    duration_seconds,
+                    operations_completed = tasks,
+                    "{tasks} task(s) of {cog} stopped and forgotten"
+                );
             }
-        })
+        };
+        Box::pin(work.instrument(span))
     }
 }

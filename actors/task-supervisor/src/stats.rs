@@ -1,11 +1,24 @@
-//! A task's figures; they outlive its incarnations.
+//! A task's figures; they outlive its incarnations, and its registrations too.
 
-use protocol::task::RunOutcome;
+mod runs;
+
+pub use runs::{RunRecord, Timing};
+
+use crate::{end::End, schedule::Moment};
+use chrono::{DateTime, Utc};
+use runs::Runs;
 use serde::Serialize;
 use std::{
+    collections::VecDeque,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
+
+/// The window of the error rate: errors an hour.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// Errors and failures that are remembered for rates; more than any rule looks at.
+const REMEMBERED: usize = 256;
 
 /// What the last run came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,35 +29,65 @@ pub enum LastRun {
         /// Pieces of work.
         operations: u64,
     },
-    /// There was nothing it could do.
+    /// There was nothing it could do, or a precondition did not hold.
     Skipped {
         /// Why.
         reason: String,
     },
-    /// It failed, or took too long.
+    /// It failed, panicked, or took too long.
     Failed {
         /// Why.
         error: String,
     },
+    /// It was told to end, and what it failed with then is no failure.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The last error of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// What went wrong.
+    pub error: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A task's figures at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TaskFigures {
-    /// Runs that began.
+    /// Runs that began, or were skipped because a precondition did not hold.
     pub runs: u64,
     /// Runs that did their work.
     pub done: u64,
-    /// Runs that had nothing to do.
+    /// Runs that had nothing to do, or were not due any more.
     pub skipped: u64,
-    /// Runs that failed or took too long.
+    /// Runs that failed, panicked or took too long.
     pub errors: u64,
+    /// Runs that were told to end.
+    pub cancelled: u64,
+    /// Errors within the last hour.
+    pub errors_last_hour: u32,
+    /// Restarts of its actor, whoever wanted them.
+    pub restarts: u64,
+    /// Due runs that nobody made up for: the machine slept, the clock was set, the bot was not up.
+    pub missed: u64,
+    /// Due runs that were left out because the one before was still under way.
+    pub overlapped: u64,
     /// Pieces of work in all.
     pub operations: u64,
+    /// How long runs took.
+    pub timing: Timing,
     /// How long the last run took, in milliseconds.
     pub last_ms: Option<u64>,
     /// What it came to.
     pub last: Option<LastRun>,
+    /// When it ended.
+    pub last_at: Option<DateTime<Utc>>,
+    /// The last error, whatever came after it.
+    pub last_error: Option<LastError>,
     /// Whether a run is under way.
     pub running: bool,
     /// Whether an operator has paused it.
@@ -55,72 +98,204 @@ pub struct TaskFigures {
     pub waits: Option<String>,
 }
 
+/// What the health of a task is judged by, of one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse {
+    /// How long a run has been under way.
+    pub(crate) running: Option<Duration>,
+    /// How long nothing has happened that shows that the task lives; none before its first incarnation.
+    pub(crate) silent: Option<Duration>,
+    /// How much of that the next planned run is still away; none when none is planned.
+    pub(crate) next_in: Option<Duration>,
+    /// Since its last restart.
+    pub(crate) restarted: Option<Duration>,
+    pub(crate) paused: bool,
+    pub(crate) draining: bool,
+    pub(crate) waits: bool,
+    pub(crate) errors_last_hour: u32,
+}
+
 /// One task's counters.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    figures: Mutex<Inner>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     figures: TaskFigures,
-    next: Option<tokio::time::Instant>,
-    /// When the last run began, in whichever incarnation: a restart does not move the schedule.
-    last_began: Option<tokio::time::Instant>,
+    runs: Runs,
+    next: Option<Instant>,
+    began: Option<Instant>,
+    /// When the last run began or a due one was left out, in whichever incarnation: a restart does not move the schedule.
+    dealt: Option<Moment>,
+    /// When it first came up since it was registered: what periods and delays count from until a run has begun.
+    first_up: Option<Moment>,
+    /// When something last showed that the task lives.
+    alive: Option<Instant>,
+    restarted: Option<Instant>,
+    draining: bool,
+    errors: VecDeque<Instant>,
+    /// Failures charged to the task, for limits that must survive its being registered anew.
+    charged: VecDeque<Instant>,
+    /// It was brought up anew without its supervisor knowing what it had done before.
+    bridged: bool,
+    /// It was not let up because of that.
+    refused: bool,
     /// A run came to its end without failing.
     complete: bool,
 }
 
+impl Inner {
+    fn errors_last_hour(&self) -> u32 {
+        u32::try_from(self.errors.iter().filter(|at| at.elapsed() <= HOUR).count()).unwrap_or(u32::MAX)
+    }
+}
+
+fn remember(times: &mut VecDeque<Instant>) {
+    if times.len() == REMEMBERED {
+        times.pop_front();
+    }
+    times.push_back(Instant::now());
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Stats {
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
-        change(&mut self.figures.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn begin(&self) -> u64 {
+    /// It is registered, anew or for the first time. An operator's pause and all figures stay; one that begins `afresh`
+    /// (it runs at its start, or once) starts again, any other keeps its place in its schedule.
+    pub(crate) fn register(&self, afresh: bool) {
+        self.with(|inner| {
+            inner.first_up = None;
+            inner.alive = None;
+            if afresh {
+                inner.dealt = None;
+            }
+            inner.complete = false;
+        });
+    }
+
+    /// A child is about to be added for it.
+    pub(crate) fn bring(&self) {
+        self.with(|inner| {
+            inner.refused = false;
+            inner.bridged = !inner.charged.is_empty();
+        });
+    }
+
+    /// A new incarnation: nothing is planned yet, and nothing is done. Whether it is a restart.
+    pub(crate) fn come_up(&self, now: Moment) -> bool {
+        self.with(|inner| {
+            inner.first_up.get_or_insert(now);
+            let again = inner.alive.is_some();
+            inner.next = None;
+            inner.figures.waits = None;
+            inner.complete = false;
+            inner.draining = false;
+            inner.alive = Some(Instant::now());
+            if again {
+                inner.figures.restarts += 1;
+                inner.restarted = Some(Instant::now());
+            }
+            again
+        })
+    }
+
+    /// Whether its failures have used up `limit` within `window`, counting those before it was brought up anew, of which its
+    /// supervisor knows nothing; how many those are. A start that follows such a refusal is a try while parked or an
+    /// operator's, and begins a new count.
+    pub(crate) fn is_spent(&self, limit: u32, window: Duration) -> Option<usize> {
+        self.with(|inner| {
+            inner.charged.retain(|at| at.elapsed() <= window);
+            if std::mem::take(&mut inner.refused) {
+                inner.charged.clear();
+            }
+            let used = inner.charged.len();
+            inner.bridged &= used > 0;
+            inner.refused = inner.bridged && used > limit as usize;
+            inner.refused.then_some(used)
+        })
+    }
+
+    /// A failure that its restart rule answers.
+    pub(crate) fn charge(&self) {
+        self.with(|inner| remember(&mut inner.charged));
+    }
+
+    /// A run begins, due or on demand; gives its number.
+    pub(crate) fn begin(&self, now: Moment) -> u64 {
         self.with(|inner| {
             inner.figures.running = true;
             inner.figures.runs += 1;
             inner.figures.waits = None;
             inner.next = None;
-            inner.last_began = Some(tokio::time::Instant::now());
+            inner.began = Some(Instant::now());
+            inner.alive = inner.began;
+            inner.dealt = Some(now);
             inner.figures.runs
         })
     }
 
-    pub(crate) fn end(&self, took: Duration, outcome: &Result<RunOutcome, String>) {
-        self.with(|Inner { figures, complete, .. }| {
+    /// A run is over.
+    pub(crate) fn end(&self, number: u64, took: Duration, end: &End, at: DateTime<Utc>) {
+        self.with(|inner| {
+            let figures = &mut inner.figures;
             figures.running = false;
-            *complete |= outcome.is_ok();
-            figures.last_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-            figures.last = Some(match outcome {
-                Ok(RunOutcome::Done { operations }) => {
+            inner.began = None;
+            inner.alive = Some(Instant::now());
+            inner.complete |= matches!(end, End::Done { .. } | End::Skipped { .. });
+            figures.last_ms = Some(millis(took));
+            figures.last_at = Some(at);
+            figures.last = Some(match end {
+                End::Done { operations } => {
                     figures.done += 1;
                     figures.operations += operations;
                     LastRun::Done { operations: *operations }
                 }
-                Ok(RunOutcome::Skipped { reason }) => {
+                End::Skipped { reason } => {
                     figures.skipped += 1;
                     LastRun::Skipped { reason: reason.clone() }
                 }
-                Err(error) => {
+                End::Cancelled { reason } => {
+                    figures.cancelled += 1;
+                    LastRun::Cancelled { reason: reason.clone() }
+                }
+                End::Failed { error } | End::Panicked { error } | End::TimedOut { error } => {
                     figures.errors += 1;
+                    figures.last_error = Some(LastError { error: error.clone(), at });
+                    remember(&mut inner.errors);
                     LastRun::Failed { error: error.clone() }
                 }
             });
+            inner.runs.push(RunRecord { number, at, took_ms: millis(took), outcome: end.name(), why: end.why() });
         });
     }
 
-    pub(crate) fn last_began(&self) -> Option<tokio::time::Instant> {
-        self.with(|inner| inner.last_began)
-    }
-
-    /// A new incarnation: nothing is planned yet, and nothing is done.
-    pub(crate) fn reopen(&self) {
+    /// A due run is left out because the one before is still under way.
+    pub(crate) fn overlap(&self, now: Moment) {
         self.with(|inner| {
-            inner.next = None;
-            inner.figures.waits = None;
-            inner.complete = false;
+            inner.dealt = Some(now);
+            inner.figures.overlapped += 1;
+            inner.figures.skipped += 1;
         });
+    }
+
+    pub(crate) fn miss(&self, missed: u32) {
+        self.with(|inner| inner.figures.missed += u64::from(missed));
+    }
+
+    pub(crate) fn first_up(&self) -> Option<Moment> {
+        self.with(|inner| inner.first_up)
+    }
+
+    pub(crate) fn dealt(&self) -> Option<Moment> {
+        self.with(|inner| inner.dealt)
     }
 
     /// Whether a run has come to its end without failing.
@@ -128,7 +303,8 @@ impl Stats {
         self.with(|inner| inner.complete)
     }
 
-    pub(crate) fn plan(&self, next: Option<tokio::time::Instant>) {
+    /// The next run is planned for then, or none is.
+    pub(crate) fn plan(&self, next: Option<Instant>) {
         self.with(|inner| {
             inner.next = next;
             inner.figures.waits = None;
@@ -144,20 +320,49 @@ impl Stats {
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.with(|inner| inner.figures.paused = paused);
+        self.with(|inner| {
+            inner.figures.paused = paused;
+            inner.alive = Some(Instant::now());
+        });
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         self.with(|inner| inner.figures.paused)
     }
 
+    pub(crate) fn drain(&self) {
+        self.with(|inner| inner.draining = true);
+    }
+
+    /// It could not work for a while through no fault of its own: that time is no silence.
+    pub(crate) fn excuse(&self) {
+        self.with(|inner| inner.alive = inner.alive.map(|_| Instant::now()));
+    }
+
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.with(|inner| Pulse {
+            running: inner.began.map(|at| at.elapsed()),
+            silent: inner.alive.map(|at| at.elapsed()),
+            next_in: inner.next.map(|at| at.saturating_duration_since(Instant::now())),
+            restarted: inner.restarted.map(|at| at.elapsed()),
+            paused: inner.figures.paused,
+            draining: inner.draining,
+            waits: inner.figures.waits.is_some(),
+            errors_last_hour: inner.errors_last_hour(),
+        })
+    }
+
+    /// The last runs, the oldest first.
+    pub(crate) fn recent(&self) -> Vec<RunRecord> {
+        self.with(|inner| inner.runs.recent())
+    }
+
     pub(crate) fn read(&self) -> TaskFigures {
         self.with(|inner| {
             let mut figures = inner.figures.clone();
-            figures.next_in_ms = inner.next.map(|at| {
-                let left = at.saturating_duration_since(tokio::time::Instant::now());
-                u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
-            });
+            figures.errors_last_hour = inner.errors_last_hour();
+            figures.timing = inner.runs.timing();
+            figures.next_in_ms = inner.next.map(|at| millis(at.saturating_duration_since(Instant::now())));
             figures
         })
     }

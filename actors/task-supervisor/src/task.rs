@@ -1,23 +1,31 @@
 //! One task as an actor.
 
 use crate::{
-    registry::Registered,
-    schedule::{Past, next_due},
-    stats::Stats,
+    admission::rank,
+    end::End,
+    registry::{Registered, TaskRegistry},
+    run::{self, Underway},
+    schedule::{Next, Past},
 };
-use metering::tasks as meter;
-use protocol::task::{Category, Run, RunOutcome, Schedule, TaskSpec};
+use protocol::task::{Overlap, Schedule};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message,
-    RETRY_AFTER, Restart, Role, Shutdown,
+    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, RETRY_AFTER,
+    Restart, Role, Shutdown,
 };
-use tokio::{sync::watch, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a task is given to end its run when it is stopped.
 const STOP: Duration = Duration::from_secs(5);
+/// How long a run is given to end when the next one takes its place.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// A task on a calendar looks at the clock this often while it waits: somebody may set it.
+const CLOCK_LOOK: Duration = Duration::from_secs(30);
+/// First delay before a restart; it doubles up to [`BACKOFF_MAX`]. The cooldown holds besides.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// What a task says of itself while its run is due and the bot is not ready.
 const NOT_READY: &str = "waits until the gateway is ready";
 
@@ -26,8 +34,12 @@ pub(crate) enum TaskMsg {
     Due(u64),
     /// The time of plan `n` has come, but the bot is not ready.
     NotReady(u64),
+    /// Run `n` was told to end, and has had time for it.
+    CutOff(u64),
     /// A run is over.
-    Finished(Result<RunOutcome, String>),
+    Finished(End),
+    /// The monitor found it stalled.
+    Stalled(String),
 }
 
 impl Message for TaskMsg {
@@ -35,128 +47,82 @@ impl Message for TaskMsg {
         match self {
             Self::Due(_) => "due",
             Self::NotReady(_) => "not_ready",
+            Self::CutOff(_) => "cut_off",
             Self::Finished(_) => "finished",
+            Self::Stalled(_) => "stalled",
         }
     }
 }
 
-/// A task's place among its siblings: priority first; among equals gateway work stops last, then scheduled, then system
-/// work, and what a command began stops first.
-pub(crate) fn rank(spec: &TaskSpec) -> i32 {
-    let category = match spec.category {
-        Category::Command => 0,
-        Category::System => 1,
-        Category::Scheduled => 2,
-        Category::Gateway => 3,
-    };
-    (spec.priority as i32) * 10 + category
+pub(crate) fn addr(name: &str) -> Addr<TaskMsg> {
+    Addr::new(TaskRegistry::path(name), 16)
 }
 
-fn category(category: Category) -> &'static str {
-    match category {
-        Category::Command => "command",
-        Category::System => "system",
-        Category::Scheduled => "scheduled",
-        Category::Gateway => "gateway",
-    }
-}
-
-pub(crate) fn child(task: &Registered, ready: watch::Receiver<bool>) -> ChildSpec {
-    let addr = Addr::new(crate::TaskRegistry::path(&task.spec.name), 16);
-    let Registered { spec, stats } = task.clone();
-    let rules = Arc::clone(&spec);
-    ChildSpec::worker(&addr, move || TaskActor {
-        spec: Arc::clone(&spec),
-        stats: Arc::clone(&stats),
-        ready: ready.clone(),
-        up: Instant::now(),
+pub(crate) fn child(task: &Registered, registry: &Arc<TaskRegistry>) -> ChildSpec {
+    let rules = Arc::clone(&task.spec);
+    let (task, registry) = (task.clone(), Arc::clone(registry));
+    let delays = Backoff { reset_after: rules.restart_window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) };
+    ChildSpec::worker(&task.addr.clone(), move || TaskActor {
+        task: task.clone(),
+        registry: Arc::clone(&registry),
         plan: 0,
+        planned: None,
         draining: false,
         run: None,
     })
     .restart(Restart::Transient)
     .criticality(Criticality::Optional)
     .budget(rules.restart_limit, rules.restart_window)
+    .backoff(delays)
     .cooldown(rules.cooldown)
-    .retry_parked(Backoff::doubling(rules.restart_window / 4, rules.restart_window * 4))
+    .retry_parked(Backoff::doubling(rules.restart_window / 4, rules.restart_window.saturating_mul(4)))
     .shutdown(Shutdown::Within(STOP))
     .needs(rules.needs.iter().map(String::as_str))
     .rank(rank(&rules))
 }
 
 struct TaskActor {
-    spec: Arc<TaskSpec>,
-    stats: Arc<Stats>,
-    ready: watch::Receiver<bool>,
-    up: Instant,
+    task: Registered,
+    registry: Arc<TaskRegistry>,
     plan: u64,
+    /// Ends the waiting for the planned run.
+    planned: Option<DropGuard>,
     /// No run begins any more.
     draining: bool,
-    /// The run under way: its token, and a channel that closes when it is over.
-    run: Option<(CancellationToken, watch::Receiver<()>)>,
-}
-
-/// Keeps the figures of one run, however it ends: also when it panics, or is dropped with its actor.
-struct Account {
-    spec: Arc<TaskSpec>,
-    stats: Arc<Stats>,
-    began: Instant,
-    open: bool,
-}
-
-impl Account {
-    fn close(&mut self, outcome: &Result<RunOutcome, String>) {
-        self.open = false;
-        let took = self.began.elapsed();
-        self.stats.end(took, outcome);
-        let label = match outcome {
-            Ok(RunOutcome::Done { .. }) => meter::TaskOutcome::Done,
-            Ok(RunOutcome::Skipped { .. }) => meter::TaskOutcome::Skipped,
-            Err(_) => meter::TaskOutcome::Failed,
-        };
-        meter::run(self.spec.name.as_str(), category(self.spec.category), label, took.as_secs_f64());
-        if let Ok(RunOutcome::Done { operations }) = outcome {
-            tracing::debug!(
-                task = self.spec.name,
-                operation = "run",
-                duration_seconds = took.as_secs_f64(),
-                operations_completed = operations,
-                "the task ran"
-            );
-        }
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        if self.open {
-            let how = if std::thread::panicking() { "the run panicked" } else { "its actor ended during the run" };
-            self.close(&Err(how.to_owned()));
-        }
-    }
+    run: Option<Underway>,
 }
 
 impl TaskActor {
+    fn is_once(&self) -> bool {
+        matches!(self.task.spec.schedule, Schedule::Once(_))
+    }
+
+    /// What decides about the next run. What runs once and has failed is due again; what is complete is not.
+    fn past(&self) -> Past {
+        let stats = &self.task.stats;
+        let dealt = stats.dealt().filter(|_| !self.is_once() || stats.is_complete());
+        Past { first_up: stats.first_up().unwrap_or_else(|| self.registry.around.now()), dealt }
+    }
+
     /// Plans the next run, if there is one and nobody has paused the task.
     fn plan(&mut self, ctx: &Ctx<Self>) {
-        let jitter = self.spec.jitter.mul_f64(rand::random::<f64>());
-        // Monotonic times since the first moment that matters: the last run may have begun in an earlier incarnation.
-        let (last, over) = (self.stats.last_began(), matches!(self.spec.schedule, Schedule::Once(_)));
-        // What runs once and has failed is due again; what is complete is not.
-        let last = last.filter(|_| !over || self.stats.is_complete());
-        let epoch = last.map_or(self.up, |last| last.min(self.up));
-        let past = Past { up: self.up - epoch, last_began: last.map(|last| last - epoch) };
-        let due = next_due(self.spec.schedule, self.spec.run_at_start, past, epoch.elapsed(), jitter);
         self.forget_plan(ctx);
-        let Some(due) = due.filter(|_| !self.stats.is_paused() && !self.draining) else {
+        if self.task.stats.is_paused() || self.draining {
             return;
-        };
-        let at = epoch + due;
-        self.stats.plan(Some(at));
-        let (plan, me, mut ready) = (self.plan, ctx.me(), self.ready.clone());
-        let wait_until_ready = self.spec.wait_until_ready;
-        ctx.spawn(async move {
-            tokio::time::sleep_until(at).await;
+        }
+        let task = self.task.clone();
+        let around = Arc::clone(&self.registry.around);
+        let jitter = task.spec.jitter.mul_f64(rand::random::<f64>());
+        let (past, at_start) = (self.past(), task.spec.run_at_start);
+        let next = move || task.table.next(at_start, past, around.now(), jitter);
+        let Some(first) = next() else { return };
+        self.task.stats.plan(Some(Instant::now() + first.wait));
+        let (plan, me, mut ready) = (self.plan, ctx.me(), self.registry.around.ready.clone());
+        let (looks, wait_until_ready) = (self.task.table.is_calendar(), self.task.spec.wait_until_ready);
+        let waiting = async move {
+            while let Some(Next { wait, .. }) = next().filter(|next| !next.wait.is_zero()) {
+                tokio::time::sleep(if looks { wait.min(CLOCK_LOOK) } else { wait }).await;
+            }
             if wait_until_ready && !*ready.borrow_and_update() {
                 me.send(TaskMsg::NotReady(plan)).await.ok(); // as below
                 if ready.wait_for(|ready| *ready).await.is_err() {
@@ -164,55 +130,91 @@ impl TaskActor {
                 }
             }
             me.send(TaskMsg::Due(plan)).await.ok(); // the actor is gone, and this task with it
+        };
+        let until = CancellationToken::new();
+        self.planned = Some(until.clone().drop_guard());
+        ctx.spawn(async move {
+            until.run_until_cancelled(waiting).await; // cancelled: another plan took its place
         });
     }
 
     /// Nothing is planned any more, and nothing waited for.
     fn forget_plan(&mut self, ctx: &Ctx<Self>) {
         self.plan += 1;
-        self.stats.plan(None);
+        self.planned = None;
+        self.task.stats.plan(None);
         ctx.available();
+    }
+
+    /// A run is due: it begins, unless one is under way or something it requires is not there.
+    fn due(&mut self, ctx: &Ctx<Self>) {
+        let (task, around) = (&self.task, &self.registry.around);
+        if let Some(next) = task.table.next(task.spec.run_at_start, self.past(), around.now(), Duration::ZERO)
+            && next.missed > 0
+        {
+            task.stats.miss(next.missed);
+            tracing::info!(task = task.spec.name, missed = next.missed, "runs were missed: this one stands for them");
+        }
+        let Some(run) = &mut self.run else { return self.begin(ctx) };
+        match task.spec.overlap {
+            Overlap::Skip => {
+                task.stats.overlap(around.now());
+                let reason = "the run before is still under way";
+                tracing::debug!(task = task.spec.name, operation = "run", reason, "the run was skipped");
+                self.plan(ctx);
+            }
+            Overlap::CancelOld if !run.superseded => {
+                run.superseded = true;
+                run.cancel.cancel();
+                ctx.send_after(CANCEL_GRACE, TaskMsg::CutOff(run.number));
+            }
+            // It is planned again when the one under way is over.
+            Overlap::CancelOld | Overlap::Queue => {}
+        }
     }
 
     fn begin(&mut self, ctx: &Ctx<Self>) {
         ctx.available();
-        let number = self.stats.begin();
-        let cancel = ctx.stopping().child_token();
-        let (over, is_over) = watch::channel(());
-        self.run = Some((cancel.clone(), is_over));
-        let (spec, me) = (Arc::clone(&self.spec), ctx.me());
-        let stats = Arc::clone(&self.stats);
-        let mut account = Account { spec: Arc::clone(&spec), stats, began: Instant::now(), open: true };
+        let around = Arc::clone(&self.registry.around);
+        let ready = *around.ready.borrow();
+        let unmet = self.task.spec.requires.iter().find_map(|it| it.unmet(ready, around.cache.as_deref()));
+        if let Some(reason) = unmet {
+            run::skip(&self.task, &around, reason);
+            return self.go_on(ctx);
+        }
+        let (underway, work) = run::begin(&self.task, &around, &ctx.stopping());
+        self.run = Some(underway);
+        let me = ctx.me();
         ctx.spawn(async move {
-            let _ends = cancel.clone().drop_guard(); // what the run began elsewhere is told to end with it
-            let work = (spec.run)(Run { number, cancel });
-            let outcome = match tokio::time::timeout(spec.timeout, work).await {
-                Ok(outcome) => outcome.map_err(|error| error.0),
-                Err(_) => Err(format!("the run took longer than {} ms and was cut off", spec.timeout.as_millis())),
-            };
-            account.close(&outcome);
-            drop(over);
-            me.send(TaskMsg::Finished(outcome)).await.ok(); // the actor is gone
+            let end = work.await;
+            me.send(TaskMsg::Finished(end)).await.ok(); // the actor is gone
         });
+        // A queued run is due when this one is over; the others are due while it is under way.
+        if self.task.spec.overlap != Overlap::Queue && !self.is_once() {
+            self.plan(ctx);
+        }
     }
 
-    fn finished(&mut self, outcome: Result<RunOutcome, String>, ctx: &Ctx<Self>) -> Result<(), Failure> {
-        self.run = None;
-        match outcome {
-            Ok(RunOutcome::Done { .. }) => {}
-            Ok(RunOutcome::Skipped { reason }) => tracing::debug!(task = self.spec.name, reason, "nothing to do"),
+    fn finished(&mut self, end: &End, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let superseded = self.run.take().is_some_and(|run| run.superseded);
+        if let Some(error) = end.error() {
             // The restart rule counts it, waits out the cooldown and, past the limit, parks the task.
-            Err(error) => return Err(Failure::restart(error)),
+            self.task.stats.charge();
+            return Err(Failure::restart(error));
         }
-        self.go_on(ctx);
+        if superseded && !self.draining && !self.task.stats.is_paused() {
+            self.begin(ctx);
+        } else {
+            self.go_on(ctx);
+        }
         Ok(())
     }
 
     /// Plans the next run; a task that runs once and has done so is finished.
     fn go_on(&mut self, ctx: &Ctx<Self>) {
         self.plan(ctx);
-        let once = matches!(self.spec.schedule, Schedule::Once(_));
-        if once && self.stats.is_complete() && !self.stats.is_paused() && self.run.is_none() {
+        let stats = &self.task.stats;
+        if self.is_once() && stats.is_complete() && !stats.is_paused() && self.run.is_none() {
             ctx.finish();
         }
     }
@@ -222,45 +224,62 @@ impl Actor for TaskActor {
     type Msg = TaskMsg;
 
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
-        self.up = Instant::now();
-        self.stats.reopen(); // what has run once is only started again by an operator, who wants it run
+        let (spec, stats) = (&self.task.spec, &self.task.stats);
+        if let Some(used) = stats.is_spent(spec.restart_limit, spec.restart_window) {
+            return Err(Failure::fatal(format!(
+                "its restart limit is used up, {used} failures counting those before it was registered anew"
+            )));
+        }
+        if stats.come_up(self.registry.around.now()) {
+            metering::tasks::restarted(spec.name.as_str());
+        }
         self.plan(ctx);
         Ok(())
     }
 
     async fn handle(&mut self, message: TaskMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
         match message {
-            TaskMsg::Due(plan) if plan == self.plan && self.run.is_none() => self.begin(ctx),
+            TaskMsg::Due(plan) if plan == self.plan => {
+                self.planned = None;
+                self.due(ctx);
+            }
             TaskMsg::NotReady(plan) if plan == self.plan && self.run.is_none() => {
-                self.stats.wait(NOT_READY);
+                self.task.stats.wait(NOT_READY);
                 ctx.unavailable(NOT_READY, RETRY_AFTER);
             }
+            TaskMsg::CutOff(number) => {
+                if let Some(run) = self.run.as_ref().filter(|run| run.number == number) {
+                    run.cut.cancel();
+                }
+            }
             TaskMsg::Due(_) | TaskMsg::NotReady(_) => {} // an older plan, or an operator's run is under way
-            TaskMsg::Finished(outcome) => return self.finished(outcome, ctx),
+            TaskMsg::Finished(end) => return self.finished(&end, ctx),
+            TaskMsg::Stalled(reason) => {
+                self.task.stats.charge();
+                return Err(Failure::restart(format!("stalled: {reason}")));
+            }
         }
         Ok(())
+    }
+
+    fn resumed(&mut self, _: &Ctx<Self>) {
+        self.task.stats.excuse();
     }
 
     /// No new run; the one under way may end by itself.
     async fn drain(&mut self, ctx: &Ctx<Self>) {
         self.draining = true;
+        self.task.stats.drain();
         self.forget_plan(ctx);
     }
 
     /// Waits for the run under way, which has been told to end; its deadline cuts it off.
     async fn stop(&mut self, _: &Ctx<Self>) {
-        if let Some((cancel, mut over)) = self.run.take() {
-            cancel.cancel();
-            while over.changed().await.is_ok() {}
+        self.registry.way_down.stopping(&self.task.spec);
+        if let Some(mut run) = self.run.take() {
+            run.cancel.cancel();
+            while run.over.changed().await.is_ok() {}
         }
-    }
-
-    fn suspended(&mut self, missing: &[ActorPath], _: &Ctx<Self>) {
-        tracing::info!(task = self.spec.name, ?missing, "the task is suspended: what it needs is missing");
-    }
-
-    fn resumed(&mut self, _: &Ctx<Self>) {
-        tracing::info!(task = self.spec.name, "the task is resumed");
     }
 
     fn admin_messages() -> Vec<AdminSpec> {
@@ -281,11 +300,11 @@ impl Actor for TaskActor {
             "run" if self.draining => return Err(AdminError::refused("it is drained: the bot is shutting down")),
             "run" => self.begin(ctx),
             "pause" => {
-                self.stats.set_paused(true);
+                self.task.stats.set_paused(true);
                 self.forget_plan(ctx);
             }
             "resume" => {
-                self.stats.set_paused(false);
+                self.task.stats.set_paused(false);
                 if self.run.is_none() {
                     self.go_on(ctx); // else the end of the run plans the next one
                 }
@@ -293,6 +312,6 @@ impl Actor for TaskActor {
             "status" => {}
             _ => return Err(call.unknown(&Self::admin_messages())),
         }
-        Ok(json!({ "task": self.spec.name, "figures": self.stats.read() }))
+        Ok(json!({ "task": self.task.spec.name, "figures": self.task.stats.read() }))
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn draw(answer: &Value, style: Style) -> String {
         let state = clean(shard["state"].as_str().unwrap_or("?"));
         row(&format!("shard {}", shard["shard"]), format!("{state}{latency}"));
     }
-    for name in ["cogs", "identify"] {
+    for name in ["cogs", "tasks", "identify", "work"] {
         if let Some(fields) = answer[name].as_object() {
             row(name, pairs(fields.iter().map(|(key, value)| (key.as_str(), value))));
         }

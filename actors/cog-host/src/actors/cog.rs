@@ -95,6 +95,7 @@ impl CogActor {
             return Ok(());
         }
         self.cell.set_phase(Phase::Loading);
+        self.forget_tasks().await; // what an earlier incarnation left behind holds its state
         let state = (self.cell.cog.state)();
         let cog_ctx =
             CogCtx { services: Arc::clone(&self.services), cell: Arc::clone(&self.cell), state: Arc::clone(&state) };
@@ -125,18 +126,22 @@ impl CogActor {
         };
         self.cell.set_phase(after); // no new invocation while the hook runs
         let name = self.cell.cog.name;
-        if self.cell.cog.tasks.is_some() {
-            let gone = self.services.background.unregister_cog(name);
-            if tokio::time::timeout(REGISTER_DEADLINE, gone).await.is_err() {
-                tracing::warn!(cog = name, "its tasks could not be stopped in time");
-            }
-        }
+        self.forget_tasks().await;
         if let Some(hook) = &self.cell.cog.unload {
             match tokio::time::timeout(UNLOAD_DEADLINE, hook(&cog_ctx)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => tracing::warn!(cog = name, problem = said(&refusal), "unloading failed"),
                 Err(_) => tracing::warn!(cog = name, "unloading took longer than {} s", UNLOAD_DEADLINE.as_secs()),
             }
+        }
+    }
+
+    /// Stops its tasks: those of its manifest, and those that its hooks and commands have registered.
+    async fn forget_tasks(&self) {
+        let name = self.cell.cog.name;
+        let gone = self.services.background.unregister_cog(name);
+        if tokio::time::timeout(REGISTER_DEADLINE, gone).await.is_err() {
+            tracing::warn!(cog = name, "its tasks could not be stopped in time");
         }
     }
 
@@ -168,9 +173,9 @@ impl CogActor {
         let (name, background) = (self.cell.cog.name, &self.services.background);
         let specs = make(cog_ctx);
         let work = async {
-            background.unregister_cog(name).await; // what an earlier incarnation left behind holds its state
             for spec in specs {
                 let task = spec.name.clone();
+                background.unregister(name, &task).await; // of an earlier try that was cut off
                 match background.register(spec).await {
                     Ok(()) => {}
                     Err(RegisterError::Unavailable) => return false,

@@ -159,6 +159,14 @@ impl Tasks for Nothing {
         Box::pin(async move { if down { Err(RegisterError::Unavailable) } else { Ok(()) } })
     }
 
+    fn unregister<'a>(&'a self, cog: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
+        let (mut tasks, wanted) = (self.tasks.lock().unwrap(), format!("{cog}/{name}"));
+        let before = tasks.len();
+        tasks.retain(|task| *task != wanted);
+        let gone = tasks.len() < before;
+        Box::pin(async move { gone })
+    }
+
     fn unregister_cog<'a>(&'a self, cog: &'a str) -> BoxFuture<'a, ()> {
         self.tasks.lock().unwrap().retain(|task| !task.starts_with(&format!("{cog}/")));
         Box::pin(async {})

@@ -1,6 +1,6 @@
 //! Tasks in a real tree under paused time.
 
-use crate::{TaskRegistry, stats::LastRun};
+use crate::{Surroundings, TaskRegistry, stats::LastRun};
 use protocol::task::{Priority, RegisterError, RunError, RunOutcome, Schedule, TaskSpec, Tasks};
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,12 @@ use std::{
 use supervision::{Actor, Addr, ChildSpec, Ctx, Failure, Flags, NoObserver, Planes, Status, Strategy, Tree, Verb};
 use tokio::sync::watch;
 
+mod before_after;
+mod calendar;
+mod declaration;
 mod defects;
+mod outlook;
+mod overlap;
 mod words;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -37,12 +42,33 @@ struct World {
 }
 
 async fn world() -> World {
+    world_with(|_| ()).await
+}
+
+async fn world_with(change: impl FnOnce(&mut Surroundings)) -> World {
     let (ready, is_ready) = watch::channel(true);
-    let registry = TaskRegistry::new(BTreeMap::new(), is_ready);
+    let mut around = Surroundings::new(BTreeMap::new(), is_ready);
+    change(&mut around);
     let db = Addr::new("database", 8);
-    let children = vec![ChildSpec::worker(&db, || Db), crate::child(S(60), &registry)];
+    world_of(Planes::single(), S(60), vec![ChildSpec::worker(&db, || Db)], ready, around).await
+}
+
+async fn world_on(planes: Planes, monitor: Duration) -> World {
+    let (ready, is_ready) = watch::channel(true);
+    world_of(planes, monitor, Vec::new(), ready, Surroundings::new(BTreeMap::new(), is_ready)).await
+}
+
+async fn world_of(
+    planes: Planes,
+    monitor: Duration,
+    mut children: Vec<ChildSpec>,
+    ready: watch::Sender<bool>,
+    around: Surroundings,
+) -> World {
+    let registry = TaskRegistry::within(around);
+    children.push(crate::child(monitor, &registry));
     let flags = Flags::new(Strategy::OneForOne);
-    let tree = Tree::start(Planes::single(), flags, children, Arc::new(NoObserver)).await.unwrap();
+    let tree = Tree::start(planes, flags, children, Arc::new(NoObserver)).await.unwrap();
     registry.attach(tree.clone());
     tree.started().await.unwrap();
     World { tree, registry, ready }

@@ -1,5 +1,6 @@
 //! Failure reports to Sentry: first up, last down, never in anybody's way.
 
+mod check_ins;
 mod limit;
 mod panics;
 mod scrub;
@@ -15,16 +16,16 @@ use limit::Limiter;
 use metering::instrumentation::{self, ReportOutcome};
 use protocol::{
     Secret,
-    ports::{Capture, Report, ReportLevel},
+    ports::{Capture, CheckIn, Report, ReportLevel},
 };
 use scrub::ScrubbingFactory;
 use sentry::{
-    Client, ClientOptions, Hub,
+    Client, ClientOptions, Envelope, Hub,
     integrations::{
         backtrace::{AttachStacktraceIntegration, ProcessStacktraceIntegration},
         contexts::ContextIntegration,
     },
-    protocol::{Event, Level},
+    protocol::{EnvelopeItem, Event, Level},
     types::Dsn,
 };
 use std::{borrow::Cow, sync::Arc, time::Duration};
@@ -184,6 +185,14 @@ impl Capture for SentryCapture {
         }
         Hub::current().capture_event(event);
         instrumentation::reported(word, ReportOutcome::Sent);
+    }
+
+    fn check_in(&self, check_in: CheckIn) {
+        if let Some(client) = &self.client {
+            let mut envelope = Envelope::new();
+            envelope.add_item(EnvelopeItem::from(check_ins::read(check_in, client.options().environment.as_deref())));
+            client.send_envelope(envelope); // queued: the transport sends it
+        }
     }
 }
 

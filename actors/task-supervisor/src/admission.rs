@@ -1,0 +1,103 @@
+//! Which declarations make sense.
+
+use crate::schedule::{LONGEST, Timetable};
+use protocol::task::{Category, RegisterError, Schedule, TaskSpec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// A task's place among its siblings: priority first; among equals gateway work stops last, then scheduled, then system
+/// work, and what a command began stops first. A higher rank starts earlier and stops later.
+pub(crate) fn rank(spec: &TaskSpec) -> i32 {
+    let category = match spec.category {
+        Category::Command => 0,
+        Category::System => 1,
+        Category::Scheduled => 2,
+        Category::Gateway => 3,
+    };
+    (spec.priority as i32) * 10 + category
+}
+
+/// Reads the schedule of `spec`, or says in one sentence why the declaration makes no sense. `known` are the tasks that are
+/// registered already.
+pub(crate) fn admit(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) -> Result<Timetable, RegisterError> {
+    let invalid = |reason: String| RegisterError::Invalid { name: spec.name.clone(), reason };
+    if spec.name.is_empty() || spec.name == "monitor" || spec.name.contains(['/', '#', ' ']) {
+        let reason = "that is no name for a task: it must not be empty, \"monitor\" or hold / # or a space";
+        return Err(invalid(reason.to_owned()));
+    }
+    if spec.cog.is_empty() {
+        return Err(invalid("it names no cog".to_owned()));
+    }
+    if known.contains_key(&spec.name) {
+        return Err(RegisterError::Duplicate(spec.name.clone()));
+    }
+    let table = Timetable::read(&spec.schedule).map_err(invalid)?;
+    if let Some(reason) = contradiction(spec) {
+        return Err(invalid(reason));
+    }
+    needs(spec, known).map_err(invalid)?;
+    Ok(table)
+}
+
+fn contradiction(spec: &TaskSpec) -> Option<String> {
+    let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
+    let times = [spec.jitter, spec.timeout, spec.restart_window, spec.cooldown, spec.health_check];
+    let pace = match spec.schedule {
+        Schedule::Every(period) => Some(period),
+        Schedule::Once(_) | Schedule::Cron { .. } | Schedule::Daily { .. } => None,
+    };
+    Some(if spec.timeout.is_zero() {
+        "its runs have no time at all".to_owned()
+    } else if spec.restart_window.is_zero() {
+        "the window of its restart limit is zero".to_owned()
+    } else if spec.health_check.is_zero() {
+        "the time between two looks at its health is zero".to_owned()
+    } else if spec.stall_periods == 0 {
+        "its stall limit is zero periods: it would be stalled at once".to_owned()
+    } else if times.iter().any(|time| *time > LONGEST) {
+        "one of its times is longer than ten years".to_owned()
+    } else if spec.timeout > spec.restart_window {
+        format!(
+            "its timeout of {} is longer than the window of its restart limit, {}: hanging runs would never use it up",
+            seconds(spec.timeout),
+            seconds(spec.restart_window)
+        )
+    } else if spec.cooldown.saturating_mul(spec.restart_limit) > spec.restart_window {
+        format!(
+            "{} restarts with a cooldown of {} do not fit into {}: its restart limit would never be reached",
+            spec.restart_limit,
+            seconds(spec.cooldown),
+            seconds(spec.restart_window)
+        )
+    } else if pace.is_some_and(|period| spec.jitter > period) {
+        "its jitter is longer than its period".to_owned()
+    } else {
+        return None;
+    })
+}
+
+/// A task may need others, in no circle, and only such as are stopped after it. What is registered goes in no circle by
+/// itself: a new one can only lead back to the task that is being registered.
+fn needs(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) -> Result<(), String> {
+    let task = |need: &String| Some(need.strip_prefix(crate::PATH)?.strip_prefix('/')?.to_owned());
+    let direct: Vec<String> = spec.needs.iter().filter_map(task).collect();
+    for needed in direct.iter().filter_map(|name| known.get(name)) {
+        if rank(needed) < rank(spec) {
+            let name = &needed.name;
+            return Err(format!("it needs {name}, which is of lower priority or category and is stopped before it"));
+        }
+    }
+    let (mut seen, mut open) = (BTreeSet::new(), direct);
+    while let Some(name) = open.pop() {
+        if name == spec.name {
+            return Err("its needs go in a circle and lead back to it".to_owned());
+        }
+        if let Some(needed) = known.get(&name).filter(|_| seen.insert(name.clone())) {
+            open.extend(needed.needs.iter().filter_map(task));
+        }
+    }
+    Ok(())
+}

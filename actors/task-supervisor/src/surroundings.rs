@@ -1,0 +1,49 @@
+//! What tasks are given from outside: time, readiness, the cache, and who hears of trouble.
+
+use crate::{config::TaskRules, schedule::Moment};
+use protocol::{
+    Clock, SystemClock,
+    cache::CacheView,
+    ports::{Capture, NoCapture},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::{sync::watch, time::Instant};
+
+/// What tasks are given from outside.
+pub struct Surroundings {
+    /// `[tasks.NAME]`
+    pub rules: BTreeMap<String, TaskRules>,
+    /// The time zone of rules that say none.
+    pub zone: String,
+    /// Whether scheduled runs check in.
+    pub check_ins: bool,
+    /// Tells when the bot is ready.
+    pub ready: watch::Receiver<bool>,
+    /// Wall time for calendars; periods go by tokio's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Hears when a task is given up on, and of scheduled runs.
+    pub capture: Arc<dyn Capture>,
+    /// What is known of guilds.
+    pub cache: Option<Arc<dyn CacheView>>,
+    epoch: Instant,
+}
+
+impl Surroundings {
+    /// Nothing but rules and readiness: the machine's clock, nobody to tell, no guilds.
+    pub fn new(rules: BTreeMap<String, TaskRules>, ready: watch::Receiver<bool>) -> Self {
+        Self {
+            rules,
+            zone: "UTC".to_owned(),
+            check_ins: false,
+            ready,
+            clock: Arc::new(SystemClock),
+            capture: Arc::new(NoCapture),
+            cache: None,
+            epoch: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        Moment { mono: self.epoch.elapsed(), wall: self.clock.now() }
+    }
+}
