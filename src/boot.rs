@@ -137,14 +137,11 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let known = Arc::clone(&cache);
     let (emojis, emoji_child) =
         emoji_cache::child(config.emoji.clone(), rest.clone(), Arc::new(move || known.guild_ids()));
-    let registry = TaskRegistry::within(Surroundings {
-        zone: config.tasks.zone.clone(),
-        check_ins: config.tasks.check_ins,
-        clock: Arc::clone(&clock),
-        capture: Arc::clone(&reports),
-        cache: Some(Arc::clone(&cache) as _),
-        ..Surroundings::new(config.task_rules.clone(), flags.ready())
-    });
+    let mut around = Surroundings::new(config.task_rules.clone(), flags.ready());
+    (around.zone, around.check_ins) = (config.tasks.zone.clone(), config.tasks.check_ins);
+    (around.clock, around.capture) = (Arc::clone(&clock), Arc::clone(&reports));
+    around.cache = Some(Arc::clone(&cache) as _);
+    let registry = TaskRegistry::within(around);
     let host = cog_room(CogRoom {
         loaded: &loaded,
         owners,

@@ -268,6 +268,11 @@ impl Tree {
         self.world.journal.subscribe()
     }
 
+    /// Where its supervisors and its actors run.
+    pub fn planes(&self) -> &Planes {
+        &self.world.planes
+    }
+
     /// Tokio tasks that are alive on both planes, and how many of them actors own. What is left belongs to libraries, to
     /// boot, or to nobody.
     pub fn work(&self) -> (usize, usize) {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, Role, Status, Tree, Verb, core::Outcome};
+use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, OrderError, Role, Status, Tree, Verb, core::Outcome};
 
 /// Which task.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -77,7 +77,7 @@ fn restart(registry: &Arc<TaskRegistry>) -> Method {
         async move {
             let (task, tree) = found?;
             let (path, verb) = (TaskRegistry::path(&which.name), Verb::Restart { force: which.force });
-            tree.order(&path, verb, asked.if_incarnation, true).await.map_err(MethodError::refused)?;
+            tree.order(&path, verb, asked.if_incarnation, true).await.map_err(refused)?;
             let would = json!({ "force": which.force, "state": registry.row(&task)["state"] });
             Ok(Checked::new((tree, path, verb)).telling(would))
         }
@@ -85,11 +85,22 @@ fn restart(registry: &Arc<TaskRegistry>) -> Method {
     Method::write("tasks.restart", Role::Operate, about, target, check, |(tree, path, verb), asked: Asked| {
         let (tree, path, verb): (Tree, ActorPath, Verb) = (tree, path, verb);
         async move {
-            let done = tree.order(&path, verb, asked.if_incarnation, false).await.map_err(MethodError::refused)?;
-            let (Outcome::Done { incarnation } | Outcome::WouldBe { incarnation }) = done;
+            let done = tree.order(&path, verb, asked.if_incarnation, false).await.map_err(refused)?;
+            let (Outcome::Done { incarnation } | Outcome::Ignored { incarnation } | Outcome::WouldBe { incarnation }) =
+                done;
             Ok(json!({ "path": path, "incarnation": incarnation }))
         }
     })
+}
+
+/// An order's refusal, with the detail that other orders give.
+fn refused(error: OrderError) -> MethodError {
+    match error {
+        OrderError::StaleIncarnation { path, wanted, actual } => {
+            AdminError::StaleIncarnation { path, wanted, actual }.into()
+        }
+        other => MethodError::refused(other),
+    }
 }
 
 fn tree(registry: &TaskRegistry) -> Result<Tree, MethodError> {

@@ -20,6 +20,7 @@ use supervision::{
     Role, Verb, core::Refusal,
 };
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 /// A look at every task is never taken sooner after the last one than this.
@@ -77,7 +78,7 @@ impl Actor for Monitor {
                 let (every, me) = (self.every, ctx.me());
                 ctx.spawn(async move {
                     look(&registry).await;
-                    tokio::time::sleep(next_look(&registry, every)).await;
+                    pause(&registry, next_look(&registry, every)).await;
                     me.send(MonitorMsg::Look).await.ok(); // the monitor is gone; its next incarnation looks first
                 });
             }
@@ -123,6 +124,19 @@ async fn look(registry: &Arc<TaskRegistry>) {
         );
     };
     work.instrument(tracing::info_span!("bot.monitor_tasks")).await;
+}
+
+/// Waits on the control plane: a run that blocks its thread may hold up the timers of the data plane, and must not hold up
+/// the look that finds it.
+async fn pause(registry: &TaskRegistry, wait: Duration) {
+    let sleep = tokio::time::sleep;
+    match registry.tree.get() {
+        Some(tree) => {
+            let slept = tree.planes().control.spawn(async move { sleep(wait).await });
+            AbortOnDropHandle::new(slept).await.ok(); // aborted: the runtime is going down
+        }
+        None => sleep(wait).await,
+    }
 }
 
 /// Every pass, or when the health of some task is due.

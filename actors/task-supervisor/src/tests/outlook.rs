@@ -195,6 +195,9 @@ impl Subscriber for Spans {
 #[tokio::test(start_paused = true)]
 async fn spans_and_fields_have_the_names_that_boards_look_for() {
     let noted: Arc<Mutex<Vec<String>>> = Arc::default();
+    // With one subscriber in the process, whichever thread comes first decides whether a span is ever made: threads of other
+    // tests have none and would decide against it. With two, both are asked.
+    let _second = tracing::Dispatch::new(Spans(Arc::default()));
     let _guard = tracing::subscriber::set_default(Spans(Arc::clone(&noted)));
     let world = world().await;
     let mut spec = counting("count", &Arc::default());
