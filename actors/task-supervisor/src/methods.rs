@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, OrderError, Role, Status, Tree, Verb, core::Outcome};
+use supervision::{ADMIN_DEADLINE, ActorPath, AdminError, OrderError, Role, Status, Tree, Verb};
 
 /// Which task.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -86,9 +86,9 @@ fn restart(registry: &Arc<TaskRegistry>) -> Method {
         let (tree, path, verb): (Tree, ActorPath, Verb) = (tree, path, verb);
         async move {
             let done = tree.order(&path, verb, asked.if_incarnation, false).await.map_err(refused)?;
-            let (Outcome::Done { incarnation } | Outcome::Ignored { incarnation } | Outcome::WouldBe { incarnation }) =
-                done;
-            Ok(json!({ "path": path, "incarnation": incarnation }))
+            let mut answer = serde_json::to_value(done).map_err(MethodError::refused)?;
+            answer["path"] = json!(path);
+            Ok(answer)
         }
     })
 }
