@@ -194,6 +194,32 @@ async fn tasks_are_registered_at_load_once_the_supervisor_is_there_and_go_at_unl
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_a_cog_registers_at_run_time_is_its_own_and_goes_with_it() {
+    let registers = tool().on_load(|ctx| {
+        Box::pin(async {
+            let every = Schedule::Every(Duration::from_secs(60));
+            let spec = |name| {
+                TaskSpec::new("somebody", name, every.clone(), |_| async { Ok(RunOutcome::Done { operations: 1 }) })
+            };
+            for name in ["first", "second"] {
+                ctx.tasks().register(spec(name)).await.map_err(crate::Failure::internal)?;
+            }
+            assert!(ctx.tasks().unregister("first").await);
+            assert!(!ctx.tasks().unregister("first").await);
+            Ok(())
+        })
+    });
+    let world = World::new(vec![registers]).await;
+    let tasks = || world.nothing.tasks.lock().unwrap().clone();
+    assert_eq!(tasks(), ["tool/second"], "of the cog that registered it, whatever it says");
+    world.tree.order(&"cog-host/tool".into(), Verb::Kill, None, false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(tasks(), ["tool/second"], "what the incarnation before left is replaced");
+    world.tell("cog-host/tool", "unload").await.unwrap();
+    assert_eq!(tasks(), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cog_without_its_setting_is_skipped_and_says_which() {
     let needy = weak(&closed()).setting(Setting { key: "channel", about: "Where to post", required: true });
     let world = World::new(vec![tool(), needy.clone()]).await;
