@@ -99,7 +99,7 @@ fn a_clock_that_is_set_repeats_nothing_and_loses_at_most_the_catching_up() {
     );
     assert_eq!(wait("2025-05-31T10:00:00Z"), Some((90_000, 0)), "set back a day: still not repeated");
     assert_eq!(wait("2024-06-01T09:30:00Z"), Some((1_800, 0)), "set back a year: the clock was wrong before");
-    assert_eq!(wait("2099-01-01T00:00:00Z").map(|(wait, missed)| (wait, missed)), Some((0, MISSED_MAX)));
+    assert_eq!(wait("2099-01-01T00:00:00Z"), Some((0, MISSED_MAX)));
 }
 
 #[test]
