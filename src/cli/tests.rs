@@ -84,7 +84,7 @@ struct Instance {
     tree: Tree,
 }
 
-const METHODS: [&str; 43] = [
+const METHODS: [&str; 44] = [
     "status.get",
     "status.last_shutdown",
     "tree.get",
