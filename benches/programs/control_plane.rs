@@ -76,14 +76,15 @@ fn main() -> Result<(), Failure> {
 
 /// Thousands of events a second that the core answers: one child after the other fails, is started again and comes up.
 fn decide(children: usize, decisions: usize) -> Result<f64, Failure> {
-    let policies = (0..children).map(|n| Policy::new(format!("c{n}"), Kind::Worker)).collect();
+    let at_once = |n| Policy { backoff: None, ..Policy::new(format!("c{n}"), Kind::Worker) };
+    let policies = (0..children).map(at_once).collect();
     let intensity = Intensity::new(u32::MAX, Duration::from_secs(1));
     let mut state = State::new(Flags { intensity, ..Flags::new(Strategy::OneForOne) }, policies, |_| true, 1);
     let mut now = Duration::ZERO;
-    let mut spawned = core::decide(&mut state, Event::Begin, now).actions;
+    let mut spawned = spawned_by(core::decide(&mut state, Event::Begin, now).actions);
     // The first start is in order: each comes up before the next begins.
-    while let Some(Action::Spawn { id, incarnation, .. }) = spawned.pop() {
-        spawned = core::decide(&mut state, Event::Started { id, incarnation }, now).actions;
+    while let Some((id, incarnation)) = spawned {
+        spawned = spawned_by(core::decide(&mut state, Event::Started { id, incarnation }, now).actions);
     }
     let mut incarnations = vec![1_u64; children];
     let begun = Instant::now();
@@ -93,15 +94,20 @@ fn decide(children: usize, decisions: usize) -> Result<f64, Failure> {
         let exit = Exit::Error { message: "told to fail".to_owned() };
         let step =
             core::decide(&mut state, Event::Exited { id: id.clone(), incarnation: incarnations[child], exit }, now);
-        let again =
-            step.actions.iter().any(|action| matches!(action, Action::Spawn { id: spawned, .. } if *spawned == id));
-        if !again {
+        if spawned_by(step.actions).is_none_or(|(spawned, _)| spawned != id) {
             return Err("a child was not started again".into());
         }
         incarnations[child] += 1;
         core::decide(&mut state, Event::Started { id, incarnation: incarnations[child] }, now);
     }
     Ok(decisions as f64 / begun.elapsed().as_secs_f64() / 1e3)
+}
+
+fn spawned_by(actions: Vec<Action>) -> Option<(String, u64)> {
+    actions.into_iter().find_map(|action| match action {
+        Action::Spawn { id, incarnation, .. } => Some((id, incarnation)),
+        _ => None,
+    })
 }
 
 /// Round trips with one of two data-plane threads blocked nearly all the time: an order's rehearsal, which only the
