@@ -4,9 +4,11 @@ use crate::exit::{Code, Fatal};
 use control::{FileLock, LockError};
 use std::{
     fs::DirBuilder,
+    io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// The folders that this process has made, outermost first. Dropped before [`DataFolder::keep`], it removes those of
@@ -85,6 +87,21 @@ impl Drop for DataFolder {
                 return; // something is in it after all: it stays, and so does what it stands in
             }
         }
+    }
+}
+
+/// File work beside the runtime. What takes longer than `limit` goes on behind, and nobody waits for it.
+///
+/// # Errors
+/// What the work failed with; timed out.
+pub(crate) async fn bounded<T: Send + 'static, E: From<io::Error> + Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => Err(io::Error::other(panic).into()),
+        Err(_elapsed) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one process leaves to the next: the gateway's sessions with the cache, in one file of the data folder that is used
 //! once. With it a restart RESUMEs: no IDENTIFY is spent, and what Discord sent meanwhile is replayed.
 
+use crate::folder::bounded;
 use gateway::{Gateway, Snapshot};
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// with it costs one IDENTIFY and is no reason not to run.
 pub async fn take(gateway: &Gateway, folder: &Path) {
     let place = folder.to_owned();
-    let read = match bounded(move || Snapshot::consume(&place)).await {
+    let read = match bounded(LIMIT, move || Snapshot::consume(&place)).await {
         Ok(Some(snapshot)) => gateway.restore_snapshot(snapshot),
         Ok(None) => return,
         Err(error) => Err(error),
@@ -35,20 +36,9 @@ pub async fn take(gateway: &Gateway, folder: &Path) {
 pub async fn leave(gateway: Gateway, folder: PathBuf) {
     let snapshot = gateway.snapshot().await;
     let sessions = snapshot.sessions().len();
-    match bounded(move || snapshot.write(&folder)).await {
+    match bounded(LIMIT, move || snapshot.write(&folder)).await {
         Ok(0) => tracing::info!("there is no session for the next process to resume"),
         Ok(bytes) => tracing::info!(sessions, bytes, "{sessions} session(s) are saved: the next process resumes"),
         Err(error) => tracing::warn!("{error}; the next process identifies anew"),
-    }
-}
-
-/// File work beside the runtime. What takes too long goes on behind, and nobody waits for it.
-async fn bounded<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, gateway::SnapshotError> + Send + 'static,
-) -> Result<T, gateway::SnapshotError> {
-    match tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(panic)) => Err(std::io::Error::other(panic).into()),
-        Err(_elapsed) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }

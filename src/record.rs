@@ -4,7 +4,7 @@
 //! end writes `last-shutdown.json` whole or not at all and removes it. Who finds it holds the folder's lock, so whoever
 //! wrote it is dead, and did not end in order.
 
-use crate::{VERSION, shutdown::EndReport, wire::stamp};
+use crate::{VERSION, folder::bounded, shutdown::EndReport, wire::stamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub struct Record {
 /// `{"clean": false, "process", "last_alive_at"}`.
 pub async fn read(folder: &Path) -> Option<Value> {
     let place = folder.to_owned();
-    bounded(LIMIT, move || Ok(look(&place))).await.unwrap_or_else(|error| {
+    bounded(LIMIT, move || Ok(look(&place))).await.unwrap_or_else(|error: io::Error| {
         tracing::warn!(%error, "how the process before ended could not be read");
         None
     })
@@ -153,18 +153,6 @@ fn write(folder: &Path, name: &str, value: &Value) -> io::Result<()> {
     wrote.and_then(|()| fs::rename(&new, folder.join(name))).inspect_err(|_| {
         fs::remove_file(&new).ok(); // half a file is nobody's
     })
-}
-
-/// File work beside the runtime.
-async fn bounded<T: Send + 'static>(
-    limit: Duration,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(panic)) => Err(io::Error::other(panic)),
-        Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
-    }
 }
 
 #[cfg(test)]

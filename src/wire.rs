@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::time::Duration;
 use supervision::{Crash, Entry, Exit, Handled, Node, Parked, core::Budget};
 
 /// `{"at", "nodes": […]}`.
@@ -136,7 +135,4 @@ pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Whole milliseconds.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+pub use protocol::millis;

@@ -115,5 +115,5 @@ fn host_port(url: &str) -> Option<(&str, u16)> {
 }
 
 fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    protocol::millis(since.elapsed())
 }

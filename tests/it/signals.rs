@@ -137,11 +137,18 @@ fn sigterm_under_load_finishes_what_has_begun() {
     assert_eq!(stats.identifies, 1);
 }
 
+/// A bot that waits for a command for as long as its way down, of `total_ms`, allows.
+fn patient(home: Home, total_ms: u32) -> Home {
+    home.set("shutdown.drain_ms = 500")
+        .set(&format!("shutdown.total_ms = {total_ms}"))
+        .set("cog_host.deadline_ms = 100000")
+        .set("rest.deadline_ms = 100000")
+}
+
 #[test]
 fn a_command_that_does_not_finish_is_cut_off_at_the_deadline_and_named() {
     let discord = discord();
-    let home = Home::new(&discord).set("shutdown.drain_ms = 500").set("shutdown.total_ms = 3000");
-    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let home = patient(Home::new(&discord), 3_000);
     let mut bot = home.start();
     slow_command(&discord);
     let begun = Instant::now();
@@ -277,9 +284,7 @@ fn d7_a_stop_while_a_command_runs_lets_it_finish_and_ends_with_0() {
 fn d6_the_signal_is_reported_and_reports_are_flushed_last() {
     let discord = discord();
     let (dsn, told) = sentry(false);
-    let home = Home::new(&discord).with_env("SENTRY_DSN", &dsn);
-    let home = home.set("shutdown.drain_ms = 500").set("shutdown.total_ms = 5000");
-    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let home = patient(Home::new(&discord).with_env("SENTRY_DSN", &dsn), 5_000);
     let mut bot = home.start();
     slow_command(&discord);
     bot.signal(Signal::TERM);
@@ -297,9 +302,7 @@ fn d6_the_signal_is_reported_and_reports_are_flushed_last() {
 fn a_deaf_report_server_does_not_hold_up_the_end() {
     let discord = discord();
     let (dsn, _) = sentry(true);
-    let home = Home::new(&discord).with_env("SENTRY_DSN", &dsn);
-    let home = home.set("shutdown.drain_ms = 500").set("shutdown.total_ms = 3000");
-    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let home = patient(Home::new(&discord).with_env("SENTRY_DSN", &dsn), 3_000);
     let mut bot = home.start();
     slow_command(&discord);
     let begun = Instant::now();

@@ -82,7 +82,7 @@ async fn attempt(shared: &Arc<Shared>, call: &Call) -> CommandOutcome {
         Err(_) => {
             tracing::warn!(
                 command = runnable.path,
-                deadline_ms = u64::try_from(runnable.deadline.as_millis()).unwrap_or(u64::MAX),
+                deadline_ms = protocol::millis(runnable.deadline),
                 "a command was cut off"
             );
             let text = format!("`{}` took longer than {} and was cut off.", runnable.path, seconds(runnable.deadline));

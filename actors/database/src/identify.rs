@@ -48,7 +48,7 @@ impl Db {
                     let near = identify::table.filter(identify::at.gt(earliest)).filter(identify::at.lt(latest));
                     let near = near.select((identify::shard, identify::at));
                     let near: Vec<(i64, NaiveDateTime)> = near.load(c).await?;
-                    if let Some(retry_after) = ask.closed_for(&near, at) {
+                    if let Some(retry_after) = closed_for(ask, &near, at) {
                         return Ok(IdentifyGrant::TooSoon { retry_after });
                     }
                     let row = (identify::shard.eq(i64::from(shard)), identify::at.eq(at));
@@ -97,18 +97,12 @@ impl Db {
     }
 }
 
-trait Bucket {
-    /// How long the bucket stays closed after those of `near`, shard and time; none if it is open. By a clock that
-    /// went back a little it is closed for two distances at most; one that went back further is not noticed.
-    fn closed_for(self, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration>;
-}
-
-impl Bucket for IdentifyAsk {
-    fn closed_for(self, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration> {
-        let buckets = i64::from(self.buckets.max(1));
-        let ours = near.iter().filter(|(shard, _)| shard % buckets == i64::from(self.shard) % buckets);
-        let last = ours.map(|(_, at)| *at).max()?;
-        let since = (now - last).to_std().unwrap_or_default();
-        self.spacing.checked_sub(since).filter(|left| !left.is_zero())
-    }
+/// How long the bucket that `ask` is for stays closed after those of `near`, shard and time; none if it is open. By a clock
+/// that went back a little it is closed for two distances at most; one that went back further is not noticed.
+fn closed_for(ask: IdentifyAsk, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration> {
+    let buckets = i64::from(ask.buckets.max(1));
+    let ours = near.iter().filter(|(shard, _)| shard % buckets == i64::from(ask.shard) % buckets);
+    let last = ours.map(|(_, at)| *at).max()?;
+    let since = (now - last).to_std().unwrap_or_default();
+    ask.spacing.checked_sub(since).filter(|left| !left.is_zero())
 }

@@ -10,7 +10,6 @@ use crate::{
     raw::EngineVersion,
     schema::applied_migration,
     sqlite::{self, FileId},
-    time::millis,
 };
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
@@ -69,7 +68,7 @@ async fn patiently(db: &Db, deadline: Instant) -> Result<Live, DbError> {
         let within = if left.is_zero() { ATTEMPT } else { left.clamp(ATTEMPT_MIN, ATTEMPT) };
         match attempt(db, within).await {
             Err(error @ DbError::Unavailable { .. }) if is_server(db) && Instant::now() + wait < deadline => {
-                tracing::debug!(error = %error, retry_ms = millis(wait), "the database does not answer yet");
+                tracing::debug!(error = %error, retry_ms = protocol::millis(wait), "the database does not answer yet");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(RETRY_MAX);
             }
@@ -104,7 +103,7 @@ async fn attempt(db: &Db, within: Duration) -> Result<Live, DbError> {
         db.location = %at,
         db.created = created,
         db.migrated = migrated.len(),
-        took_ms = millis(begun.elapsed()),
+        took_ms = protocol::millis(begun.elapsed()),
         "the database is open"
     );
     Ok(Live {

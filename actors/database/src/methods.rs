@@ -1,6 +1,6 @@
 //! The database's methods on the control channel.
 
-use crate::{db::Db, error::DbError, migrate::MigrationRow, time::millis};
+use crate::{db::Db, error::DbError, migrate::MigrationRow};
 use protocol::{
     Class,
     method::{Checked, Method, MethodError, NoParams},
@@ -69,7 +69,7 @@ async fn migrated(db: &Db, ran: Vec<String>) -> Result<Migrated, DbError> {
 }
 
 fn refused(error: DbError) -> MethodError {
-    let retry = (error.class() == Class::Retry).then(|| millis(error.retry_after()));
+    let retry = (error.class() == Class::Retry).then(|| protocol::millis(error.retry_after()));
     MethodError::Refused {
         message: error.to_string(),
         data: Some(json!({ "kind": error.kind(), "retry_after_ms": retry })),

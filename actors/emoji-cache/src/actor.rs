@@ -309,7 +309,7 @@ impl EmojiCache {
                 application: counts.application,
                 guilds: counts.guilds,
                 emojis: counts.emojis,
-                took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                took_ms: protocol::millis(took),
             }),
             Some(error) => Err(format!("not everything could be read: {error}")),
         };

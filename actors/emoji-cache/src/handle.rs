@@ -105,7 +105,7 @@ impl Emojis {
     /// The cache's state.
     pub fn status(&self) -> EmojiStatus {
         let health = self.shared.health.load();
-        let millis = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = |at: Instant| protocol::millis(at.elapsed());
         EmojiStatus {
             counts: self.counts(),
             refreshing: health.refreshing,

@@ -6,10 +6,10 @@
 
 mod queue;
 
-use crate::{directory::Directory, millis};
+use crate::directory::Directory;
 use arc_swap::ArcSwap;
 use protocol::{
-    Clock,
+    Clock, millis,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger},
 };
 use queue::{Pace, Queue, SPACING};

@@ -33,11 +33,6 @@ mod status;
 mod tests;
 mod tree;
 
-/// Whole milliseconds, as log lines carry them.
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 pub use cache::Cache;
 pub use config::{Compression, GatewayConfig, Intents, PlanError, ShardPlan};
 pub use handle::{Gateway, ReconnectError, methods};

@@ -34,19 +34,25 @@ pub enum TaskOutcome {
     Cancelled,
 }
 
+impl TaskOutcome {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A run of `task` ended after `seconds`; `category` is `command`, `system`, `scheduled` or `gateway`.
 pub fn run(task: impl Into<Name>, category: &'static str, outcome: TaskOutcome, seconds: f64) {
-    let outcome = match outcome {
-        TaskOutcome::Done => "done",
-        TaskOutcome::Skipped => "skipped",
-        TaskOutcome::Failed => "failed",
-        TaskOutcome::Panicked => "panicked",
-        TaskOutcome::Timeout => "timeout",
-        TaskOutcome::Cancelled => "cancelled",
-    };
     let task = task.into();
     DURATION.observe([task.clone().into()], seconds);
-    RUNS.count([task.into(), category.into(), outcome.into()], 1);
+    RUNS.count([task.into(), category.into(), outcome.name().into()], 1);
 }
 
 /// A task was restarted.

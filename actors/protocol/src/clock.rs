@@ -1,6 +1,7 @@
 //! The one place where time comes from, so that tests can move it.
 
 use chrono::{DateTime, Utc};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Wall time for what people see and for due dates; monotonic time for waiting.
@@ -23,4 +24,9 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Instant {
         Instant::now()
     }
+}
+
+/// Whole milliseconds, as a number that log fields and JSON keep a number: `u128` becomes text there.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -14,7 +14,7 @@ mod secret;
 pub mod task;
 
 pub use class::Class;
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, SystemClock, millis};
 pub use event::{Delivery, Dispatch, Event, EventKind, EventSink, FanOut, KindSet, ShardId};
 pub use futures_util::future::BoxFuture;
 pub use secret::Secret;

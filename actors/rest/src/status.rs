@@ -42,7 +42,7 @@ pub struct RestStatus {
 impl RestStatus {
     pub(crate) fn read(shared: &Shared) -> Self {
         let now = Instant::now();
-        let millis = |span: Option<Duration>| u64::try_from(span.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        let millis = |span: Option<Duration>| protocol::millis(span.unwrap_or_default());
         let waiting = Priority::ALL.map(|priority| shared.gate.waiting_at(priority));
         let (routes, buckets) = shared.gate.kept();
         let mut conduct = shared.conduct();

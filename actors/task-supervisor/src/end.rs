@@ -32,14 +32,7 @@ impl End {
 
     /// Its word, also as a metric's label.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Done { .. } => "done",
-            Self::Skipped { .. } => "skipped",
-            Self::Failed { .. } => "failed",
-            Self::Panicked { .. } => "panicked",
-            Self::TimedOut { .. } => "timeout",
-            Self::Cancelled { .. } => "cancelled",
-        }
+        self.label().name()
     }
 
     pub(crate) fn label(&self) -> TaskOutcome {

@@ -4,7 +4,7 @@ use crate::{
     health::Health,
     registry::{Registered, TaskRegistry},
     schedule::words,
-    stats::{LastRun, TaskFigures, millis},
+    stats::{LastRun, TaskFigures},
     unowned::Work,
 };
 use metering::{Collector, Scrape};
@@ -81,7 +81,7 @@ impl TaskRegistry {
             "priority": spec.priority,
             "schedule": schedule(&spec.schedule),
             "overlap": spec.overlap,
-            "timeout_ms": millis(spec.timeout),
+            "timeout_ms": protocol::millis(spec.timeout),
             "needs": spec.needs,
             "path": TaskRegistry::path(&spec.name),
             "state": state.name(),
@@ -89,7 +89,7 @@ impl TaskRegistry {
             "health": task.verdict(node.as_ref(), &self.around),
             "incarnation": node.as_ref().map_or(0, |node| node.incarnation),
             "restarts": node.as_ref().and_then(|node| node.budget).map(|budget| {
-                json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
+                json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": protocol::millis(budget.window) })
             }),
             "figures": figures,
         })
@@ -99,13 +99,13 @@ impl TaskRegistry {
     pub(crate) fn full_row(&self, task: &Registered) -> Value {
         let (spec, mut row) = (&task.spec, self.row(task));
         row["rules"] = json!({
-            "jitter_ms": millis(spec.jitter),
+            "jitter_ms": protocol::millis(spec.jitter),
             "run_at_start": spec.run_at_start,
             "wait_until_ready": spec.wait_until_ready,
             "requires": spec.requires.iter().map(|it| format!("{it:?}")).collect::<Vec<_>>(),
-            "cooldown_ms": millis(spec.cooldown),
-            "health_check_ms": millis(spec.health_check),
-            "stall_after_ms": millis(task.table.period(self.around.clock.now()).saturating_mul(spec.stall_periods)),
+            "cooldown_ms": protocol::millis(spec.cooldown),
+            "health_check_ms": protocol::millis(spec.health_check),
+            "stall_after_ms": protocol::millis(task.table.period(self.around.clock.now()).saturating_mul(spec.stall_periods)),
         });
         row["recent"] = json!(task.stats.recent());
         row
@@ -114,8 +114,8 @@ impl TaskRegistry {
 
 fn schedule(schedule: &Schedule) -> Value {
     let mut shown = match schedule {
-        Schedule::Every(period) => json!({ "every_ms": millis(*period) }),
-        Schedule::Once(delay) => json!({ "once_after_ms": millis(*delay) }),
+        Schedule::Every(period) => json!({ "every_ms": protocol::millis(*period) }),
+        Schedule::Once(delay) => json!({ "once_after_ms": protocol::millis(*delay) }),
         Schedule::Cron { expression, zone } => json!({ "cron": expression, "zone": zone }),
         Schedule::Daily { hour, minute, zone } => json!({ "daily_at": format!("{hour:02}:{minute:02}"), "zone": zone }),
     };

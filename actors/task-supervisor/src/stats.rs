@@ -159,10 +159,6 @@ fn remember(times: &mut VecDeque<Instant>) {
     times.push_back(Instant::now());
 }
 
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Stats {
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
@@ -250,7 +246,7 @@ impl Stats {
             inner.began = None;
             inner.alive = Some(Instant::now());
             inner.complete |= matches!(end, End::Done { .. } | End::Skipped { .. });
-            figures.last_ms = Some(millis(took));
+            figures.last_ms = Some(protocol::millis(took));
             figures.last_at = Some(at);
             figures.last = Some(match end {
                 End::Done { operations } => {
@@ -273,7 +269,13 @@ impl Stats {
                     LastRun::Failed { error: error.clone() }
                 }
             });
-            inner.runs.push(RunRecord { number, at, took_ms: millis(took), outcome: end.name(), why: end.why() });
+            inner.runs.push(RunRecord {
+                number,
+                at,
+                took_ms: protocol::millis(took),
+                outcome: end.name(),
+                why: end.why(),
+            });
         });
     }
 
@@ -362,7 +364,7 @@ impl Stats {
             let mut figures = inner.figures.clone();
             figures.errors_last_hour = inner.errors_last_hour();
             figures.timing = inner.runs.timing();
-            figures.next_in_ms = inner.next.map(|at| millis(at.saturating_duration_since(Instant::now())));
+            figures.next_in_ms = inner.next.map(|at| protocol::millis(at.saturating_duration_since(Instant::now())));
             figures
         })
     }

@@ -47,7 +47,7 @@ impl Herald {
 
     /// A connection is lost, or could not be opened.
     pub(super) fn lost(&mut self, loss: &Loss) {
-        let (id, now, wait_ms) = (self.id(), self.clock.now(), crate::millis(loss.wait));
+        let (id, now, wait_ms) = (self.id(), self.clock.now(), protocol::millis(loss.wait));
         metering::gateway::reconnect(id, word(loss.cause));
         if loss.cause == Cause::ConnectFailed {
             count(&self.keeper.tally.dials_failed);

@@ -20,3 +20,8 @@ mod stalled;
 mod stop;
 mod suspension;
 mod traps;
+
+/// Whether the long campaigns are asked for (`scripts/test --full`).
+pub(crate) fn full_tier() -> bool {
+    std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full")
+}

@@ -19,7 +19,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 /// Scenarios per run; the full tier runs ten times as many.
 fn scenarios() -> u64 {
-    if std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full") { 10_000 } else { 1_000 }
+    if super::full_tier() { 10_000 } else { 1_000 }
 }
 
 /// The first seed: of the environment, to see a failure again, else any.

@@ -126,8 +126,3 @@ fn hash(what: impl Hash) -> u64 {
     what.hash(&mut hasher);
     hasher.finish()
 }
-
-/// Whether the long run was asked for.
-fn full() -> bool {
-    std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full")
-}

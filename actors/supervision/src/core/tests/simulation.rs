@@ -17,7 +17,7 @@ use std::{
 
 /// Scenarios per run; `scripts/test --full` runs ten times as many.
 fn scenarios() -> u64 {
-    if std::env::var("IMPRESARIO_TIER").is_ok_and(|tier| tier == "full") { 20_000 } else { 2_000 }
+    if crate::tests::full_tier() { 20_000 } else { 2_000 }
 }
 
 struct Simulation {
@@ -249,13 +249,12 @@ impl Simulation {
         assert!(self.state.children.are_marked_right(), "the sets say what every child says");
         for child in self.state.children.iter() {
             let timed = self.timers.contains_key(child.id());
-            let coming = match &child.life {
-                Life::Starting | Life::Waiting { .. } => timed,
-                Life::Stopping { .. } => timed || child.policy.shutdown == Shutdown::Infinity,
-                Life::Parked { retry_at, .. } => retry_at.is_none() || timed,
-                Life::Down | Life::Running | Life::Quarantined => true,
-            };
-            assert!(coming, "nothing will ever happen to {}, which is {:?}", child.id(), child.life);
+            assert!(
+                super::goes_on(child, timed),
+                "nothing will ever happen to {}, which is {:?}",
+                child.id(),
+                child.life
+            );
             assert!(
                 child.life == Life::Starting
                     || child.due

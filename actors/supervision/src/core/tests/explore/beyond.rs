@@ -1,7 +1,8 @@
 //! What OTP does not have (backoff, cooldown, parking, needs, quarantine, drain, an operator's orders), with all of it on:
 //! no model to compare with, but invariants that hold in every state, and from each of which a shutdown ends.
 
-use super::{Explored, Subject, Violation, explore, full, hash, wander};
+use super::{Explored, Subject, Violation, explore, hash, wander};
+use crate::tests::full_tier;
 use crate::{
     core::{
         self, Action, Event, Life, Order, State, Time, Timer,
@@ -222,13 +223,7 @@ impl Subject for World {
         }
         for child in self.core.children.iter() {
             let timed = self.timers.contains_key(child.id());
-            let coming = match &child.life {
-                Life::Starting | Life::Waiting { .. } => timed,
-                Life::Stopping { .. } => timed || child.policy.shutdown == Shutdown::Infinity,
-                Life::Parked { retry_at, .. } => retry_at.is_none() || timed,
-                Life::Down | Life::Running | Life::Quarantined => true,
-            };
-            if !coming {
+            if !super::super::goes_on(child, timed) {
                 return Err(format!("nothing will ever happen to {}, which is {:?}", child.id(), child.life));
             }
             if child.policy.budget.is_some_and(|budget| child.restarts.len() > budget.restarts as usize) {
@@ -304,7 +299,7 @@ fn with_everything_on_the_invariants_hold_in_every_state_that_was_explored() {
     for strategy in STRATEGIES {
         for count in 1..=NAMES.len() {
             let start = begun(strategy, count).expect("it begins");
-            match explore(start, if full() { 1_500 } else { 150 }) {
+            match explore(start, if full_tier() { 1_500 } else { 150 }) {
                 Ok(explored) => total.add(explored),
                 Err(Violation { what, way }) => panic!("{strategy:?} {count}\n{way:#?}\n{what}"),
             }
@@ -315,7 +310,7 @@ fn with_everything_on_the_invariants_hold_in_every_state_that_was_explored() {
 
 #[test]
 fn with_everything_on_the_invariants_hold_on_long_ways_at_random() {
-    let walks = if full() { 3_000 } else { 300 };
+    let walks = if full_tier() { 3_000 } else { 300 };
     let first: u64 = rand::random();
     println!("seeds {first}..+{walks}");
     let mut moves = 0;

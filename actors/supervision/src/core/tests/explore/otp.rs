@@ -4,8 +4,9 @@ use super::{
     super::model::{Auto, Departures, Flags, Kind, Spec, Type},
     Explored, Violation,
     duo::{Case, Move, PERIOD},
-    explore, full, wander,
+    explore, wander,
 };
+use crate::tests::full_tier;
 use std::time::Instant;
 
 const KINDS: [Kind; 4] = [Kind::OneForOne, Kind::OneForAll, Kind::RestForOne, Kind::Simple];
@@ -89,7 +90,7 @@ fn some(cases: Vec<Case>, every: usize) -> Vec<Case> {
     if std::env::var("IMPRESARIO_EXPLORE").is_ok_and(|what| what == "all") {
         return cases;
     }
-    let every = if full() { (every / 10).max(1) } else { every };
+    let every = if full_tier() { (every / 10).max(1) } else { every };
     let from = rand::random::<u32>() as usize % every;
     println!("cases {from}, {}, … of {}", from + every, cases.len());
     cases.into_iter().skip(from).step_by(every).collect()
@@ -105,7 +106,7 @@ fn one_and_two_children_do_what_otp_says_in_every_interleaving() {
 
 #[test]
 fn three_and_four_children_do_what_otp_says_as_far_as_it_was_explored() {
-    let (one, two, three, four) = if full() { (500, 200, 200, 150) } else { (150, 100, 100, 100) };
+    let (one, two, three, four) = if full_tier() { (500, 200, 200, 150) } else { (150, 100, 100, 100) };
     let spare = |case| with_spare(case, Type::Transient);
     all("1 child and one that may be added", some(cases(1), 12).into_iter().map(spare), one);
     all("2 children and one that may be added", some(cases(2), 60).into_iter().map(spare), two);
@@ -115,7 +116,7 @@ fn three_and_four_children_do_what_otp_says_as_far_as_it_was_explored() {
 
 #[test]
 fn three_and_four_children_do_what_otp_says_on_long_ways_at_random() {
-    let walks = if full() { 20_000 } else { 200 };
+    let walks = if full_tier() { 20_000 } else { 200 };
     let first: u64 = rand::random();
     println!("seeds {first}..+{walks}");
     let cases = [cases(3), cases(4)].concat();
@@ -140,7 +141,7 @@ fn in_otps_own_schedule_the_core_is_otp_without_a_departure() {
         case.departures = Departures { dynamic_children_have_names: true, ..Departures::NONE };
         case
     };
-    let max = if full() { 400 } else { 200 };
+    let max = if full_tier() { 400 } else { 200 };
     all("3 children in turn", some(cases(3), 80).into_iter().map(strict), max);
     all("4 children in turn", some(cases(4), 240).into_iter().map(strict), max);
 }
