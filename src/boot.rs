@@ -22,6 +22,7 @@ use crate::{
     record::{self, Record},
     refused,
     reload::Reloader,
+    remembered,
     status::Status,
     system, treelog, wire,
 };
@@ -71,6 +72,8 @@ pub struct Context {
     pub capture: SentryCapture,
     /// Whether the other end is the stand-in for Discord.
     pub sandbox: bool,
+    /// Whether what an earlier run left of restart budgets does not count.
+    pub ignore_budgets: bool,
     /// The steps that happen once.
     pub flags: Arc<Flags>,
     /// Filled as soon as there is a tree, so that a signal in any phase can unwind it.
@@ -101,6 +104,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         exporter,
         capture,
         sandbox,
+        ignore_budgets,
         flags,
         tree: shared,
         status,
@@ -121,6 +125,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     // Both before the token is sent anywhere: a second instance on one folder or socket must not even begin.
     phases.run(Phase::DataFolder, open(&folder, &config.data.dir, &status)).await?;
     let socket = phases.run(Phase::ControlSocket, async { bind(&loaded.socket) }).await?;
+    // Before anybody is asked anything: a bot that only gives up again must not log in each time.
+    let past = remembered::past(&config.data.dir, ignore_budgets).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),
@@ -160,9 +166,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let root = Rules { intensity: ROOT_INTENSITY, ..Rules::new(Strategy::OneForOne) };
     let observer = Arc::new(DecisionLog::new(log.clone()));
     let limits = Limits { quarantine_max: config.watch.quarantine_max };
-    let tree = Tree::start_within(planes.clone(), root, Vec::new(), observer, limits)
-        .await
-        .map_err(|exit| Fatal::new(Code::Internal, exit))?;
+    let tree = remembered::start(past, planes.clone(), root, observer, limits).await?;
     registry.attach(tree.clone());
     shared.set(tree.clone()).ok(); // boot runs once
     status.cogs.set(host.clone()).ok(); // boot runs once
@@ -222,6 +226,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let database_child = database::child(&db).budget(DATABASE_BUDGET.0, DATABASE_BUDGET.1);
     phases.run(Phase::Database, builder.add(database_child)).await?;
     folder.keep();
+    remembered::keep(&tree);
     status.db.set(db.clone()).ok(); // boot runs once
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
     phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;

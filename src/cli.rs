@@ -11,6 +11,7 @@ mod output;
 mod ping;
 mod remote;
 mod render;
+mod replay;
 mod stream;
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ pub fn run(cli: &Cli) -> ExitCode {
 /// Runs one command against `sources`, writing to `output`.
 pub async fn execute(cli: &Cli, sources: Sources, output: &mut Output) -> Exit {
     match &cli.command {
-        Command::Run | Command::Try => {
+        Command::Run { .. } | Command::Try => {
             output.problem("this command is the supervisor's own");
             Exit::Usage
         }
@@ -75,6 +76,7 @@ pub async fn execute(cli: &Cli, sources: Sources, output: &mut Output) -> Exit {
         Command::Check => local::check(&sources, output),
         Command::Completions { shell } => local::completions(*shell, output),
         Command::Man => local::man(output),
+        Command::Replay { file } => replay::run(file, output),
         Command::Tree(TreeArgs { from_log: Some(file), at, .. }) => from_log::run(file, at.as_deref(), output),
         command => {
             let sources = sources.with_token(TokenRule::Ignored);

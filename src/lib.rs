@@ -3,7 +3,7 @@
 //! - [`cli`] what people type; [`config`] what they configure;
 //! - [`process`] one run of the bot, from the configuration to the exit code; [`life`] what happens in between;
 //! - `refused` what follows when Discord refuses a token or a permission;
-//! - [`handover`] what one process leaves to the next; [`record`] how it ended;
+//! - [`handover`] what one process leaves to the next; [`record`] how it ended, `remembered` what its supervisors do;
 //! - [`notify`] what the service manager is told;
 //! - [`console`], [`folder`], [`kept`] what the process says, makes and runs beside the tree;
 //! - [`boot`] the only file that names every actor; [`shutdown`] the way down;
@@ -32,6 +32,7 @@ pub mod ready;
 pub mod record;
 mod refused;
 pub mod reload;
+mod remembered;
 pub mod shutdown;
 pub mod signals;
 pub mod status;

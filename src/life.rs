@@ -11,6 +11,7 @@ use crate::{
     kept::Kept,
     notify::{self, Notifier, Word},
     reload::Reloader,
+    remembered,
     shutdown::{self, Down, EndReport, Why},
     signals::Wish,
     status::Status,
@@ -63,6 +64,8 @@ pub struct Life<'a> {
     pub sentry: &'a SentryGuard,
     /// Whether the other end is the stand-in for Discord.
     pub sandbox: bool,
+    /// Whether what an earlier run left of restart budgets does not count.
+    pub ignore_budgets: bool,
     /// Signals.
     pub wishes: mpsc::Receiver<Wish>,
     /// The way to the service manager.
@@ -114,6 +117,7 @@ impl Life<'_> {
             exporter: self.exporter,
             capture: self.sentry.capture(),
             sandbox: self.sandbox,
+            ignore_budgets: self.ignore_budgets,
             flags: Arc::clone(&flags),
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),
@@ -174,6 +178,7 @@ impl Life<'_> {
                 own_tasks: beside.len(),
             };
             let report = if gone { down.account(why, leave).await } else { down.run(why, leave).await };
+            remembered::seal(tree, failed.is_none() && !report.forced).await;
             told.into_iter().for_each(|told| told(&report));
             if report.forced {
                 code = Code::Forced;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let sources = || Sources::of_process(cli.config.clone()).with_socket(cli.socket.as_deref());
     match &cli.command {
-        Command::Run => process::run(sources(), false, None),
+        Command::Run { ignore_budgets } => process::run(sources(), false, *ignore_budgets, None),
         Command::Try => tryout::run(sources()),
         _ => cli::run(&cli),
     }

@@ -99,6 +99,7 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         | Rule::HalfOpen
         | Rule::Progress
         | Rule::Pardoned
+        | Rule::Carried
         | Rule::Shutdown
         | Rule::Killed
         | Rule::Operator

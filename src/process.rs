@@ -33,8 +33,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Whom the log knows the control plane's thread by.
 const CONTROL_THREAD: &str = "control-plane";
 
-/// Runs the bot to its end.
-pub fn run(sources: Sources, sandbox: bool, companion: Option<Companion>) -> ExitCode {
+/// Runs the bot to its end. `ignore_budgets`: what an earlier run left of restart budgets does not count.
+pub fn run(sources: Sources, sandbox: bool, ignore_budgets: bool, companion: Option<Companion>) -> ExitCode {
     supervision::install_panic_hook();
     let redactor = Redactor::new();
     let keys = config::sentry_keys(&sources);
@@ -57,7 +57,7 @@ pub fn run(sources: Sources, sandbox: bool, companion: Option<Companion>) -> Exi
         if sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
     let notifier = Arc::new(Notifier::new(&manager));
     // Even a mistake of this thread's own ends with a report and the contract's code.
-    let ended = guarded_sync(|| start(sources, sandbox, companion, &redactor, &sentry, &notifier));
+    let ended = guarded_sync(|| start(sources, (sandbox, ignore_budgets), companion, &redactor, &sentry, &notifier));
     match ended
         .unwrap_or_else(|panic| Err(Fatal::new(Code::Internal, format!("the supervisor itself failed: {panic}"))))
     {
@@ -90,7 +90,7 @@ fn fail(fatal: &Fatal, sentry: Option<&SentryGuard>) -> ExitCode {
 
 fn start(
     sources: Sources,
-    sandbox: bool,
+    (sandbox, ignore_budgets): (bool, bool),
     companion: Option<Companion>,
     redactor: &Redactor,
     sentry: &SentryGuard,
@@ -127,6 +127,7 @@ fn start(
         exporter,
         sentry,
         sandbox,
+        ignore_budgets,
         wishes,
         notifier: Arc::clone(notifier),
     };

@@ -133,7 +133,8 @@ impl Down<'_> {
         self.notifier.tell(&[Word::Stopping, Word::Extend(self.limits.total + SLACK)]);
         self.flags.mark(Step::ShuttingDown);
         let entries = self.tree.decisions(0, usize::MAX);
-        let began = entries.iter().find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
+        let mut now = entries.iter().filter(|entry| !entry.earlier);
+        let began = now.find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
         let since = began.or(entries.last()).map_or_else(SystemTime::now, |entry| entry.wall);
         let mut report = EndReport { began_at: since.into(), ..EndReport::of(&why, self.limits) };
         report.take(measure(self.tree, began.map_or(0, |entry| entry.seq), since));

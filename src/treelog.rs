@@ -111,7 +111,7 @@ mod tests {
             rejected: Vec::new(),
             text: String::new(),
         };
-        Arc::new(Entry { seq: 1, wall: std::time::SystemTime::UNIX_EPOCH, path: "a".into(), decision })
+        Arc::new(Entry { seq: 1, wall: std::time::SystemTime::UNIX_EPOCH, path: "a".into(), earlier: false, decision })
     }
 
     #[tokio::test(start_paused = true)]

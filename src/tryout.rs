@@ -44,7 +44,7 @@ A stand-in for Discord runs on this machine, and the bot with it. alice owns the
 /// Runs the stand-in, the bot and the prompt.
 pub fn run(sources: Sources) -> ExitCode {
     match prepare(sources) {
-        Ok((sources, companion, _folder)) => process::run(sources, true, Some(companion)),
+        Ok((sources, companion, _folder)) => process::run(sources, true, false, Some(companion)),
         Err(fatal) => {
             console::problem(&fatal.message);
             fatal.code.into()

@@ -107,8 +107,11 @@ pub fn decision(entry: &Entry) -> Value {
         "cause": decision.cause.as_ref().map(ToString::to_string),
         "rule": decision.rule.name(),
         "decision": decision.text,
+        "why": decision.why(),
         "budget": decision.budget.map(budget),
+        "budget_left": decision.budget_left().map(budget),
         "rejected": decision.rejected,
+        "earlier_process": entry.earlier,
         "text": sentence(entry),
     })
 }
@@ -127,7 +130,8 @@ fn sentence(entry: &Entry) -> String {
 }
 
 fn budget(budget: Budget) -> Value {
-    json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": millis(budget.window) })
+    let left = budget.allowed.saturating_sub(budget.used);
+    json!({ "used": budget.used, "allowed": budget.allowed, "left": left, "window_ms": millis(budget.window) })
 }
 
 /// RFC 3339, UTC, milliseconds.

@@ -22,6 +22,10 @@ impl Builder<'_> {
         let required = spec.policy().required;
         match self.tree.start_child(&ActorPath::root(), spec).await {
             Ok(_) => Ok(()),
+            Err(OrderError::Refused { refusal: Refusal::Parked { reason }, .. }) => {
+                tracing::warn!("{id} stays parked, as the process before left it: {reason}");
+                Ok(())
+            }
             Err(_) if !required => Ok(()),
             Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => Err(not_started(&id, &exit)),
             Err(error) => Err(Fatal::new(Code::Internal, error)),

@@ -28,7 +28,11 @@ pub enum Command {
     /// Plays: starts the bot against a stand-in for Discord on this machine.
     Try,
     /// Runs the bot.
-    Run,
+    Run {
+        /// Forget used restart budgets and who was parked, also when the last run gave up.
+        #[arg(long)]
+        ignore_budgets: bool,
+    },
     /// Writes a commented config.toml; overwrites nothing.
     Init,
     /// Checks the configuration and prints each value with its origin.
@@ -51,6 +55,11 @@ pub enum Command {
         /// Open the crash record of this number; without a number the newest.
         #[arg(long, value_name = "N", num_args = 0..=1)]
         crash: Option<Option<u64>>,
+    },
+    /// Makes every decision of a supervision journal again and compares.
+    Replay {
+        /// The journal: supervision.journal in the data folder, of a bot that runs or does not.
+        file: PathBuf,
     },
     /// Shows the supervisors' decisions.
     Events(EventsArgs),
@@ -127,7 +136,7 @@ pub enum Command {
 impl Command {
     /// Whether it is the supervisor itself rather than somebody speaking to it.
     pub fn is_supervisor(&self) -> bool {
-        matches!(self, Self::Run | Self::Try)
+        matches!(self, Self::Run { .. } | Self::Try)
     }
 }
 

@@ -176,7 +176,8 @@ fn call(command: &Command) -> Result<Call, String> {
         Command::Db(DbCommand::Migrate) => plain("db.migrate"),
         Command::Db(DbCommand::History) => plain("db.history"),
         Command::Try
-        | Command::Run
+        | Command::Run { .. }
+        | Command::Replay { .. }
         | Command::Init
         | Command::Check
         | Command::Events(_)

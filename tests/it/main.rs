@@ -18,6 +18,7 @@ mod kills;
 mod logs;
 mod malformed;
 mod notify;
+mod persistence;
 mod ping;
 mod probes;
 mod refusals;

@@ -1,6 +1,10 @@
 //! The bounded memory of decisions, and who listens to them.
 
-use crate::{core::Decision, panics::guarded_sync, path::ActorPath};
+use crate::{
+    core::{Decision, Rule},
+    panics::guarded_sync,
+    path::ActorPath,
+};
 use serde::Serialize;
 use std::{
     collections::VecDeque,
@@ -17,15 +21,27 @@ pub const LISTENER_LAG_MAX: usize = 1_024;
 /// One decision in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// Its number, from 1, without gaps.
+    /// Its number, from 1, without gaps; a process that knows what an earlier one decided goes on from there.
     pub seq: u64,
     /// When, by the wall clock.
     pub wall: SystemTime,
     /// The actor it is about.
     pub path: ActorPath,
+    /// Whether an earlier process made it.
+    pub earlier: bool,
     /// The decision itself.
     #[serde(flatten)]
     pub decision: Decision,
+}
+
+/// What is written down of a decision of the supervisor at `path`: about whom, and in full. None for what somebody else
+/// says: that a supervisor is up its parent tells, as of any child, once.
+pub(crate) fn told(path: &ActorPath, incarnation: u64, mut decision: Decision) -> Option<(ActorPath, Decision)> {
+    if !decision.id.is_empty() {
+        return Some((path.child(&decision.id), decision));
+    }
+    decision.incarnation = incarnation; // a supervisor does not know its own
+    (decision.rule != Rule::Up || path.is_root()).then(|| (path.clone(), decision))
 }
 
 /// Told of every decision, at once and on the control plane: it must not block. Crash records are completed by it.
@@ -61,9 +77,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+    /// A journal that begins with what `earlier` processes wrote, and goes on with the next number.
+    pub(crate) fn new(observer: Arc<dyn Observer>, earlier: Vec<Arc<Entry>>) -> Self {
         let (listeners, _) = broadcast::channel(LISTENER_LAG_MAX);
-        Self { entries: Mutex::new((0, VecDeque::new())), listeners, observer }
+        let last = earlier.last().map_or(0, |entry| entry.seq);
+        Self { entries: Mutex::new((last, earlier.into())), listeners, observer }
     }
 
     /// Writes a decision down; its entry.
@@ -71,8 +89,8 @@ impl Journal {
         let entry = {
             let mut kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             kept.0 += 1;
-            let entry = Arc::new(Entry { seq: kept.0, wall: SystemTime::now(), path, decision });
-            if kept.1.len() == JOURNAL_MAX {
+            let entry = Arc::new(Entry { seq: kept.0, wall: SystemTime::now(), path, earlier: false, decision });
+            if kept.1.len() >= JOURNAL_MAX {
                 kept.1.pop_front();
             }
             kept.1.push_back(Arc::clone(&entry));

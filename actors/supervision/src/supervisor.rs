@@ -13,13 +13,15 @@ pub(crate) use respec::Respecify;
 pub(crate) use starter::SupervisorStarter;
 
 use crate::{
-    core::{self, Action, Event, Order, Outcome, Refusal, Rule, State, Ticket},
+    core::{self, Action, Event, Order, Outcome, Refusal, State, Ticket},
     exit::Exit,
+    journal,
     life::{Life, Signal},
     message::Reply,
     panics::guarded_sync,
     path::ActorPath,
     poison::Parked,
+    record::{Seen, Tape},
     spec::ChildSpec,
     starter::Lever,
     world::World,
@@ -117,6 +119,8 @@ pub(crate) struct Desk {
     tickets: Ticket,
     /// Whether the tree has been told that its children are gone.
     retired: bool,
+    /// Where its events are written down for the next process and for replay, if they are.
+    tape: Option<Tape>,
 }
 
 impl Desk {
@@ -129,16 +133,11 @@ impl Desk {
             Event::Elapsed { id, incarnation, timer: core::Timer::Aborted } => Some((id.clone(), *incarnation)),
             _ => None,
         };
+        let before = self.tape.as_mut().and_then(|tape| tape.before(&self.state, &event));
         let step = core::decide(&mut self.state, event, now);
-        for mut decision in step.decisions {
-            let path = if !decision.id.is_empty() {
-                self.path.child(&decision.id)
-            } else if decision.rule != Rule::Up || self.path.is_root() {
-                decision.incarnation = self.life.incarnation();
-                self.path.clone()
-            } else {
-                continue; // that a supervisor is up its parent tells, as of any child: once
-            };
+        let mut entries = Vec::with_capacity(step.decisions.len());
+        for decision in step.decisions {
+            let Some((path, decision)) = journal::told(&self.path, self.life.incarnation(), decision) else { continue };
             let entry = self.world.journal.write(path, decision);
             // The first decision about a failure is the rule that followed it.
             if entry.decision.cause.is_some()
@@ -146,7 +145,13 @@ impl Desk {
             {
                 self.world.crashes.follow(&self.path.child(&id), incarnation, entry.seq, &entry.decision);
             }
+            entries.push(entry);
         }
+        let forgotten = |action: &Action| match action {
+            Action::Forget { id } => Some(id.clone()),
+            _ => None,
+        };
+        let gone: Vec<_> = step.actions.iter().filter_map(forgotten).collect();
         let mut told = Vec::new();
         for action in step.actions {
             match action {
@@ -155,10 +160,15 @@ impl Desk {
                 action => self.act(action),
             }
         }
-        self.timers.arm(&self.life, &self.me, self.world.now());
-        for at in self.state.children.take_changed() {
+        self.timers.arm(&self.life, &self.me, self.world.dial);
+        let changed = self.state.children.take_changed();
+        for at in changed.iter().copied() {
             self.publisher.note(self.state.children[at].id());
             self.announce(at);
+        }
+        if let (Some(tape), Some(before)) = (&mut self.tape, before) {
+            let after = Seen { changed: &changed, gone: &gone, entries, now };
+            tape.after(before, &self.state, after);
         }
         if told.is_empty() {
             self.publish();
@@ -298,6 +308,10 @@ impl ractor::Actor for Supervisor {
         if let Some(legacy) = world.inherit(&path) {
             state.inherit(legacy);
         }
+        if let Some((restarts, children)) = world.carried(&path) {
+            state.carry(restarts, children);
+        }
+        let tape = world.tape(&path, life.incarnation());
         let mut desk = Desk {
             hands: hands::Hands::default(),
             timers: Timers::default(),
@@ -305,6 +319,7 @@ impl ractor::Actor for Supervisor {
             answers: HashMap::new(),
             tickets: 0,
             retired: false,
+            tape,
             path,
             world,
             life,
@@ -343,7 +358,7 @@ impl ractor::Actor for Supervisor {
                 for (id, incarnation, timer) in desk.timers.due(desk.world.now()) {
                     desk.decide(Event::Elapsed { id, incarnation, timer });
                 }
-                desk.timers.arm(&desk.life, &desk.me, desk.world.now());
+                desk.timers.arm(&desk.life, &desk.me, desk.world.dial);
             }
             Message::Tell(event) => desk.decide(event),
             Message::Pardon { parked, forget, reply } => {

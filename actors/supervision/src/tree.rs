@@ -19,6 +19,7 @@ use crate::{
     message::Reply,
     path::ActorPath,
     planes::Planes,
+    record::{Past, Recorder},
     spec::ChildSpec,
     starter::{Lever, StartRequest, Starter},
     supervisor::{Message, SupervisorStarter},
@@ -56,10 +57,10 @@ impl Tree {
         children: Vec<ChildSpec>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Exit> {
-        Self::start_within(planes, flags, children, observer, Limits::default()).await
+        Self::start_within(planes, flags, children, observer, Limits::default(), None).await
     }
 
-    /// The same with limits of its own.
+    /// The same with limits of its own, and with what an earlier process left, written down for the next one.
     ///
     /// # Errors
     /// As [`Tree::start`].
@@ -69,8 +70,9 @@ impl Tree {
         children: Vec<ChildSpec>,
         observer: Arc<dyn Observer>,
         limits: Limits,
+        record: Option<(Past, Recorder)>,
     ) -> Result<Self, Exit> {
-        let world = Arc::new(World::new(planes, observer, limits));
+        let world = Arc::new(World::new(planes, observer, limits, record));
         let (tell, phase) = watch::channel(RootPhase::Starting);
         let notify: Notify = Arc::new(move |signal| match signal {
             Signal::Started => {
@@ -200,7 +202,7 @@ impl Tree {
     pub fn nodes(&self) -> Vec<Node> {
         let mut nodes = Vec::new();
         if let Some(office) = self.world.office(&ActorPath::root()) {
-            nodes.push(office.view.load().root_node(self.world.now()));
+            nodes.push(office.view.load().root_node(self.world.dial));
             self.below(&ActorPath::root(), &mut nodes);
         }
         nodes
@@ -222,7 +224,7 @@ impl Tree {
     /// The actor at `path`.
     pub fn node(&self, path: &ActorPath) -> Option<Node> {
         let Some(parent) = path.parent() else {
-            return self.world.office(path).map(|office| office.view.load().root_node(self.world.now()));
+            return self.world.office(path).map(|office| office.view.load().root_node(self.world.dial));
         };
         let office = self.world.office(&parent)?;
         let view = office.view.load();
@@ -280,6 +282,11 @@ impl Tree {
         let alive = data.metrics().num_alive_tasks();
         let more = if control.id() == data.id() { 0 } else { control.metrics().num_alive_tasks() };
         (alive + more, self.world.tasks_owned())
+    }
+
+    /// Where the tree is written down, if it is.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.world.recorder()
     }
 
     /// Each path's restarts ever, for metrics.

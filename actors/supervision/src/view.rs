@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     mailbox::{Mailbox, MailboxReading},
     path::ActorPath,
-    world::World,
+    world::{Dial, World},
 };
 use serde::Serialize;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -132,7 +132,7 @@ impl Published {
     }
 
     /// The root's own node: nobody supervises it, so it publishes itself.
-    pub(crate) fn root_node(&self, now: Time) -> Node {
+    pub(crate) fn root_node(&self, dial: Dial) -> Node {
         let (status, reason) = match &self.phase {
             Phase::Idle | Phase::Starting => (Status::Starting, None),
             Phase::Running => (Status::Running, None),
@@ -146,9 +146,9 @@ impl Published {
             status,
             reason,
             incarnation: 1,
-            for_: now,
+            for_: dial.age(),
             until: None,
-            budget: Some(self.budget(now)),
+            budget: Some(self.budget(dial.now())),
             restarts_total: 0,
             criticality: Criticality::Vital,
             last_exit: None,

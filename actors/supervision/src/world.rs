@@ -11,6 +11,7 @@ use crate::{
     path::ActorPath,
     planes::Planes,
     poison::Poisons,
+    record::{Inheritance, Past, Recorder, Tape},
     starter::Lever,
     supervisor,
     view::Published,
@@ -47,7 +48,10 @@ pub(crate) struct World {
     pub(crate) left_behind: LeftBehind,
     /// When the actors' runtime was given something to run that it has not run yet, in microseconds; 0: it keeps up.
     beat: Arc<AtomicU64>,
-    epoch: Instant,
+    pub(crate) dial: Dial,
+    recorder: Option<Recorder>,
+    /// What supervisors that have not begun in this process take over from an earlier one.
+    carried: DashMap<ActorPath, Inheritance>,
     supervisors: DashMap<ActorPath, Office>,
     workers: DashMap<ActorPath, Arc<dyn Lever>>,
     messages: DashMap<ActorPath, Arc<[AdminSpec]>>,
@@ -63,16 +67,50 @@ pub(crate) struct Office {
     pub(crate) view: Arc<ArcSwap<Published>>,
 }
 
+/// The tree's time: monotonic and tokio's, so that paused tests move it. It begins as far from zero as what an earlier
+/// process left is old, so that a restart of then has a time too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dial {
+    epoch: Instant,
+    origin: Time,
+}
+
+impl Dial {
+    pub(crate) fn now(self) -> Time {
+        self.origin + self.epoch.elapsed()
+    }
+
+    /// Time since the tree began.
+    pub(crate) fn age(self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// When `at` is on tokio's clock; for a time before the tree began, its beginning.
+    pub(crate) fn instant(self, at: Time) -> Instant {
+        self.epoch + at.saturating_sub(self.origin)
+    }
+}
+
 impl World {
-    pub(crate) fn new(planes: Planes, observer: Arc<dyn Observer>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        planes: Planes,
+        observer: Arc<dyn Observer>,
+        limits: Limits,
+        record: Option<(Past, Recorder)>,
+    ) -> Self {
+        let (past, recorder) = record.map_or((None, None), |(past, recorder)| (Some(past), Some(recorder)));
+        let origin = past.as_ref().map_or(Time::ZERO, Past::reach);
+        let (earlier, carried) = past.map(|past| past.hand_over(origin)).unwrap_or_default();
         Self {
             poisons: Poisons::default(),
             left_behind: LeftBehind::new(limits.quarantine_max),
             beat: Arc::default(),
             planes,
             crashes: Arc::new(Crashes::new(Arc::clone(&observer))),
-            journal: Journal::new(observer),
-            epoch: Instant::now(),
+            journal: Journal::new(observer, earlier),
+            dial: Dial { epoch: Instant::now(), origin },
+            recorder,
+            carried: carried.into_iter().collect(),
             supervisors: DashMap::new(),
             workers: DashMap::new(),
             messages: DashMap::new(),
@@ -82,9 +120,23 @@ impl World {
         }
     }
 
-    /// Monotonic time since the tree began; tokio's, so that paused tests move it.
+    /// The tree's time.
     pub(crate) fn now(&self) -> Time {
-        self.epoch.elapsed()
+        self.dial.now()
+    }
+
+    /// What the supervisor at `path` takes over from an earlier process: its first life does, once.
+    pub(crate) fn carried(&self, path: &ActorPath) -> Option<Inheritance> {
+        self.carried.remove(path).map(|(_, carried)| carried)
+    }
+
+    /// Where a life of the supervisor at `path` is written down.
+    pub(crate) fn tape(&self, path: &ActorPath, incarnation: u64) -> Option<Tape> {
+        self.recorder.as_ref().map(|recorder| Tape::new(recorder.clone(), path.clone(), incarnation))
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 
     /// For how long the actors' runtime has not run what it was given; zero while it keeps up.

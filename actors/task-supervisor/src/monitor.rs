@@ -181,7 +181,9 @@ async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Result<(), No
     }
     let spec = task::child(task, registry);
     match tree.start_child(&ActorPath::from(crate::PATH), spec).await {
-        Ok(_) | Err(OrderError::Refused { refusal: Refusal::AlreadyStarted, .. }) => Ok(()),
+        Ok(_) => Ok(()),
+        // Parked: as an earlier process left it; it is there, and its restart rule has it.
+        Err(OrderError::Refused { refusal: Refusal::AlreadyStarted | Refusal::Parked { .. }, .. }) => Ok(()),
         // It did not come up and is there all the same: its restart rule goes on with it.
         Err(OrderError::Refused { refusal: Refusal::StartFailed { .. }, .. }) if registry.node(&name).is_some() => {
             Ok(())

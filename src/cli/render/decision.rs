@@ -21,7 +21,7 @@ pub(in crate::cli) fn explain(answer: &Value, output: &Output) -> String {
         lines.push(line(decision, style));
         let detail =
             |name: &str, value: &str| format!("    {}", style.paint(Mood::Faint, &format!("{name}: {}", clean(value))));
-        if let Some(cause) = decision["cause"].as_str() {
+        if let Some(cause) = decision["why"].as_str().or_else(|| decision["cause"].as_str()) {
             lines.push(detail("because", cause));
         }
         if let Some(rule) = decision["rule"].as_str() {
@@ -58,11 +58,15 @@ fn line(decision: &Value, style: Style) -> String {
     let what = decision["decision"].as_str().or_else(|| decision["text"].as_str()).unwrap_or_default();
     let mut text =
         format!("{}  {}  {}", style.paint(Mood::Faint, &clean(at)), style.paint(Mood::Strong, &who), clean(what));
+    if decision["earlier_process"] == true {
+        text.push_str(&style.paint(Mood::Faint, "  (an earlier process)"));
+    }
     let budget = &decision["budget"];
     if let (Some(used), Some(allowed)) = (budget["used"].as_u64(), budget["allowed"].as_u64()) {
         let window = budget["window_ms"].as_u64().map_or(String::new(), |window| format!(" in {}", duration(window)));
         let mood = if used >= allowed { Mood::Bad } else { Mood::Faint };
-        text.push_str(&style.paint(mood, &format!("  [{used} of {allowed}{window}]")));
+        let left = allowed.saturating_sub(used);
+        text.push_str(&style.paint(mood, &format!("  [{used} of {allowed}{window}, {left} left]")));
     }
     text
 }

@@ -20,7 +20,7 @@ fn an_explanation_names_cause_rule_and_what_was_rejected() {
     });
     let expected = "\
 gateway/shard-0 is waiting: backoff
-2026-01-01T00:00:00.000Z  gateway/shard-0#2  restart in 200 ms  [2 of 5 in 1 m 00 s]
+2026-01-01T00:00:00.000Z  gateway/shard-0#2  restart in 200 ms  [2 of 5 in 1 m 00 s, 3 left]
     because: panic at a.rs:1:1: boom
     rule: backoff
     not: park: the budget is not spent";

@@ -1,7 +1,7 @@
 //! What may be asked of a supervisor: OTP's calls with OTP's refusals, and an operator's orders.
 
 use super::{
-    Action, Outcome, Refusal, Step, Ticket, Time,
+    Action, Outcome, Refusal, Step, Ticket, Time, carried,
     event::{Event, Order, Timer},
     explain::Rule,
     order,
@@ -97,7 +97,15 @@ fn start_child(
     child.since = now;
     step.note(&child, now, Rule::Operator, "added and started").because(OWNER);
     child.in_round = order::joins_round(state);
+    let id = child.id().to_owned();
     state.children.insert(child);
+    if let Some(at) = state.find(&id)
+        && carried::take_over(state, at, now, step)
+        && let Life::Parked { reason, .. } = &state.children[at].life
+    {
+        let refusal = Refusal::Parked { reason: reason.clone() };
+        step.refuse(&mut state.children[at].waiting, &refusal);
+    }
     None
 }
 

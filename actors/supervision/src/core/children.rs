@@ -87,8 +87,8 @@ struct Slot {
 }
 
 /// The children, in start order.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Child>", into = "Vec<Child>")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<Child>")]
 #[expect(clippy::vec_box, reason = "inserting among thousands moves pointers, not children")]
 pub struct Children {
     slots: Vec<Box<Slot>>,
@@ -261,8 +261,8 @@ impl From<Vec<Child>> for Children {
     }
 }
 
-impl From<Children> for Vec<Child> {
-    fn from(children: Children) -> Self {
-        children.slots.into_iter().map(|slot| slot.child).collect()
+impl Serialize for Children {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }

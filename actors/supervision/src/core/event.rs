@@ -288,6 +288,12 @@ pub enum Refusal {
     /// The supervisor has not finished starting.
     #[error("its supervisor is still starting")]
     NotReady,
+    /// It was added, and stays parked as an earlier process left it.
+    #[error("it stays parked, as the process before left it ({reason}); start it to try now")]
+    Parked {
+        /// Why it was parked.
+        reason: String,
+    },
     /// The child did not come up.
     #[error("it did not start: {exit}")]
     StartFailed {

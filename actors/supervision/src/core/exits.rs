@@ -180,7 +180,11 @@ pub(super) fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &
     let temporary = child.policy.restart == Restart::Temporary;
     step.refuse(&mut child.waiting, &Refusal::NotRunning);
     let text = if temporary { "ended; temporary: forgotten" } else { "ended normally; transient: stays down" };
-    step.note(&state.children[at], now, Rule::Ended, text).cause = Some(exit);
+    let decision = step.note(&state.children[at], now, Rule::Ended, text);
+    decision.cause = Some(exit);
+    decision
+        .rejected
+        .push(format!("restart: it is {}", if temporary { "temporary" } else { "transient and ended normally" }));
     if temporary {
         order::forget(state, at, step);
     }
@@ -203,8 +207,13 @@ fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mu
         return;
     }
     if exit.is_fatal() {
+        if state.children[at].is_vital() {
+            state.charge(at, now); // it ends the process: what the next one must know
+        }
         let text = "says that a restart cannot help";
-        step.note(&state.children[at], now, Rule::Fatal, text).cause = Some(exit.clone());
+        let decision = step.note(&state.children[at], now, Rule::Fatal, text);
+        decision.cause = Some(exit.clone());
+        decision.rejected.push("restart: it would end in the same way".to_owned());
         return giving_up::give_up_on(state, at, (text, exit), false, now, step);
     }
     let half_open = state.children[at].half_open;
@@ -261,6 +270,10 @@ fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step
     decision.cause = Some(cause);
     decision.budget = Some(budget);
     decision.rejected.push(format!("park or give up: {} of {} used", budget.used, budget.allowed));
+    if !wait.is_zero() {
+        let why = if rule == Rule::Cooldown { "its cooldown has not passed" } else { "a failure needs time to pass" };
+        decision.rejected.push(format!("restart at once: {why}"));
+    }
     if !wait.is_zero() {
         step.timer(child, super::Timer::Delay, wait);
     }

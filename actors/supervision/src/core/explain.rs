@@ -40,6 +40,8 @@ pub enum Rule {
     Fatal,
     /// A parked child gets one try.
     HalfOpen,
+    /// It begins with what an earlier process left: a budget that is used in part, or parked.
+    Carried,
     /// A vital child is lost, or the supervisor's intensity exceeded: the supervisor gives up.
     Escalate,
     /// A significant child ended.
@@ -97,6 +99,7 @@ impl Rule {
             Self::Parked => "parked",
             Self::Fatal => "fatal",
             Self::HalfOpen => "half_open",
+            Self::Carried => "carried",
             Self::Escalate => "escalate",
             Self::AutoShutdown => "auto_shutdown",
             Self::Suspended => "suspended",

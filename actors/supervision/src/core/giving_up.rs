@@ -69,6 +69,13 @@ pub(super) fn escalate(
         text.push_str(&format!(": {cause}"));
     }
     (decision.cause, decision.budget) = (cause, Some(budget));
+    decision
+        .rejected
+        .push("go on without it: it is vital, or its failures count against the supervisor's own intensity".to_owned());
+    if budget.used >= budget.allowed {
+        let Budget { used, allowed, window } = budget;
+        decision.rejected.push(format!("restart: {used} of {allowed} within {} used", seconds(window)));
+    }
     let exit = match &state.phase {
         Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },
         _ => Exit::shutdown_because(text),

@@ -13,10 +13,12 @@
 //! - [`probe`] who makes no progress, and what is done about it;
 //! - [`admin`] what an operator or a caller may ask for;
 //! - [`respec`] a new list of children while it runs;
+//! - [`carried`] what outlives the process;
 //! - [`explain`] why.
 
 mod admin;
 mod backoff;
+pub mod carried;
 mod child;
 mod children;
 pub mod event;
@@ -148,6 +150,10 @@ fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Ste
             step.actions.push(if resume { Action::Resume { id } } else { Action::Suspend { id, missing } });
         }
         let reason = format!("{path} is {}", if up { "back" } else { "gone" });
-        step.note(&state.children[at], now, rule, &text).because(reason);
+        let decision = step.note(&state.children[at], now, rule, &text);
+        decision.because(reason);
+        if rule == Rule::Suspended {
+            decision.rejected.push("restart: nothing is wrong with it".to_owned());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may start or stop next: in order up, in reverse order down.
 
 use super::{
-    Action, Outcome, Refusal, Step, Time,
+    Action, Outcome, Refusal, Step, Time, carried,
     children::Mark,
     explain::Rule,
     policy::Strategy,
@@ -20,6 +20,9 @@ pub(super) fn begin(state: &mut State, now: Time, step: &mut Step) {
     step.note_self(now, Rule::Start, format!("starts {} children", state.children.len()));
     let mut lost = None;
     for at in 0..state.children.len() {
+        if carried::take_over(state, at, now, step) {
+            continue; // parked as before: the round goes on without it
+        }
         let child = &mut state.children[at];
         child.since = now;
         if child.life != Life::Quarantined {

@@ -87,8 +87,10 @@ pub struct Backoff {
     /// The delay grows no further than this.
     pub max: Duration,
     /// Each further restart waits this many times longer.
+    #[serde(with = "exact")]
     pub factor: f64,
     /// Up to this share of the delay is added at random (0.0 to 1.0).
+    #[serde(with = "exact")]
     pub jitter: f64,
     /// After this long without a failure the delay begins at `min` again.
     pub reset_after: Duration,
@@ -98,6 +100,19 @@ impl Backoff {
     /// Doubling from `min` to `max` with a tenth of jitter, forgotten after a minute of health.
     pub const fn doubling(min: Duration, max: Duration) -> Self {
         Self { min, max, factor: 2.0, jitter: 0.1, reset_after: Duration::from_secs(60) }
+    }
+}
+
+/// A number as text: it comes back to the last bit, which the reader of JSON's numbers does not promise and a replay needs.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

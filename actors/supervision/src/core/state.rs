@@ -3,6 +3,7 @@
 pub use super::child::{Asked, Child, Goal, Life, Stage};
 use super::{
     Time,
+    carried::Carried,
     children::Children,
     event::Ticket,
     explain::Budget,
@@ -61,6 +62,9 @@ pub struct State {
     pub floor: u64,
     /// Who waits for a new list of children to be carried out, and what it came to.
     pub reloads: Vec<(Ticket, Plan)>,
+    /// What children that have not begun yet take over from an earlier process.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carried: BTreeMap<String, Carried>,
 }
 
 /// Forgotten children whose incarnations are remembered one by one.
@@ -86,6 +90,7 @@ impl State {
             draining: false,
             floor: 0,
             reloads: Vec::new(),
+            carried: BTreeMap::new(),
         }
     }
 
@@ -146,6 +151,13 @@ impl State {
                 self.note_incarnation(id, incarnation);
             }
         }
+    }
+
+    /// Goes on with what an earlier process left: restarts within the supervisor's own intensity (oldest first), and
+    /// what each child takes over when it begins.
+    pub(crate) fn carry(&mut self, restarts: Vec<Time>, children: BTreeMap<String, Carried>) {
+        self.restarts = restarts.into();
+        self.carried = children;
     }
 
     /// Whether the supervisor is on its way out.

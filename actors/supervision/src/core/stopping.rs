@@ -152,8 +152,9 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     let text = "blocks its thread and cannot be ended: left behind, not started again";
     let child = &state.children[at];
     let decision = step.note(child, now, Rule::Quarantine, text);
-    decision.reason = child.told.clone();
+    decision.reason.clone_from(&child.told);
     decision.cause = stalled.then_some(cause);
+    decision.rejected.push("start a next incarnation: two of one path might live at once".to_owned());
     if !wanted || state.is_stopping() {
         return;
     }

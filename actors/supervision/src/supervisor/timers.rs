@@ -4,6 +4,7 @@ use super::Message;
 use crate::{
     core::{Time, Timer},
     life::Life,
+    world::Dial,
 };
 use ractor::ActorRef;
 use std::{
@@ -54,7 +55,7 @@ impl Timers {
     }
 
     /// Sees to it that [`Message::Alarm`] comes when the earliest timer is due.
-    pub(super) fn arm(&mut self, life: &Arc<Life>, me: &ActorRef<Message>, now: Time) {
+    pub(super) fn arm(&mut self, life: &Arc<Life>, me: &ActorRef<Message>, dial: Dial) {
         let next = self.queue.first_key_value().map(|((at, _), _)| *at);
         if let Some(alarm) = &self.alarm {
             alarm.send_if_modified(|set| std::mem::replace(set, next) != next);
@@ -64,13 +65,12 @@ impl Timers {
         let (alarm, mut set) = watch::channel(Some(first));
         self.alarm = Some(alarm);
         let me = me.clone();
-        let epoch = tokio::time::Instant::now() - now;
         life.spawn(async move {
             loop {
                 let wait = *set.borrow_and_update();
                 let asleep = async {
                     match wait {
-                        Some(at) => tokio::time::sleep_until(epoch + at + Duration::from_millis(1)).await,
+                        Some(at) => tokio::time::sleep_until(dial.instant(at) + Duration::from_millis(1)).await,
                         None => std::future::pending().await,
                     }
                 };

@@ -10,6 +10,7 @@ mod order;
 mod poison;
 mod probe;
 mod races;
+mod record;
 mod respec;
 mod restart;
 mod scale;

@@ -83,7 +83,7 @@ fn on_planes<F: Future<Output = ()>>(data_threads: usize, test: impl FnOnce(Plan
 
 async fn tree(planes: Planes, children: Vec<ChildSpec>, quarantine_max: usize) -> Tree {
     let (flags, limits) = (Flags::new(Strategy::OneForOne), Limits { quarantine_max });
-    let tree = Tree::start_within(planes, flags, children, Arc::new(NoObserver), limits).await;
+    let tree = Tree::start_within(planes, flags, children, Arc::new(NoObserver), limits, None).await;
     let tree = tree.expect("the root is made");
     tree.started().await.expect("every child starts");
     tree

@@ -1,5 +1,6 @@
 //! The core alone: hand-made situations, and a simulation that makes up its own.
 
+mod carried;
 mod causes;
 mod draining;
 mod explore;

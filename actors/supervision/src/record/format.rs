@@ -1,0 +1,185 @@
+//! One record is one line: a checksum, a space, JSON. The checksum goes on from the line before it, so that a line that is
+//! missing, or stands elsewhere, is damage too.
+
+use super::kept::{GaveUp, Kept};
+use crate::{
+    core::{Decision, Event, State, Time, carried::Carried},
+    path::ActorPath,
+};
+use serde::{Deserialize, Serialize};
+
+/// The version of this format; another one is not read.
+pub(crate) const FORMAT: u32 = 1;
+/// What the first record says that the file is.
+pub(crate) const WHAT: &str = "impresario supervision journal";
+
+/// One record.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// The first of a segment.
+    Head(Head),
+    /// A process begins, or goes on in a new segment: supervisors that were known are those of another time.
+    Process(Process),
+    /// All that is carried over, as it stands here.
+    Kept(Kept),
+    /// A supervisor begins, or is written down anew in a new segment.
+    State(Box<Written>),
+    /// Something happened to a supervisor, and what it decided.
+    Step(Box<Stepped>),
+    /// Records that could not be written here.
+    Lost {
+        /// How many.
+        records: u64,
+    },
+    /// The process ends.
+    Ended {
+        /// Whether somebody asked for it and it went down in order.
+        orderly: bool,
+    },
+}
+
+/// The first record.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) what: String,
+    pub(crate) format: u32,
+}
+
+/// One process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    /// The program's version: another one may decide otherwise.
+    pub(crate) version: String,
+    /// Wall clock, in milliseconds.
+    pub(crate) wall: u64,
+    /// Whether it began in an earlier segment.
+    pub(crate) goes_on: bool,
+}
+
+/// A supervisor's state, from which its next events can be decided again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    /// Names this life of the supervisor within the process.
+    pub(crate) sup: u64,
+    pub(crate) path: ActorPath,
+    pub(crate) incarnation: u64,
+    /// What its children would carry over now; nothing of others below it is known any more.
+    pub(crate) kept: Vec<(String, Carried<u64>)>,
+    /// Restarts that count against its own intensity.
+    pub(crate) own: Vec<u64>,
+    pub(crate) state: State,
+}
+
+/// One event and what followed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stepped {
+    pub(crate) sup: u64,
+    pub(crate) path: ActorPath,
+    pub(crate) at: Time,
+    /// Wall clock, in milliseconds.
+    pub(crate) wall: u64,
+    pub(crate) event: Event,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) told: Vec<Told>,
+    #[serde(flatten)]
+    pub(crate) change: Change,
+}
+
+/// One decision with its number in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) seq: u64,
+    #[serde(flatten)]
+    pub(crate) decision: Decision,
+}
+
+/// What a step changed of what is carried over.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// Children; none: there is nothing to carry over of this one any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kept: Vec<(String, Option<Carried<u64>>)>,
+    /// Restarts that count against the supervisor's own intensity, if they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) own: Option<Vec<u64>>,
+    /// The root gave up over this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gave_up: Option<GaveUp>,
+}
+
+impl Change {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.own.is_none() && self.gave_up.is_none()
+    }
+}
+
+/// Appends `record` as a line to `out`; `checksum` is the one of the line before, and becomes this one's. Nothing is
+/// appended on an error.
+///
+/// # Errors
+/// What JSON cannot hold; no record of ours is such.
+pub(crate) fn write(record: &Record, out: &mut Vec<u8>, checksum: &mut u32) -> serde_json::Result<()> {
+    let line = serde_json::to_vec(record)?;
+    *checksum = crc(*checksum, &line);
+    out.extend_from_slice(format!("{checksum:08x} ").as_bytes());
+    out.extend_from_slice(&line);
+    out.push(b'\n');
+    Ok(())
+}
+
+/// The JSON of a line (without its end) whose checksum goes on from `checksum`.
+pub(crate) fn checked<'l>(line: &'l [u8], checksum: &mut u32) -> Option<&'l [u8]> {
+    let (said, json) = line.split_at_checked(9)?;
+    let said = std::str::from_utf8(said).ok()?.strip_suffix(' ')?;
+    let said = u32::from_str_radix(said, 16).ok()?;
+    let sum = crc(*checksum, json);
+    (sum == said).then(|| {
+        *checksum = sum;
+        json
+    })
+}
+
+/// CRC-32 (the polynomial of zip and Ethernet, reflected), going on from `checksum`.
+fn crc(checksum: u32, bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!checksum, |sum, byte| TABLE[usize::from((sum as u8) ^ byte)] ^ (sum >> 8))
+}
+
+const TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        let mut sum = n as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            sum = if sum & 1 == 1 { 0xEDB8_8320 ^ (sum >> 1) } else { sum >> 1 };
+            bit += 1;
+        }
+        table[n] = sum;
+        n += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_known_one_and_goes_on_from_line_to_line() {
+        assert_eq!(crc(0, b"123456789"), 0xCBF4_3926, "the check value of CRC-32");
+        assert_eq!(crc(crc(0, b"1234"), b"56789"), 0xCBF4_3926);
+        let mut lines = Vec::new();
+        let mut sum = 0;
+        for records in [1, 2] {
+            write(&Record::Lost { records }, &mut lines, &mut sum).unwrap();
+        }
+        let text = String::from_utf8(lines).unwrap();
+        let lines: Vec<_> = text.lines().map(str::as_bytes).collect();
+        assert!(checked(lines[1], &mut 0).is_none(), "a line that is missing is noticed");
+        let mut sum = 0;
+        assert!(checked(lines[0], &mut sum).is_some() && checked(lines[1], &mut sum).is_some());
+        assert!(checked(b"", &mut sum).is_none() && checked("äöüäöüäöü".as_bytes(), &mut sum).is_none());
+    }
+}

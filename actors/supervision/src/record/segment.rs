@@ -1,0 +1,208 @@
+//! The file that is written to, and its place in the folder.
+
+use super::{
+    FILE, LINE_MAX, OLDER,
+    format::{self, FORMAT, Head, Process, Record, WHAT},
+    kept::Kept,
+    past::{Past, Tail},
+    wall_ms,
+};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    time::SystemTime,
+};
+
+/// Bytes that are gathered before they are written.
+const LARGE: usize = 1 << 18;
+
+/// The segment that is written to. A failure costs the records that were being written, is said once, and is tried anew
+/// with each later record: the file is cut back to its last good one then.
+pub(crate) struct Segment {
+    folder: PathBuf,
+    /// What is carried over, as of the last record.
+    pub(super) kept: Kept,
+    max: u64,
+    file: Option<File>,
+    /// Where the file's good records end; none: a new file begins.
+    tail: Option<Tail>,
+    /// Not written yet, with the records in it and the checksum of the last one.
+    buffer: Vec<u8>,
+    pending: u64,
+    checksum: u32,
+    /// Bytes of the file that do not count against its bound: what it begins with.
+    free: u64,
+    /// Whether this process has begun its part.
+    begun: bool,
+    /// Records that could not be written and are not accounted for in the file.
+    lost: u64,
+    trouble: bool,
+    gap: bool,
+    asked: bool,
+}
+
+impl Segment {
+    /// Goes on where `past` ends; a segment is full at `max` bytes.
+    pub(crate) fn new(past: &Past, max: u64) -> Self {
+        Self {
+            folder: past.folder.clone(),
+            kept: Kept { gave_up: None, ..past.kept.clone() },
+            max,
+            file: None,
+            tail: past.tail,
+            buffer: Vec::new(),
+            pending: 0,
+            checksum: 0,
+            free: 0,
+            begun: false,
+            lost: 0,
+            trouble: false,
+            gap: false,
+            asked: false,
+        }
+    }
+
+    /// Appends a record; `free` when it does not count against the bound.
+    pub(super) fn push(&mut self, record: &Record, free: bool) {
+        if self.file.is_none() && !self.open() {
+            self.lost += 1;
+            self.gap = true;
+            return;
+        }
+        let before = self.buffer.len();
+        if !self.append(record) {
+            self.lost += 1;
+            self.gap = true; // an absurdly long one: what follows it could not be decided again
+            return;
+        }
+        if free {
+            self.free += (self.buffer.len() - before) as u64;
+        }
+        if self.buffer.len() >= LARGE {
+            self.write();
+        }
+    }
+
+    fn append(&mut self, record: &Record) -> bool {
+        let (before, checksum) = (self.buffer.len(), self.checksum);
+        let written = format::write(record, &mut self.buffer, &mut self.checksum);
+        if written.is_err() || self.buffer.len() - before > LINE_MAX {
+            self.buffer.truncate(before);
+            self.checksum = checksum;
+            return false;
+        }
+        self.pending += 1;
+        true
+    }
+
+    /// Opens the file and begins this process's part of it.
+    fn open(&mut self) -> bool {
+        let (file, tail) = match self.opened() {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.complain(&error);
+                return false;
+            }
+        };
+        (self.file, self.tail, self.checksum) = (Some(file), Some(tail), tail.checksum);
+        if tail.end == 0 {
+            self.append(&Record::Head(Head { what: WHAT.to_owned(), format: FORMAT }));
+        }
+        let (version, wall) = (env!("CARGO_PKG_VERSION").to_owned(), wall_ms(SystemTime::now()));
+        let goes_on = std::mem::replace(&mut self.begun, true);
+        self.append(&Record::Process(Process { pid: std::process::id(), version, wall, goes_on }));
+        if self.lost > 0 {
+            self.append(&Record::Lost { records: self.lost });
+        }
+        self.append(&Record::Kept(self.kept.clone()));
+        self.pending = 0; // these can be written again
+        self.free += self.buffer.len() as u64;
+        true
+    }
+
+    fn opened(&self) -> io::Result<(File, Tail)> {
+        let path = self.folder.join(FILE);
+        if let Some(tail) = self.tail {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            file.set_len(tail.end)?; // what was not written to its end goes
+            file.seek(SeekFrom::End(0))?;
+            return Ok((file, tail));
+        }
+        // What cannot be gone on with stays for one more segment.
+        match std::fs::rename(&path, self.folder.join(OLDER)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok((file, Tail { end: 0, checksum: 0 }))
+    }
+
+    /// Writes what has gathered.
+    pub(super) fn write(&mut self) {
+        let (Some(file), Some(tail)) = (&mut self.file, &mut self.tail) else { return };
+        match file.write_all(&self.buffer) {
+            Ok(()) => {
+                *tail = Tail { end: tail.end + self.buffer.len() as u64, checksum: self.checksum };
+                if std::mem::take(&mut self.trouble) {
+                    tracing::info!(lost = self.lost, "the journal of supervision is written again");
+                }
+                self.lost = 0;
+            }
+            Err(error) => {
+                self.lost += self.pending;
+                self.gap = true;
+                self.file = None;
+                self.complain(&error);
+            }
+        }
+        self.pending = 0;
+        self.buffer.clear();
+    }
+
+    /// Writes `kept` down, what the tree gave up over included.
+    pub(super) fn restate(mut self, kept: Kept) -> io::Result<()> {
+        self.kept = kept;
+        if self.open() {
+            self.write();
+        }
+        if self.trouble { Err(io::Error::other("its folder cannot be written")) } else { Ok(()) }
+    }
+
+    /// The next record begins a new segment.
+    pub(super) fn rotate(&mut self) {
+        self.write();
+        self.sync();
+        (self.file, self.tail) = (None, None);
+        (self.free, self.asked) = (0, false);
+    }
+
+    /// Has the disk hold what was written.
+    pub(super) fn sync(&mut self) {
+        if let Some(Err(error)) = self.file.as_ref().map(File::sync_data) {
+            self.complain(&error);
+        }
+    }
+
+    /// Whether records are missing since this was last asked.
+    pub(super) fn take_gap(&mut self) -> bool {
+        std::mem::take(&mut self.gap)
+    }
+
+    /// Whether it has become full; said once.
+    pub(super) fn take_full(&mut self) -> bool {
+        let full = self.tail.is_some_and(|tail| tail.end > self.max.saturating_add(self.free));
+        full && !std::mem::replace(&mut self.asked, true)
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.trouble, true) {
+            let path = self.folder.join(FILE);
+            let path = path.display();
+            tracing::warn!(
+                "{path} cannot be written: {error}; what is decided meanwhile is not kept for the next process"
+            );
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A supervisor's side of the record: what it takes down of each event, without waiting for anything.
+
+use super::{
+    format::{Change, Written},
+    kept::{GaveUp, millis},
+    queue::{Item, Recorder, Taken},
+    wall_ms,
+};
+use crate::{
+    core::{Event, Rule, State, Time, carried::Carried},
+    journal::Entry,
+    path::ActorPath,
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// Restarts against a supervisor's own intensity that outlive the process, the newest ones.
+const OWN_KEPT: usize = 1_024;
+
+/// One life of a supervisor, written down.
+pub(crate) struct Tape {
+    recorder: Recorder,
+    sup: u64,
+    path: ActorPath,
+    incarnation: u64,
+    /// The segment that its state stands in.
+    generation: Option<u64>,
+    gap: bool,
+    /// What the record says is carried over of its children.
+    told: HashMap<String, Carried>,
+    own: VecDeque<Time>,
+}
+
+/// What is taken down before an event is decided.
+pub(crate) struct Before {
+    event: Event,
+    /// The state, where it does not stand in this segment yet.
+    state: Option<State>,
+    generation: u64,
+}
+
+/// What is taken down after it.
+pub(crate) struct Seen<'d> {
+    /// Positions of children that changed.
+    pub(crate) changed: &'d [usize],
+    /// Children that were forgotten.
+    pub(crate) gone: &'d [String],
+    /// The decisions.
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) now: Time,
+}
+
+/// The tree's time and the wall clock's, read together.
+#[derive(Clone, Copy)]
+struct Clocks {
+    now: Time,
+    wall: u64,
+}
+
+impl Clocks {
+    fn wall(self, at: Time) -> u64 {
+        match at.checked_sub(self.now) {
+            Some(ahead) => self.wall.saturating_add(millis(ahead)),
+            None => self.wall.saturating_sub(millis(self.now - at)),
+        }
+    }
+}
+
+impl Tape {
+    pub(crate) fn new(recorder: Recorder, path: ActorPath, incarnation: u64) -> Self {
+        let sup = recorder.shared.number();
+        Self {
+            recorder,
+            sup,
+            path,
+            incarnation,
+            generation: None,
+            gap: false,
+            told: HashMap::new(),
+            own: VecDeque::new(),
+        }
+    }
+
+    /// None when this event is not recorded, for want of room. Only the whole state closes that gap.
+    pub(crate) fn before(&mut self, state: &State, event: &Event) -> Option<Before> {
+        let Some(generation) = self.recorder.shared.generation() else {
+            self.gap |= self.generation.take().is_some();
+            return None;
+        };
+        let state = (self.generation != Some(generation)).then(|| state.clone());
+        Some(Before { event: event.clone(), state, generation })
+    }
+
+    pub(crate) fn after(&mut self, before: Before, state: &State, seen: Seen<'_>) {
+        let clocks = Clocks { now: seen.now, wall: wall_ms(SystemTime::now()) };
+        let free = self.gap || self.incarnation == 1 || self.generation.is_some();
+        self.gap = false;
+        let written = before.state.map(|before| self.write(before, free, clocks));
+        let change = self.change(&before.event, state, &seen, clocks);
+        let step = Item::Step(Box::new(Taken {
+            sup: self.sup,
+            path: self.path.clone(),
+            at: seen.now,
+            wall: clocks.wall,
+            event: before.event,
+            entries: seen.entries,
+            change,
+        }));
+        let items: Vec<_> = written.into_iter().chain([step]).collect();
+        self.recorder.shared.put(items);
+        self.generation = Some(before.generation);
+    }
+
+    /// The state as it was before the event.
+    fn write(&mut self, state: State, free: bool, clocks: Clocks) -> Item {
+        if !state.is_stopping() {
+            let children = state.children.iter().map(|child| (child.id().to_owned(), Carried::of(child)));
+            let waiting = state.carried.iter().map(|(id, carried)| (id.clone(), carried.clone()));
+            self.told = children.chain(waiting).filter(|(_, carried)| !carried.is_plain()).collect();
+            self.own = newest(&state.restarts);
+        }
+        let mut kept: Vec<_> =
+            self.told.iter().map(|(id, it)| (id.clone(), it.clone().map(|at| clocks.wall(at)))).collect();
+        kept.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let own = self.own.iter().map(|at| clocks.wall(*at)).collect();
+        let (path, incarnation) = (self.path.clone(), self.incarnation);
+        Item::State { written: Box::new(Written { sup: self.sup, path, incarnation, kept, own, state }), free }
+    }
+
+    /// What of all that is carried over this step has changed.
+    fn change(&mut self, event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Change {
+        let mut change = Change::default();
+        for at in seen.changed {
+            let child = &state.children[*at];
+            let told = self.told.get(child.id());
+            let mut carried = Carried::of(child);
+            if state.is_stopping() {
+                // On the way down nobody stays parked; that is no news for the next process.
+                carried.parked = told.and_then(|told| told.parked.clone());
+                carried.tries = told.map_or(0, |told| told.tries);
+            }
+            let id = child.id().to_owned();
+            if carried.is_plain() {
+                if self.told.remove(&id).is_some() {
+                    change.kept.push((id, None));
+                }
+            } else if told != Some(&carried) {
+                change.kept.push((id.clone(), Some(carried.clone().map(|at| clocks.wall(at)))));
+                self.told.insert(id, carried);
+            }
+        }
+        for id in seen.gone {
+            if !state.is_stopping() && self.told.remove(id).is_some() {
+                change.kept.push((id.clone(), None));
+            }
+        }
+        let own = newest(&state.restarts);
+        if own != self.own {
+            change.own = Some(own.iter().map(|at| clocks.wall(*at)).collect());
+            self.own = own;
+        }
+        if self.path.is_root() {
+            change.gave_up = gave_up(event, state, seen, clocks);
+        }
+        change
+    }
+}
+
+fn newest(restarts: &VecDeque<Time>) -> VecDeque<Time> {
+    restarts.iter().skip(restarts.len().saturating_sub(OWN_KEPT)).copied().collect()
+}
+
+/// The root gave up, and the budget that it gave up over has no room for another failure until it says. Giving up for
+/// another reason leaves room: each time counts as a failure until there is none.
+fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Option<GaveUp> {
+    let escalated = |entry: &&Arc<Entry>| entry.path.is_root() && entry.decision.rule == Rule::Escalate;
+    let decision = &seen.entries.iter().find(escalated)?.decision;
+    let budget = decision.budget.filter(|budget| budget.used >= budget.allowed)?;
+    let child = match event {
+        Event::Exited { id, .. } | Event::Elapsed { id, .. } => id.clone(),
+        _ => String::new(),
+    };
+    let own = state.child(&child).filter(|child| child.policy.budget.is_some());
+    let oldest = own.map_or(&state.restarts, |child| &child.restarts).front().copied().unwrap_or(seen.now);
+    let said = match decision.why() {
+        Some(why) => format!("{}: {why}", decision.text),
+        None => decision.text.clone(),
+    };
+    // A restart exactly as old as the window still counts.
+    let until = clocks.wall(oldest + budget.window + Duration::from_millis(1));
+    Some(GaveUp { child, said, until, window: millis(budget.window).saturating_add(1) })
+}

@@ -1,0 +1,74 @@
+//! The thread that writes.
+
+use super::{
+    format::{Record, Stepped, Told},
+    queue::{Batch, Closing, Item, Shared, Taken},
+    segment::Segment,
+};
+use std::collections::VecDeque;
+
+/// Writes until it is told to end.
+pub(super) fn run(shared: &Shared, mut segment: Segment) {
+    loop {
+        let Batch { items, held, closing } = shared.gather();
+        // What fails at boot leaves no trace, unless the next process must know of it.
+        if !held || items.iter().any(matters) {
+            write(shared, &mut segment, items, closing.as_ref());
+        }
+        if let Some(closing) = closing {
+            if let Some(done) = closing.done {
+                done.send(()).ok(); // nobody waits any longer
+            }
+            return;
+        }
+    }
+}
+
+fn matters(item: &Item) -> bool {
+    match item {
+        Item::Step(taken) => !taken.change.is_empty(),
+        Item::State { .. } | Item::Rotate | Item::Lost(_) => false,
+    }
+}
+
+fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing: Option<&Closing>) {
+    for item in items {
+        match item {
+            Item::State { written, free } => {
+                segment.kept.written(&written);
+                segment.push(&Record::State(written), free);
+            }
+            Item::Step(taken) => {
+                segment.kept.changed(&taken.path, &taken.change);
+                segment.push(&Record::Step(Box::new(stepped(*taken))), false);
+            }
+            Item::Lost(records) => {
+                tracing::warn!(
+                    records,
+                    "{records} records of supervision were lost: its journal is written too slowly"
+                );
+                segment.push(&Record::Lost { records }, false);
+            }
+            Item::Rotate => segment.rotate(),
+        }
+    }
+    if let Some(orderly) = closing.and_then(|closing| closing.orderly) {
+        segment.push(&Record::Ended { orderly }, false);
+    }
+    segment.write();
+    if closing.is_some() {
+        segment.sync();
+    }
+    if segment.take_gap() {
+        shared.begin_anew();
+    }
+    if segment.take_full() {
+        shared.full();
+    }
+}
+
+fn stepped(taken: Taken) -> Stepped {
+    let Taken { sup, path, at, wall, event, entries, change } = taken;
+    let told = entries.iter().map(|entry| Told { seq: entry.seq, decision: entry.decision.clone() }).collect();
+    Stepped { sup, path, at, wall, event, told, change }
+}
