@@ -262,6 +262,10 @@ fn an_unknown_actor_is_1_with_the_nearest_name() {
         let error: Value = serde_json::from_str(&home.json(args).exits(1).err).unwrap();
         assert!(error["error"]["message"].as_str().unwrap().contains("database"), "{error}");
     }
+    // The name at the end of a path is enough to guess it.
+    for args in [&["explain", "info"][..], &["messages", "info"], &["kill", "info"], &["events", "--path", "info"]] {
+        bot.cli(args).exits(1).says(&["did you mean \"cog-host/info\""]);
+    }
     bot.cli(&["tell", "database", "helth"]).exits(1).says(&["helth", "health"]);
     bot.cli(&["tasks", "show", "presense"]).exits(1).says(&["presense"]);
     bot.cli(&["cogs", "show", "inf"]).exits(1).says(&["inf"]);

@@ -1,5 +1,6 @@
 //! A running tree: what boot, the control channel and tests hold.
 
+mod nearest;
 mod orders;
 mod poison;
 mod reads;
@@ -244,10 +245,7 @@ impl Tree {
 
     /// The existing path that `path` may have been meant to be.
     pub fn nearest(&self, path: &ActorPath) -> Option<String> {
-        let wanted = path.as_str();
-        let score = |candidate: &str| strsim::levenshtein(candidate, wanted);
-        let near = self.nodes().into_iter().map(|node| node.path.to_string()).min_by_key(|path| score(path))?;
-        (score(&near) <= wanted.len().div_ceil(2)).then_some(near)
+        nearest::nearest(path.as_str(), self.nodes().into_iter().map(|node| node.path.to_string()))
     }
 
     /// The last `max` decisions about `path` and what stands below it, oldest first.
