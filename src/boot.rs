@@ -27,6 +27,7 @@ use crate::{
     system, treelog, wire,
 };
 use child::Builder;
+use cog_host::Cog;
 use cogs::{CogRoom, cog_room};
 use control::{BindError, Channel, ControlSetup, Registry, Socket};
 use database::Db;
@@ -74,6 +75,8 @@ pub struct Context {
     pub sandbox: bool,
     /// Whether what an earlier run left of restart budgets does not count.
     pub ignore_budgets: bool,
+    /// Cogs beside the built-in ones.
+    pub cogs: Vec<Cog>,
     /// The steps that happen once.
     pub flags: Arc<Flags>,
     /// Filled as soon as there is a tree, so that a signal in any phase can unwind it.
@@ -105,6 +108,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         capture,
         sandbox,
         ignore_budgets,
+        cogs: more_cogs,
         flags,
         tree: shared,
         status,
@@ -150,6 +154,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let registry = TaskRegistry::within(around);
     let host = cog_room(CogRoom {
         loaded: &loaded,
+        more: more_cogs,
         owners,
         sandbox,
         db: &db,
@@ -163,6 +168,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         cache: &cache,
     })?;
 
+    let guild = (config.discord.guild != 0).then(|| GuildId::new(config.discord.guild));
     let root = Rules { intensity: ROOT_INTENSITY, ..Rules::new(Strategy::OneForOne) };
     let observer = Arc::new(DecisionLog::new(log.clone()));
     let limits = Limits { quarantine_max: config.watch.quarantine_max };
@@ -196,6 +202,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         database::methods(&db),
         emoji_cache::methods(&emojis),
         host.methods(),
+        vec![host.sync_method(guild)],
         task_supervisor::methods(&registry),
     ];
     control.add(offered.into_iter().flatten()).map_err(|twice| Fatal::new(Code::Internal, twice))?;
@@ -276,7 +283,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         status: Arc::clone(&status),
         gateway: made,
         cogs: host,
-        guild: (config.discord.guild != 0).then(|| GuildId::new(config.discord.guild)),
+        guild,
         database: db.location(),
         prefix: config.discord.prefix.clone(),
     };

@@ -17,6 +17,7 @@ use crate::{
     status::Status,
     system,
 };
+use cog_host::Cog;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -66,6 +67,8 @@ pub struct Life<'a> {
     pub sandbox: bool,
     /// Whether what an earlier run left of restart budgets does not count.
     pub ignore_budgets: bool,
+    /// Cogs beside the built-in ones.
+    pub cogs: Vec<Cog>,
     /// Signals.
     pub wishes: mpsc::Receiver<Wish>,
     /// The way to the service manager.
@@ -118,6 +121,7 @@ impl Life<'_> {
             capture: self.sentry.capture(),
             sandbox: self.sandbox,
             ignore_budgets: self.ignore_budgets,
+            cogs: self.cogs,
             flags: Arc::clone(&flags),
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),

@@ -10,6 +10,7 @@ use crate::{
     reload::Reloader,
     signals,
 };
+use cog_host::Cog;
 use protocol::{
     SystemClock,
     ports::{Capture, Report, ReportLevel},
@@ -33,8 +34,21 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Whom the log knows the control plane's thread by.
 const CONTROL_THREAD: &str = "control-plane";
 
-/// Runs the bot to its end. `ignore_budgets`: what an earlier run left of restart budgets does not count.
-pub fn run(sources: Sources, sandbox: bool, ignore_budgets: bool, companion: Option<Companion>) -> ExitCode {
+/// What sets a run apart from the ordinary one, which is the default.
+#[derive(Default)]
+pub struct Start {
+    /// Whether the other end is the stand-in for Discord.
+    pub sandbox: bool,
+    /// What an earlier run left of restart budgets does not count.
+    pub ignore_budgets: bool,
+    /// Who accompanies the bot from the same process.
+    pub companion: Option<Companion>,
+    /// Cogs beside the built-in ones.
+    pub cogs: Vec<Cog>,
+}
+
+/// Runs the bot to its end.
+pub fn run(sources: Sources, how: Start) -> ExitCode {
     supervision::install_panic_hook();
     let redactor = Redactor::new();
     let keys = config::sentry_keys(&sources);
@@ -54,10 +68,10 @@ pub fn run(sources: Sources, sandbox: bool, ignore_budgets: bool, companion: Opt
     };
     // A service manager is told of the bot, not of somebody who plays with it.
     let manager =
-        if sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
+        if how.sandbox { ServiceManager::default() } else { config::service_manager(&sources, std::process::id()) };
     let notifier = Arc::new(Notifier::new(&manager));
     // Even a mistake of this thread's own ends with a report and the contract's code.
-    let ended = guarded_sync(|| start(sources, (sandbox, ignore_budgets), companion, &redactor, &sentry, &notifier));
+    let ended = guarded_sync(|| start(sources, how, &redactor, &sentry, &notifier));
     match ended
         .unwrap_or_else(|panic| Err(Fatal::new(Code::Internal, format!("the supervisor itself failed: {panic}"))))
     {
@@ -90,8 +104,7 @@ fn fail(fatal: &Fatal, sentry: Option<&SentryGuard>) -> ExitCode {
 
 fn start(
     sources: Sources,
-    (sandbox, ignore_budgets): (bool, bool),
-    companion: Option<Companion>,
+    how: Start,
     redactor: &Redactor,
     sentry: &SentryGuard,
     notifier: &Arc<Notifier>,
@@ -126,12 +139,13 @@ fn start(
         log: log.clone(),
         exporter,
         sentry,
-        sandbox,
-        ignore_budgets,
+        sandbox: how.sandbox,
+        ignore_budgets: how.ignore_budgets,
+        cogs: how.cogs,
         wishes,
         notifier: Arc::clone(notifier),
     };
-    let ended = control.block_on(life.live(companion));
+    let ended = control.block_on(life.live(how.companion));
     // What is still running by now is blocked or unowned: it is left to the end of the process.
     data.shutdown_background();
     control.shutdown_background();

@@ -17,7 +17,7 @@ use crate::{
     exit::{Code, Fatal},
     kept::Kept,
     life::{Companion, Running},
-    process,
+    process::{self, Start},
 };
 use folder::Folder;
 use line::{Line, parse};
@@ -44,7 +44,9 @@ A stand-in for Discord runs on this machine, and the bot with it. alice owns the
 /// Runs the stand-in, the bot and the prompt.
 pub fn run(sources: Sources) -> ExitCode {
     match prepare(sources) {
-        Ok((sources, companion, _folder)) => process::run(sources, true, false, Some(companion)),
+        Ok((sources, companion, _folder)) => {
+            process::run(sources, Start { sandbox: true, companion: Some(companion), ..Start::default() })
+        }
         Err(fatal) => {
             console::problem(&fatal.message);
             fatal.code.into()

@@ -6,7 +6,7 @@ use crate::{
     exit::{Code, Fatal},
     ports::{PresencePort, ProcessFacts, TreePort},
 };
-use cog_host::{Access, CogHost, CogSettings, Prefixes, Services};
+use cog_host::{Access, Cog, CogHost, CogSettings, Prefixes, Services};
 use database::Db;
 use emoji_cache::Emojis;
 use gateway::{Cache, Gateway};
@@ -18,6 +18,8 @@ use task_supervisor::TaskRegistry;
 /// What the cogs are made from.
 pub(super) struct CogRoom<'a> {
     pub(super) loaded: &'a Loaded,
+    /// Cogs beside the built-in ones.
+    pub(super) more: Vec<Cog>,
     pub(super) owners: Vec<UserId>,
     pub(super) sandbox: bool,
     pub(super) db: &'a Db,
@@ -68,6 +70,7 @@ pub(super) fn cog_room(room: CogRoom<'_>) -> Result<CogHost, Fatal> {
         .collect();
     let access = Access { owners: room.owners, operators, sandbox: room.sandbox };
     let outbox = Arc::new(room.rest.clone());
-    CogHost::new(config.cog_host.clone(), services, outbox, access, cogs::builtin(), &settings)
+    let cogs = cogs::builtin().into_iter().chain(room.more).collect();
+    CogHost::new(config.cog_host.clone(), services, outbox, access, cogs, &settings)
         .map_err(|error| Fatal::new(Code::Internal, error))
 }

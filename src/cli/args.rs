@@ -98,6 +98,12 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compares the slash commands that Discord has with those of the loaded cogs, and registers what differs.
+    Sync {
+        /// Only print what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Calls any method of the control channel.
     Ctl {
         /// The method; `rpc.discover` lists them.

@@ -132,6 +132,10 @@ fn call(command: &Command) -> Result<Call, String> {
             let params = if *dry_run { json!({"dry_run": true}) } else { json!({}) };
             Call { show: render::reloaded, ..with("config.reload", params) }
         }
+        Command::Sync { dry_run } => {
+            let params = if *dry_run { json!({"dry_run": true}) } else { json!({}) };
+            Call { show: render::synced, ..with("commands.sync", params) }
+        }
         Command::Ctl { method, params } => {
             let params = params.as_deref().map_or(Ok(Value::Null), parse)?;
             Call { show: |value, _| format!("{value:#}"), ..with(method, params) }

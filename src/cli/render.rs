@@ -6,6 +6,7 @@ mod decision;
 mod last;
 mod status;
 mod style;
+mod sync;
 mod table;
 mod tasks;
 mod tree;
@@ -15,6 +16,7 @@ pub(super) use crash::{crash, dropped, poison, released};
 pub(super) use decision::{event, explain};
 pub(super) use last::last_shutdown;
 pub(super) use status::{boot, status};
+pub(super) use sync::synced;
 pub(super) use tasks::{task, tasks};
 
 use super::Output;

@@ -84,7 +84,7 @@ struct Instance {
     tree: Tree,
 }
 
-const METHODS: [&str; 44] = [
+const METHODS: [&str; 45] = [
     "status.get",
     "status.last_shutdown",
     "tree.get",
@@ -105,6 +105,7 @@ const METHODS: [&str; 44] = [
     "log.set",
     "system.shutdown",
     "config.reload",
+    "commands.sync",
     "system.ping",
     "cogs.list",
     "cogs.show",
@@ -239,6 +240,8 @@ fn table() -> Vec<(&'static [&'static str], &'static str, Value)> {
         (&["shutdown"], "system.shutdown", json!({})),
         (&["shutdown", "--plan"], "system.shutdown", json!({"plan": true})),
         (&["reload", "--dry-run"], "config.reload", json!({"dry_run": true})),
+        (&["sync"], "commands.sync", json!({})),
+        (&["sync", "--dry-run"], "commands.sync", json!({"dry_run": true})),
         (&["ctl", "x.any", "{\"a\": [1]}"], "x.any", json!({"a": [1]})),
         (&["cogs", "list"], "cogs.list", json!({})),
         (&["cogs", "disable", "info"], "cogs.disable", json!({"name": "info"})),

@@ -7,7 +7,7 @@ pub use check::DefinitionError;
 
 use crate::{
     args::{ArgError, Param, Tokens},
-    cell::CogCell,
+    cell::{CogCell, Phase},
     command::{Body, Command, RunFn},
     guard::Guard,
 };
@@ -90,6 +90,10 @@ impl Entry {
         sub.ok_or_else(|| ArgError::Subcommand { known: self.runs.iter().filter_map(|(name, _)| *name).collect() })
     }
 
+    fn is_taken_out(&self) -> bool {
+        self.runnables().next().is_some_and(|runnable| matches!(*runnable.cell.phase(), Phase::Unloaded))
+    }
+
     pub(crate) fn sub(&self, name: &str) -> Option<&Arc<Runnable>> {
         let named = |sub: &Option<&str>| sub.is_some_and(|sub| sub.eq_ignore_ascii_case(name));
         self.runs.iter().find(|(sub, _)| named(sub)).map(|(_, runnable)| runnable)
@@ -147,7 +151,13 @@ impl Catalogue {
         &self.entries
     }
 
-    /// The commands as Discord wants them registered.
+    /// The commands as Discord is to have them: without those of cogs that an operator has taken out. Those of a cog that
+    /// is down stay, lest they come and go with its restarts.
+    pub fn declared_commands(&self) -> Vec<CreateCommand> {
+        self.entries.iter().filter(|entry| !entry.is_taken_out()).map(|entry| slash::command(entry)).collect()
+    }
+
+    /// Every command as Discord wants it registered.
     pub fn slash_commands(&self) -> Vec<CreateCommand> {
         self.entries.iter().map(|entry| slash::command(entry)).collect()
     }

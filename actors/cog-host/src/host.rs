@@ -13,8 +13,7 @@ use crate::{
     ports::Outbox,
     sink::{Event, Sink},
 };
-use protocol::{EventKind, EventSink, KindSet, id::GuildId, ports::Report};
-use rest::RestError;
+use protocol::{EventKind, EventSink, KindSet, ports::Report};
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
@@ -49,7 +48,8 @@ pub(crate) struct Shared {
     pub(crate) limiter: Mutex<ErrorLimiter>,
     events: KindSet,
     reported: Mutex<HashSet<Vec<String>>>,
-    registered: AtomicUsize,
+    /// Slash commands that Discord has, as far as is known.
+    pub(crate) registered: AtomicUsize,
 }
 
 impl Shared {
@@ -179,18 +179,6 @@ impl CogHost {
             }
         }
         counts
-    }
-
-    /// Registers the slash commands with Discord, in `guild` alone or everywhere; gives how many Discord now has.
-    ///
-    /// # Errors
-    /// Discord did not take them; the ones it had stay.
-    pub async fn register_commands(&self, guild: Option<GuildId>) -> Result<usize, RestError> {
-        let commands = self.shared.catalogue.slash_commands();
-        let registered = self.shared.outbox.set_commands(guild, commands).await?;
-        self.shared.registered.store(registered, Relaxed);
-        tracing::info!(commands = registered, guild.id = guild.map(GuildId::get), "slash commands are registered");
-        Ok(registered)
     }
 
     /// The address of a cog's actor.

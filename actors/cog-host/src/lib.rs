@@ -32,6 +32,7 @@ mod permissions;
 mod ports;
 mod prefix;
 mod prefixes;
+mod registration;
 mod reply;
 mod responder;
 mod sink;
@@ -62,5 +63,6 @@ pub use prefix::{Addressed, PREFIX_MAX, PrefixError, addressed, checked};
 pub use prefixes::{PrefixStore, Prefixes, SetPrefixError};
 /// What cogs use of the rooms below, so that they need to know this crate alone.
 pub use protocol::{BoxFuture, Class, Dispatch, EventKind, ShardId, task};
+pub use registration::{Changed, Difference, Field};
 pub use reply::{CONTENT_MAX, Failure, Outcome, Reply};
 pub use rest::{Mentions, RestError};

@@ -3,11 +3,9 @@
 use crate::ports::Outbox;
 use protocol::BoxFuture;
 use rest::{Mentions, Rest, RestError, Send};
+use serde_json::Value;
 use serenity::{
-    builder::{
-        CreateCommand, CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage,
-        EditInteractionResponse,
-    },
+    builder::{CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage, EditInteractionResponse},
     model::id::{ApplicationId, ChannelId, GuildId, InteractionId},
 };
 
@@ -55,15 +53,15 @@ impl Outbox for Rest {
         Box::pin(async move { Rest::follow_up(self, application, token, message, send).await.map(drop) })
     }
 
-    fn set_commands(
-        &self,
-        guild: Option<GuildId>,
-        commands: Vec<CreateCommand>,
-    ) -> BoxFuture<'_, Result<usize, RestError>> {
+    fn commands(&self, guild: Option<GuildId>) -> BoxFuture<'_, Result<Vec<Value>, RestError>> {
+        Box::pin(Rest::commands(self, guild))
+    }
+
+    fn set_commands(&self, guild: Option<GuildId>, commands: Vec<Value>) -> BoxFuture<'_, Result<usize, RestError>> {
         Box::pin(async move {
             let registered = match guild {
-                Some(guild) => self.set_guild_commands(guild, commands).await?,
-                None => self.set_global_commands(commands).await?,
+                Some(guild) => self.set_guild_commands(guild, &commands).await?,
+                None => self.set_global_commands(&commands).await?,
             };
             Ok(registered.len())
         })

@@ -5,10 +5,7 @@ use protocol::{BoxFuture, ShardId};
 use rest::{Mentions, RestError};
 use serde_json::Value;
 use serenity::{
-    builder::{
-        CreateCommand, CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage,
-        EditInteractionResponse,
-    },
+    builder::{CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage, EditInteractionResponse},
     model::id::{ApplicationId, ChannelId, GuildId, InteractionId},
 };
 use std::time::Duration;
@@ -90,10 +87,10 @@ pub trait Outbox: Send + Sync + 'static {
         mentions: Mentions,
     ) -> BoxFuture<'a, Result<(), RestError>>;
 
+    /// The slash commands that Discord has of `guild`, or the global ones, as its objects: no type of ours may leave out
+    /// a field of them.
+    fn commands(&self, guild: Option<GuildId>) -> BoxFuture<'_, Result<Vec<Value>, RestError>>;
+
     /// Replaces the slash commands of `guild`, or the global ones; gives how many Discord now has.
-    fn set_commands(
-        &self,
-        guild: Option<GuildId>,
-        commands: Vec<CreateCommand>,
-    ) -> BoxFuture<'_, Result<usize, RestError>>;
+    fn set_commands(&self, guild: Option<GuildId>, commands: Vec<Value>) -> BoxFuture<'_, Result<usize, RestError>>;
 }

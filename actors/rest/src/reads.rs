@@ -5,10 +5,9 @@ use protocol::{
     BoxFuture,
     ports::{GatewayBot, GatewayDirectory, NotNow},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serenity::{
-    builder::CreateCommand,
     http::{LightMethod, Route},
     model::{
         application::Command,
@@ -86,27 +85,44 @@ impl Rest {
         serde_json::from_value(member).map_err(|error| RestError::Malformed(kind(error)))
     }
 
-    /// Replaces every global command of the application.
+    /// The commands that the application has in `guild`, or the global ones, with their names in other languages: as
+    /// Discord's objects, since a type would leave out the fields that it does not know.
     ///
     /// # Errors
     /// See [`RestError`].
-    pub async fn set_global_commands(&self, commands: Vec<CreateCommand>) -> Result<Vec<Command>, RestError> {
+    pub async fn commands(&self, guild: Option<GuildId>) -> Result<Vec<Value>, RestError> {
         let application_id = self.current_application().await?.id;
-        let call = Call::new(LightMethod::Put, Route::Commands { application_id })?.json(&commands)?;
+        let route = match guild {
+            Some(guild_id) => Route::GuildCommands { application_id, guild_id },
+            None => Route::Commands { application_id },
+        };
+        let mut call = Call::new(LightMethod::Get, route)?;
+        call.query = Some("with_localizations=true".to_owned());
+        let found: Option<Vec<Value>> = self.run(call, Send::background()).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Replaces every global command of the application with `commands`, a list of Discord's objects.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub async fn set_global_commands(&self, commands: &(impl Serialize + Sync)) -> Result<Vec<Command>, RestError> {
+        let application_id = self.current_application().await?.id;
+        let call = Call::new(LightMethod::Put, Route::Commands { application_id })?.json(commands)?;
         self.run(call, Send::background()).await
     }
 
-    /// Replaces every command that the application has in one guild.
+    /// Replaces every command that the application has in one guild with `commands`, a list of Discord's objects.
     ///
     /// # Errors
     /// See [`RestError`].
     pub async fn set_guild_commands(
         &self,
         guild_id: GuildId,
-        commands: Vec<CreateCommand>,
+        commands: &(impl Serialize + Sync),
     ) -> Result<Vec<Command>, RestError> {
         let application_id = self.current_application().await?.id;
-        let call = Call::new(LightMethod::Put, Route::GuildCommands { application_id, guild_id })?.json(&commands)?;
+        let call = Call::new(LightMethod::Put, Route::GuildCommands { application_id, guild_id })?.json(commands)?;
         self.run(call, Send::background()).await
     }
 }

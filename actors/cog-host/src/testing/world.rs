@@ -23,10 +23,7 @@ use protocol::{
 use rest::{Mentions, Rest, RestConfig, RestError};
 use serde_json::{Value, json};
 use serenity::{
-    builder::{
-        CreateCommand, CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage,
-        EditInteractionResponse,
-    },
+    builder::{CreateInteractionResponse, CreateInteractionResponseFollowup, CreateMessage, EditInteractionResponse},
     model::id::{ApplicationId, ChannelId, GuildId, InteractionId, RoleId, UserId},
 };
 use std::{
@@ -73,12 +70,18 @@ impl Sent {
 
 pub(crate) struct List {
     out: mpsc::Sender<Sent>,
+    /// The slash commands that "Discord" has.
+    commands: Mutex<Vec<Value>>,
 }
 
 impl List {
     /// For a room that is never started.
     pub(crate) fn nowhere() -> Self {
-        Self { out: mpsc::channel(1).0 }
+        Self::into(mpsc::channel(1).0)
+    }
+
+    fn into(out: mpsc::Sender<Sent>) -> Self {
+        Self { out, commands: Mutex::default() }
     }
 
     fn put(&self, how: &'static str, to: u64, body: &impl serde::Serialize, nonce: Option<String>) {
@@ -132,12 +135,13 @@ impl Outbox for List {
         Box::pin(async { Ok(()) })
     }
 
-    fn set_commands(
-        &self,
-        guild: Option<GuildId>,
-        commands: Vec<CreateCommand>,
-    ) -> BoxFuture<'_, Result<usize, RestError>> {
+    fn commands(&self, _: Option<GuildId>) -> BoxFuture<'_, Result<Vec<Value>, RestError>> {
+        Box::pin(async { Ok(self.commands.lock().unwrap().clone()) })
+    }
+
+    fn set_commands(&self, guild: Option<GuildId>, commands: Vec<Value>) -> BoxFuture<'_, Result<usize, RestError>> {
         self.put("commands", guild.map_or(0, GuildId::get), &commands, None);
+        self.commands.lock().unwrap().clone_from(&commands);
         Box::pin(async move { Ok(commands.len()) })
     }
 }
@@ -302,7 +306,7 @@ impl World {
         let (out, sent) = mpsc::channel(4096);
         let services = services(Arc::clone(&nothing), Arc::clone(&store));
         let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox };
-        let host = CogHost::new(config(), services, Arc::new(List { out }), access, cogs, &settings).unwrap();
+        let host = CogHost::new(config(), services, Arc::new(List::into(out)), access, cogs, &settings).unwrap();
         let flags = Flags::new(Strategy::OneForOne);
         let tree = Tree::start(Planes::single(), flags, vec![host.child()], Arc::new(NoObserver)).await.unwrap();
         tree.started().await.unwrap();

@@ -2,11 +2,11 @@
 
 use super::{echo, ping, tool};
 use crate::{
-    Access, Args, Cog, CogHost, Command, Int, Rest, args,
+    Access, Args, Change, Cog, CogHost, CogMsg, Command, Int, Rest, args,
     testing::{List, MapStore, Nothing, World, config, services},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 args! {
     struct Backwards {
@@ -86,6 +86,22 @@ async fn slash_definitions_follow_from_the_declaration() {
     let subs: Vec<Value> = find("thing")["options"].as_array().unwrap().iter().map(|sub| sub["name"].clone()).collect();
     assert_eq!(subs, ["show", "set"]);
     assert_eq!(find("thing")["options"][1]["options"][0]["type"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_are_registered_only_if_they_differ_and_not_those_of_a_cog_that_was_taken_out() {
+    let other = Cog::new("other", "Another").command(Command::new("extra", "Extra", ping));
+    let world = World::new(vec![tool(), other]).await;
+    assert_eq!(world.host.register_commands(None).await, Ok(11));
+    assert_eq!(world.next().await.how, "commands");
+    assert_eq!(world.host.register_commands(None).await, Ok(11));
+    assert!(world.settled().await.is_empty(), "Discord has them already");
+    let addr = world.host.cog("other").unwrap();
+    let unload = |reply| CogMsg::Change(Change::Unload, reply);
+    addr.call(Duration::from_secs(5), unload).await.unwrap().unwrap();
+    assert_eq!(world.host.register_commands(None).await, Ok(10));
+    let sent = world.next().await;
+    assert!(sent.body.as_array().unwrap().iter().all(|command| command["name"] != "extra"), "{:?}", sent.body);
 }
 
 #[tokio::test]

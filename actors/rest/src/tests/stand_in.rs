@@ -64,8 +64,10 @@ async fn every_method_speaks_with_it() {
     rest.application_emojis(Send::default()).await.unwrap();
     rest.guild_emojis(guild, Send::default()).await.unwrap();
     let commands = vec![CreateCommand::new("ping").description("answers")];
-    assert_eq!(rest.set_global_commands(commands.clone()).await.unwrap()[0].name, "ping");
-    assert_eq!(rest.set_guild_commands(guild, commands).await.unwrap()[0].guild_id, Some(guild));
+    assert_eq!(rest.set_global_commands(&commands).await.unwrap()[0].name, "ping");
+    assert_eq!(rest.set_guild_commands(guild, &commands).await.unwrap()[0].guild_id, Some(guild));
+    assert_eq!(rest.commands(None).await.unwrap()[0]["description"], "answers");
+    assert_eq!(rest.commands(Some(guild)).await.unwrap().len(), 1);
     assert!(rest.gateway_bot().await.unwrap().url.starts_with("ws://127.0.0.1"));
     assert!(rest.ping(Duration::from_secs(5)).await.unwrap() > Duration::ZERO);
     assert_eq!(sandbox.stats().unimplemented, 0);
