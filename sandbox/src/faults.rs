@@ -84,6 +84,17 @@ pub enum Fault {
         /// How many.
         events: u64,
     },
+    /// Sends events in turn, as their names and data follow in the list, so many a second and so many in all, as a guild
+    /// with much going on does. Otherwise as [`Fault::Flood`]; what a bot that reads too slowly has not taken in its
+    /// second comes after it as fast as it is read.
+    Traffic {
+        /// Pairs of name and data, as JSON text, not checked.
+        mix: Vec<(String, String)>,
+        /// Events a second.
+        per_second: u64,
+        /// How many in all.
+        events: u64,
+    },
     /// Sends so many events whose data was changed at random ([`mutate`](crate::mutate())), with sequence numbers
     /// in order, as fast as they are read. A RESUME does not repeat them.
     Mutated {

@@ -48,6 +48,8 @@ pub struct SandboxStats {
     pub rate_limited: u64,
     /// The same by scope: `user`, `shared`, `global`, and `banned` once there were too many invalid requests.
     pub rate_limited_by_scope: BTreeMap<&'static str, u64>,
+    /// Events that floods, traffic and mutations sent, by name; each once, however often a RESUME repeats it.
+    pub streamed: BTreeMap<String, u64>,
     /// Requests answered 501.
     pub unimplemented: u64,
     /// Events dropped from the history because it was full.
@@ -149,6 +151,14 @@ impl Journal {
             }
             SandboxEvent::Unimplemented { .. } => stats.unimplemented += 1,
             _ => {}
+        }
+    }
+
+    /// Counts an event that a fault has sent.
+    pub(crate) fn count_streamed(&mut self, name: &str) {
+        match self.stats.streamed.get_mut(name) {
+            Some(count) => *count += 1,
+            None => count_up(&mut self.stats.streamed, name.to_owned()),
         }
     }
 

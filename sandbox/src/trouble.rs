@@ -56,6 +56,9 @@ impl State {
             Fault::Flood { name, data, events } => self.each_line(shard, |state, line| {
                 state.stream(line, Stream::flood(name.clone(), data.clone(), events));
             }),
+            Fault::Traffic { mix, per_second, events } => self.each_line(shard, |state, line| {
+                state.stream(line, Stream::traffic(mix.clone(), per_second, events));
+            }),
             Fault::Mutated { seed, events } => self.each_line(shard, |state, line| {
                 state.stream(line, Stream::mutated(seed, events));
             }),

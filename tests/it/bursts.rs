@@ -8,7 +8,7 @@ use sandbox::{Fault, Rate, Sandbox};
 use std::collections::BTreeSet;
 
 /// People talk; nobody calls the bot.
-const TALK: &str = r#"{
+pub(crate) const TALK: &str = r#"{
     "id": "1180000000{n}", "channel_id": "CHANNEL", "guild_id": "GUILD", "type": 0, "content": "said {n} times",
     "author": {"id": "7", "username": "seven", "discriminator": "0", "global_name": null, "avatar": null},
     "timestamp": "2026-05-01T12:00:00.000000+00:00", "edited_timestamp": null, "tts": false,
@@ -18,7 +18,7 @@ const TALK: &str = r#"{
 const GROWTH: f64 = 1.1;
 
 /// Peak memory of the process since this was asked last, in kilobytes.
-fn peak_kb(bot: &Bot<'_>) -> f64 {
+pub(crate) fn peak_kb(bot: &Bot<'_>) -> f64 {
     let peak = last_peak_kb(bot);
     std::fs::write(format!("/proc/{}/clear_refs", bot.id()), "5").unwrap();
     peak

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Status and body of a GET.
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -16,7 +16,8 @@ fn get(address: &str, path: &str) -> (u16, String) {
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
-fn address(bot: &Bot<'_>) -> String {
+/// Where the probes of `bot` are.
+pub(crate) fn address(bot: &Bot<'_>) -> String {
     let line = bot.log.wait("where the probes are", |record| {
         record["fields"]["address"].is_string() && record["fields"]["path"] == "telemetry"
     });

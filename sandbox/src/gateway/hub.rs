@@ -105,11 +105,14 @@ impl Hub {
                 send_chunk(session, line, world, now_ms);
             }
             if line.outbox.is_empty() {
-                line.outbox.extend(streamed(session));
+                line.outbox.extend(streamed(session, journal, now_ms));
             }
             journal.stats.dispatches += line.outbox.len() as u64;
         }
-        let (compressed, next_ms) = (session.is_some_and(|session| session.compressed), line.next_ms());
+        // Traffic that has its pace goes on with the next millisecond.
+        let paced = session.as_deref().is_some_and(|session| session.stream.is_some()).then_some(now_ms + 1);
+        let next_ms = line.next_ms().into_iter().chain(paced).min();
+        let compressed = session.is_some_and(|session| session.compressed);
         let mut frames = std::mem::take(&mut line.outbox);
         let most = cut_every.map(|(_, events)| events).filter(|_| !line.ended);
         if line.carry(&mut frames, most) {
@@ -298,10 +301,11 @@ fn send_chunk(session: &mut Session, line: &mut Line, world: &World, now_ms: u64
 }
 
 /// The next events of what a fault has the session send.
-fn streamed(session: &mut Session) -> Vec<Outgoing> {
+fn streamed(session: &mut Session, journal: &mut Journal, now_ms: u64) -> Vec<Outgoing> {
     let Some(mut stream) = session.stream.take() else { return Vec::new() };
-    let frames: Vec<Outgoing> =
-        std::iter::from_fn(|| stream.next(session)).take(STREAMED_AT_ONCE).map(Outgoing::Text).collect();
+    let due = usize::try_from(stream.due(now_ms)).map_or(STREAMED_AT_ONCE, |due| due.min(STREAMED_AT_ONCE));
+    let next = || stream.next(session, journal);
+    let frames: Vec<Outgoing> = std::iter::from_fn(next).take(due).map(Outgoing::Text).collect();
     session.stream = Some(stream).filter(|stream| stream.left() > 0);
     frames
 }

@@ -14,6 +14,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Set for a test that is to be the bot instead of testing it: see [`Home::run_as`].
+pub(crate) const PLAYS_THE_BOT: &str = "PLAYS_THE_BOT";
+
 /// The home folder, what stands in its `config.toml`, and the environment.
 pub(crate) struct Home {
     dir: TempDir,
@@ -88,7 +91,11 @@ impl Home {
 
     /// The binary with `args`, without anything of this process's environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        self.command_of(Path::new(BINARY), args)
+    }
+
+    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear().envs(&self.env);
         command.env("HOME", self.dir.path()).env("RUST_BACKTRACE", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -116,6 +123,14 @@ impl Home {
     pub(crate) fn run(&self) -> Bot<'_> {
         let socket = self.socket();
         Bot::spawn(self, self.command(&["run", "--socket", socket.to_str().unwrap()]))
+    }
+
+    /// This test binary as the bot's process, from spawn on: its test `name` is to run the bot where [`PLAYS_THE_BOT`] is
+    /// set. For a bot that the shipped binary is not, in a process of its own all the same.
+    pub(crate) fn run_as(&self, name: &str) -> Bot<'_> {
+        let mut command = self.command_of(&std::env::current_exe().unwrap(), &["--exact", name, "--nocapture"]);
+        command.env(PLAYS_THE_BOT, "1").env("IMPRESARIO_CONTROL__SOCKET", self.socket());
+        Bot::spawn(self, command)
     }
 
     /// `run`, once it is ready.

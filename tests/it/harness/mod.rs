@@ -7,7 +7,7 @@ mod log;
 
 pub(crate) use answer::Answer;
 pub(crate) use bot::Bot;
-pub(crate) use home::{Home, finish, signal, wait};
+pub(crate) use home::{Home, PLAYS_THE_BOT, finish, signal, wait};
 pub(crate) use log::Log;
 
 use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent, Strict};
