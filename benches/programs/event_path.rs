@@ -1,7 +1,7 @@
 //! Processor time of an event: the whole bot, its gateway alone, and two baselines, on the same stream.
 //!
 //! `cargo bench -p benches --bench event_path -- [--runs N] [--events N] [--guilds N] [--commands PER-THOUSAND] [--only
-//! CONSUMER] [--profile]`
+//! CONSUMER,…] [--profile]`
 
 use benches::{
     Failure,
@@ -48,8 +48,10 @@ fn measure() -> Result<(), Failure> {
         flood.mean_bytes()
     );
     let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
-    let consumers: Vec<Consumer> =
-        Consumer::ALL.into_iter().filter(|one| only.as_ref().is_none_or(|only| one.name() == only)).collect();
+    let consumers: Vec<Consumer> = Consumer::ALL
+        .into_iter()
+        .filter(|one| only.as_ref().is_none_or(|only| only.split(',').any(|only| one.name() == only)))
+        .collect();
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); consumers.len()];
     let mut loads: Vec<Vec<(f64, f64)>> = vec![Vec::new(); consumers.len()];
     let command_count = scale(PINGS, 5);

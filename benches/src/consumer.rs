@@ -31,6 +31,8 @@ pub enum Consumer {
     GatewayUnwanted,
     /// The gateway actors, for a bot of commands: messages and interactions are decoded.
     GatewayCommands,
+    /// The same, for a bot that reads members from the cache.
+    GatewayMembers,
     /// The gateway actors, with every type of the stream decoded.
     GatewayAll,
     /// The whole process: database, REST, cogs, telemetry, logging at its default level.
@@ -39,12 +41,13 @@ pub enum Consumer {
 
 impl Consumer {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Frames,
         Self::Headers,
         Self::Serenity,
         Self::GatewayUnwanted,
         Self::GatewayCommands,
+        Self::GatewayMembers,
         Self::GatewayAll,
         Self::Bot,
     ];
@@ -57,6 +60,7 @@ impl Consumer {
             Self::Serenity => "serenity-parse",
             Self::GatewayUnwanted => "gateway-none",
             Self::GatewayCommands => "gateway-commands",
+            Self::GatewayMembers => "gateway-members",
             Self::GatewayAll => "gateway-all",
             Self::Bot => "whole-bot",
         }
@@ -88,7 +92,9 @@ impl Consumer {
         let wants = match self {
             Self::Bot => return Ok(impresario::process::run(sources(gateway, api, folder), false, None)),
             Self::GatewayUnwanted => KindSet::default(),
-            Self::GatewayCommands => KindSet::of(&[EventKind::MessageCreate, EventKind::InteractionCreate]),
+            Self::GatewayCommands | Self::GatewayMembers => {
+                KindSet::of(&[EventKind::MessageCreate, EventKind::InteractionCreate])
+            }
             Self::GatewayAll => KindSet::of(&[
                 EventKind::MessageCreate,
                 EventKind::MessageUpdate,
@@ -106,7 +112,7 @@ impl Consumer {
             }
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(shard(gateway.to_owned(), wants))?;
+        runtime.block_on(shard(gateway.to_owned(), Sink { wants, members: self == Self::GatewayMembers }))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -137,7 +143,7 @@ impl Consumer {
 }
 
 /// The gateway as boot builds it, under a tree of its own, with the process's recorder of metrics.
-async fn shard(url: String, wants: KindSet) -> Result<(), Failure> {
+async fn shard(url: String, sink: Sink) -> Result<(), Failure> {
     supervision::install_panic_hook();
     telemetry::Exporter::new(telemetry::CLUSTER, Vec::new())?.install()?;
     let config = GatewayConfig {
@@ -145,6 +151,7 @@ async fn shard(url: String, wants: KindSet) -> Result<(), Failure> {
         reconnect_min_ms: 5,
         reconnect_max_ms: 1000,
         connect_ms: 10_000,
+        members_max: 1_000_000,
         compression: Compression::None,
     };
     let deps = GatewayDeps {
@@ -153,7 +160,7 @@ async fn shard(url: String, wants: KindSet) -> Result<(), Failure> {
         allow_hosts: vec!["127.0.0.1".to_owned()],
         intents: Intents::Auto,
         plan: ShardPlan::all(1),
-        sink: Arc::new(Sink(wants)),
+        sink: Arc::new(sink),
         ledger: Arc::new(Yes),
         directory: Arc::new(Yes),
         capture: Arc::new(NoCapture),
@@ -171,11 +178,18 @@ async fn shard(url: String, wants: KindSet) -> Result<(), Failure> {
 }
 
 /// Takes events and drops them.
-struct Sink(KindSet);
+struct Sink {
+    wants: KindSet,
+    members: bool,
+}
 
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
-        self.0
+        self.wants
+    }
+
+    fn wants_members(&self) -> bool {
+        self.members
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {

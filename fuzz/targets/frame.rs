@@ -1,12 +1,13 @@
-//! A gateway frame of any text: scanned, applied to one cache that lives as long as the fuzzer, decoded.
+//! Gateway frames of any text, one a line: each is scanned, applied to one cache, decoded. The cache is made anew for each
+//! input, so that what is found needs nothing but its input to be found again.
 
 #![no_main]
 
-use gateway::{Cache, fuzz};
-use std::sync::LazyLock;
+use gateway::fuzz;
 
-static CACHE: LazyLock<Cache> = LazyLock::new(Cache::default);
-
-libfuzzer_sys::fuzz_target!(|frame: &str| {
-    fuzz::read(&CACHE, frame);
+libfuzzer_sys::fuzz_target!(|frames: &str| {
+    let cache = fuzz::cache();
+    for frame in frames.lines() {
+        fuzz::read(&cache, frame);
+    }
 });

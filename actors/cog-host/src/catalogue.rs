@@ -105,6 +105,7 @@ pub struct Catalogue {
     entries: Vec<Arc<Entry>>,
     by_name: HashMap<String, Arc<Entry>>,
     subscribers: Vec<Arc<CogCell>>,
+    reads_members: bool,
     sandbox: bool,
 }
 
@@ -115,6 +116,7 @@ impl Catalogue {
             entries: Vec::new(),
             by_name: HashMap::new(),
             subscribers: cells.iter().filter(|cell| cell.cog.on_event.is_some()).map(Arc::clone).collect(),
+            reads_members: cells.iter().any(|cell| cell.cog.members),
             sandbox,
         };
         for cell in cells {
@@ -169,6 +171,11 @@ impl Catalogue {
 
     pub(crate) fn subscribers(&self, kind: EventKind) -> impl Iterator<Item = &Arc<CogCell>> {
         self.subscribers.iter().filter(move |cell| cell.cog.events.contains(kind))
+    }
+
+    /// Whether a cog reads members from the cache.
+    pub(crate) fn reads_members(&self) -> bool {
+        self.reads_members
     }
 
     pub(crate) fn events(&self) -> KindSet {

@@ -58,6 +58,7 @@ pub struct Cog {
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) commands: Vec<Command>,
     pub(crate) events: KindSet,
+    pub(crate) members: bool,
     pub(crate) state: Arc<dyn Fn() -> State + Send + Sync>,
     pub(crate) load: Option<Arc<Hook>>,
     pub(crate) unload: Option<Arc<Hook>>,
@@ -77,6 +78,7 @@ impl Cog {
             capabilities: Vec::new(),
             commands: Vec::new(),
             events: KindSet::default(),
+            members: false,
             state: Arc::new(|| Arc::new(())),
             load: None,
             unload: None,
@@ -156,6 +158,14 @@ impl Cog {
     ) -> Self {
         self.events = KindSet::of(kinds);
         self.on_event = Some(Arc::new(hook));
+        self
+    }
+
+    /// Reads members from the gateway's cache ([`crate::Ctx::member`]): they are kept, up to `[gateway].members_max`, and
+    /// the privileged intent for members is asked for.
+    #[must_use]
+    pub fn reads_members(mut self) -> Self {
+        self.members = true;
         self
     }
 

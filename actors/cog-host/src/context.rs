@@ -5,6 +5,7 @@ use crate::{
     cell::CogCell,
     cog::State,
     guard::{Access, Caller, Verdict, judge},
+    permissions::outranks,
     ports::{BotInfo, Presence, TreeOps},
     prefixes::Prefixes,
     reply::{Failure, Reply},
@@ -15,7 +16,7 @@ use database::Db;
 use emoji_cache::Emojis;
 use protocol::{
     Clock, ShardId,
-    cache::CacheView,
+    cache::{CacheView, CachedMember},
     ports::Capture,
     task::{RegisterError, TaskSpec, Tasks},
 };
@@ -124,6 +125,25 @@ impl Ctx {
             Some(guild) => self.services.prefixes.of(guild).await,
             None => Arc::clone(self.services.prefixes.default_prefix()),
         }
+    }
+
+    /// A member of this guild, as the cache knows it: for cogs that say [`crate::Cog::reads_members`]. None means not known,
+    /// which is not the same as no member; Discord can be asked over `rest`.
+    pub fn member(&self, user: UserId) -> Option<CachedMember> {
+        self.services.cache.member(self.invocation.guild?, user)
+    }
+
+    /// Whether `one` may act on `other` in this guild as far as ranks go (see [`crate::outranks`]). None when the guild or one
+    /// of them is not known; of the bot itself the roles are always known.
+    pub fn outranks(&self, one: UserId, other: UserId) -> Option<bool> {
+        let guild = self.services.cache.guild(self.invocation.guild?)?;
+        let roles = |user: UserId| match Some(user) == self.services.cache.own_id() {
+            true => Some(guild.own_roles.to_vec().into()),
+            false => self.member(user).map(|member| member.roles),
+        };
+        // The owner's rank does not come from roles.
+        let held = |user| if user == guild.owner_id { Some(Box::default()) } else { roles(user) };
+        Some(outranks(&guild, (one, &held(one)?), (other, &held(other)?)))
     }
 
     /// The cog's state; none when `T` is not what its manifest makes.

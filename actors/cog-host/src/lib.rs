@@ -57,12 +57,12 @@ pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
 pub use host::{CogCounts, CogHost, PATH};
 pub use lanes::LANES_MAX;
 pub use limiter::{ErrorLimiter, PER_CHANNEL, PER_USER, REMEMBERED_MAX};
-pub use permissions::in_channel;
+pub use permissions::{in_channel, outranks};
 pub use ports::{BotInfo, Outbox, Presence, TreeOps};
 pub use prefix::{Addressed, PREFIX_MAX, PrefixError, addressed, checked};
 pub use prefixes::{PrefixStore, Prefixes, SetPrefixError};
 /// What cogs use of the rooms below, so that they need to know this crate alone.
-pub use protocol::{BoxFuture, Class, Dispatch, EventKind, ShardId, task};
+pub use protocol::{BoxFuture, Class, Dispatch, EventKind, ShardId, cache::CachedMember, task};
 pub use registration::{Changed, Difference, Field};
 pub use reply::{CONTENT_MAX, Failure, Outcome, Reply};
 pub use rest::{Mentions, RestError};

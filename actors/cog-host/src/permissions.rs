@@ -6,6 +6,7 @@ use serenity::model::{
     channel::PermissionOverwriteType,
     id::{ChannelId, RoleId, UserId},
 };
+use std::cmp::Reverse;
 
 /// What `user` with `roles` may do in `channel` of `guild`. The owner and administrators may do everything. Overwrites
 /// apply in Discord's order: everyone, then the roles together (allow wins), then the member. A channel that is not
@@ -22,6 +23,17 @@ pub fn in_channel(guild: &CachedGuild, channel: ChannelId, user: UserId, roles: 
         return Permissions::all();
     }
     overwritten(guild, channel).map_or(base, |channel| apply(base, channel, everyone, user, roles))
+}
+
+/// Whether `one` may act on `other` as far as ranks go (kick, ban, time out, change nickname or roles), each with their
+/// roles: Discord compares the highest roles, of two in one position the one with the lower id is higher; the owner is above
+/// everybody, and nobody is above themselves.
+pub fn outranks(guild: &CachedGuild, one: (UserId, &[RoleId]), other: (UserId, &[RoleId])) -> bool {
+    let rank = |roles: &[RoleId]| {
+        let held = guild.roles.iter().filter(|role| roles.contains(&role.id));
+        held.map(|role| (role.position, Reverse(role.id))).max()
+    };
+    one.0 != other.0 && other.0 != guild.owner_id && (one.0 == guild.owner_id || rank(one.1) > rank(other.1))
 }
 
 /// The channel whose overwrites count: a thread has none of its own.
@@ -139,6 +151,26 @@ mod tests {
             let has = in_channel(&guild, ChannelId::new(5), USER, &[MODS, MUTED]);
             assert_eq!(has - Permissions::MANAGE_GUILD, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_higher_role_outranks_and_the_owner_everybody() {
+        let mut guild = guild(vec![]);
+        let positions = [(10, 0), (20, 3), (30, 3), (40, 9)];
+        guild.roles = positions
+            .map(|(id, position)| CachedRole { position, ..role(id, Permissions::empty()) })
+            .into_iter()
+            .collect();
+        let (owner, other) = (guild.owner_id, UserId::new(8));
+        let [low, high] = [[RoleId::new(30)], [RoleId::new(40)]];
+        let above = |one, other| outranks(&guild, one, other);
+        assert!(above((USER, &high), (other, &low)) && !above((other, &low), (USER, &high)));
+        assert!(above((USER, &[MODS]), (other, &low)), "of one position the lower id is higher");
+        assert!(!above((USER, &low), (other, &low)), "equals are not above each other");
+        assert!(above((USER, &low), (other, &[])) && !above((USER, &[]), (other, &[])));
+        assert!(above((owner, &[]), (USER, &high)) && !above((USER, &high), (owner, &[])));
+        assert!(!above((owner, &[]), (owner, &[])) && !above((USER, &high), (USER, &low)));
+        assert!(!above((USER, &[RoleId::new(77)]), (other, &[])), "a role that is gone gives no rank");
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl EventSink for Sink {
         COMMANDS | self.0.catalogue.events()
     }
 
+    fn wants_members(&self) -> bool {
+        self.0.catalogue.reads_members()
+    }
+
     fn may_concern(&self, kind: EventKind, payload: &str) -> bool {
         let shared = &self.0;
         if kind != EventKind::MessageCreate || shared.is_subscribed(kind) {

@@ -3,6 +3,7 @@
 mod answers;
 mod definitions;
 mod life;
+mod members;
 mod trouble;
 
 use crate::{Cog, Command, Ctx, Failure, Int, Outcome, Reply, Rest, args};

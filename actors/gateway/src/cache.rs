@@ -3,6 +3,8 @@
 //! It reads its own slim view of each payload, so that a GUILD_CREATE costs one pass over its text and a few kilobytes,
 //! not a tree of members and presences.
 
+mod learn;
+pub(crate) mod members;
 pub(crate) mod saved;
 mod slim;
 #[cfg(test)]
@@ -10,14 +12,15 @@ mod tests;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
+use members::Members;
 use protocol::{
     EventKind, KindSet,
-    cache::{CacheCounts, CacheView, CachedChannel, CachedGuild, CachedRole, GuildEmoji},
+    cache::{CacheCounts, CacheView, CachedChannel, CachedGuild, CachedMember, CachedRole, GuildEmoji},
     id::{ChannelId, GuildId, RoleId, UserId},
 };
 use serenity::model::gateway::GatewayIntents;
 use slim::{Channel, Emojis, GuildDelete, GuildSeed, GuildUpdate, Member, RoleDelete, RoleEvent, ThreadSync, User};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use slim::Ready;
 
@@ -28,6 +31,8 @@ pub struct Cache {
     /// Guilds that READY announced, or an outage took, and that have not come (back) yet.
     awaited: DashMap<GuildId, ()>,
     own: ArcSwapOption<Own>,
+    /// Only if somebody asks for them.
+    members: OnceLock<Members>,
 }
 
 /// What was read and is of use to others than the cache's readers.
@@ -46,8 +51,7 @@ struct Own {
 }
 
 impl Cache {
-    /// The event types it reads, whoever else subscribes to them.
-    pub const READS: KindSet = KindSet::of(&[
+    const READS: KindSet = KindSet::of(&[
         EventKind::GuildCreate,
         EventKind::GuildUpdate,
         EventKind::GuildDelete,
@@ -68,15 +72,37 @@ impl Cache {
         EventKind::UserUpdate,
     ]);
 
-    /// The intents it asks for. Member events need a privileged intent, so it takes them where others asked for them;
-    /// Discord sends GUILD_MEMBER_UPDATE for the bot itself in any case.
-    pub const INTENTS: GatewayIntents = GatewayIntents::GUILDS;
+    /// Keeps members from now on, `max` of all guilds together. To be called before the first event, and only where
+    /// Discord sends every member event (the intent GUILD_MEMBERS): what is kept without them would soon be wrong.
+    pub(crate) fn keep_members(&self, max: usize) {
+        self.members.get_or_init(|| Members::new(max));
+    }
+
+    /// The event types it reads, whoever else subscribes to them.
+    pub(crate) fn reads(&self) -> KindSet {
+        match self.members.get() {
+            Some(_) => Self::READS | KindSet::of(&[EventKind::GuildMembersChunk]),
+            None => Self::READS,
+        }
+    }
+
+    /// The intents it asks for. Member events need a privileged one: unless members are kept it takes those events where
+    /// others asked for them; Discord sends GUILD_MEMBER_UPDATE for the bot itself in any case.
+    pub(crate) fn intents(&self) -> GatewayIntents {
+        match self.members.get() {
+            Some(_) => GatewayIntents::GUILDS | GatewayIntents::GUILD_MEMBERS,
+            None => GatewayIntents::GUILDS,
+        }
+    }
 
     /// Takes READY of one shard: who we are, and which guilds of that shard there are. Guilds that are no longer among
-    /// them were left while the shard was away.
+    /// them were left while the shard was away. Members of any may have changed: each guild is about to be told anew.
     pub(crate) fn ready(&self, ready: &Ready, shard: u32, total: u32) {
         self.own.store(Some(Arc::new(Own { id: ready.user.id, name: Arc::from(&*ready.user.username) })));
         let listed: std::collections::HashSet<GuildId> = ready.guilds.iter().map(|guild| guild.id).collect();
+        if let Some(members) = self.members.get() {
+            members.forget_where(|id| shard_of(id, total) == shard);
+        }
         let left = |id: &GuildId| shard_of(*id, total) == shard && !listed.contains(id);
         self.guilds.retain(|id, _| !left(id));
         self.awaited.retain(|id, ()| !left(id));
@@ -106,6 +132,9 @@ impl Cache {
             EventKind::GuildRoleDelete => {
                 let event: RoleDelete = serde_json::from_str(data)?;
                 self.change(event.guild_id, |guild| remove_role(guild, event.role_id));
+                if let Some(members) = self.members.get() {
+                    members.forget_role(event.guild_id, event.role_id);
+                }
                 return Ok(Some(Passed::Permissions(event.guild_id)));
             }
             EventKind::ChannelCreate | EventKind::ChannelUpdate | EventKind::ThreadCreate | EventKind::ThreadUpdate => {
@@ -119,21 +148,23 @@ impl Cache {
             }
             EventKind::ThreadListSync => self.thread_list_sync(serde_json::from_str(data)?),
             EventKind::GuildMemberAdd => {
-                let member: Member<'_> = serde_json::from_str(data)?;
-                self.change(member.guild_id, |guild| guild.member_count = guild.member_count.saturating_add(1));
+                let guild = self.member_told(data)?.0;
+                self.change(guild, |guild| guild.member_count = guild.member_count.saturating_add(1));
             }
             EventKind::GuildMemberRemove => {
                 let member: Member<'_> = serde_json::from_str(data)?;
                 self.change(member.guild_id, |guild| guild.member_count = guild.member_count.saturating_sub(1));
-            }
-            EventKind::GuildMemberUpdate => {
-                let member: Member<'_> = serde_json::from_str(data)?;
-                if self.own_id() == Some(member.user.id) {
-                    let roles = member.roles()?;
-                    self.change(member.guild_id, |guild| guild.own_roles = roles.into());
-                    return Ok(Some(Passed::Permissions(member.guild_id)));
+                if let Some(members) = self.members.get() {
+                    members.remove(member.guild_id, member.user.id);
                 }
             }
+            EventKind::GuildMemberUpdate => {
+                if let (guild, Some(roles)) = self.member_told(data)? {
+                    self.change(guild, |guild| guild.own_roles = roles.into());
+                    return Ok(Some(Passed::Permissions(guild)));
+                }
+            }
+            EventKind::GuildMembersChunk => self.members_chunk(data)?,
             EventKind::UserUpdate => {
                 let user: User = serde_json::from_str(data)?;
                 self.own.store(Some(Arc::new(Own { id: user.id, name: Arc::from(user.username) })));
@@ -145,13 +176,18 @@ impl Cache {
 
     fn guild_create(&self, data: &str) -> serde_json::Result<Option<Passed>> {
         let mut reader = serde_json::Deserializer::from_str(data);
-        let read = serde::de::DeserializeSeed::deserialize(GuildSeed { own: self.own_id() }, &mut reader)?;
+        let mut listing = self.members.get().map(Members::listing);
+        let seed = GuildSeed { own: self.own_id(), listing: listing.as_mut() };
+        let read = serde::de::DeserializeSeed::deserialize(seed, &mut reader)?;
         reader.end()?;
         match read {
             slim::Created::Guild(guild, emojis) => {
                 let id = guild.id;
                 self.awaited.remove(&id);
                 self.guilds.insert(id, Arc::new(guild));
+                if let Some(listing) = listing {
+                    listing.publish(id);
+                }
                 Ok(Some(Passed::Emojis(id, emojis)))
             }
             slim::Created::Unavailable(id) => {
@@ -182,6 +218,9 @@ impl Cache {
         } else {
             self.guilds.remove(&gone.id);
             self.awaited.remove(&gone.id);
+            if let Some(members) = self.members.get() {
+                members.forget(gone.id);
+            }
         }
     }
 
@@ -232,6 +271,10 @@ impl CacheView for Cache {
         self.guilds.get(&id).map(|guild| Arc::clone(&guild))
     }
 
+    fn member(&self, guild: GuildId, user: UserId) -> Option<CachedMember> {
+        self.members.get()?.get(guild, user)
+    }
+
     fn guild_ids(&self) -> Vec<GuildId> {
         self.guilds.iter().map(|entry| *entry.key()).collect()
     }
@@ -245,7 +288,11 @@ impl CacheView for Cache {
     }
 
     fn counts(&self) -> CacheCounts {
-        let awaited = CacheCounts { unavailable_guilds: wide(self.awaited.len()), ..CacheCounts::default() };
+        let awaited = CacheCounts {
+            unavailable_guilds: wide(self.awaited.len()),
+            known_members: wide(self.members.get().map_or(0, Members::len)),
+            ..CacheCounts::default()
+        };
         self.guilds.iter().fold(awaited, |mut counts, guild| {
             match guild.unavailable {
                 true => counts.unavailable_guilds += 1,

@@ -16,6 +16,9 @@ pub struct GatewayConfig {
     pub reconnect_max_ms: u64,
     /// How long connecting may take, and then HELLO.
     pub connect_ms: u64,
+    /// Members in the cache, of all guilds together, if a cog asks for them; those that nobody asks about make room. 0:
+    /// none. Higher: more is known at once, for about 80 bytes a member.
+    pub members_max: u32,
     /// How Discord compresses what it sends.
     pub compression: Compression,
 }

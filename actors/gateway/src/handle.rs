@@ -146,8 +146,9 @@ impl Collector for Gateway {
         if let Some(used) = self.budget().used {
             metering::gateway::identifies_used(scrape, used);
         }
-        let guilds = usize::try_from(self.counts().guilds).unwrap_or(usize::MAX);
-        metering::gateway::cache(scrape, CacheSizes { guilds, ..CacheSizes::default() });
+        let (counts, size) = (self.counts(), |count| usize::try_from(count).unwrap_or(usize::MAX));
+        let (guilds, members) = (size(counts.guilds), size(counts.known_members));
+        metering::gateway::cache(scrape, CacheSizes { guilds, members, ..CacheSizes::default() });
     }
 }
 

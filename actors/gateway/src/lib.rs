@@ -33,7 +33,10 @@ mod status;
 mod tests;
 mod tree;
 
-pub use cache::Cache;
+pub use cache::{
+    Cache,
+    members::{Listing, Members as MemberCache, Told},
+};
 pub use config::{Compression, GatewayConfig, Intents, PlanError, ShardPlan};
 pub use handle::{Gateway, ReconnectError, methods};
 pub use hosts::{AddressError, AllowHosts};

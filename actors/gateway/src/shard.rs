@@ -68,8 +68,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The intents to ask for, for a sink that `wants` these events.
     pub(crate) fn intents(&self, wants: KindSet) -> GatewayIntents {
-        // Member events need a privileged intent; the cache takes what comes without it.
-        self.intents.unwrap_or_else(|| wants.intents() | derived(wants)) | Cache::INTENTS
+        self.intents.unwrap_or_else(|| wants.intents() | derived(wants)) | self.cache.intents()
     }
 }
 

@@ -17,6 +17,7 @@ use protocol::{
     Clock, EventSink, Secret,
     ports::{Capture, GatewayDirectory, IdentifyLedger},
 };
+use serenity::model::gateway::GatewayIntents;
 use std::{sync::Arc, time::Duration};
 use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
 
@@ -67,6 +68,9 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
         Arc::new(identify::Shared::new(deps.ledger, Arc::clone(&directory), Arc::clone(&clock), config.identify_limit));
     let identify_addr = Addr::new("gateway/identify", IDENTIFY_MAILBOX);
     let connect = Duration::from_millis(config.connect_ms);
+    if deps.sink.wants_members() {
+        keep_members(&deps.cache, config.members_max, deps.intents);
+    }
     let shared = Arc::new(shard::Shared {
         token: deps.token,
         hosts: AllowHosts::new(deps.allow_hosts),
@@ -110,6 +114,21 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
     let total = deps.plan.total;
     let inner = Inner { shards, total, shard: shared, cache: deps.cache, presence: deps.presence, identify: queue };
     (Gateway { inner: Arc::new(inner) }, child)
+}
+
+/// Only with every event about members: without them what is kept would soon be wrong.
+fn keep_members(cache: &Cache, max: u32, intents: Intents) {
+    let told = match intents {
+        Intents::Auto => true,
+        Intents::Exactly(intents) => intents.contains(GatewayIntents::GUILD_MEMBERS),
+    };
+    match (max, told) {
+        (0, _) => tracing::warn!("a cog asks for members, and none are kept: see to [gateway].members_max"),
+        (_, false) => {
+            tracing::warn!("a cog asks for members, and none are kept: add GUILD_MEMBERS to [discord].intents");
+        }
+        (max, true) => cache.keep_members(usize::try_from(max).unwrap_or(usize::MAX)),
+    }
 }
 
 pub(crate) fn rules(spec: ChildSpec) -> ChildSpec {

@@ -67,6 +67,7 @@ static CONFIGURED: Metric = Metric::gauge("discord_shards_configured", &[], 1, "
 static IDENTIFY_USED: Metric =
     Metric::gauge("impresario_gateway_identifies_used", &[], 1, "IDENTIFYs in the last 24 hours");
 static GUILDS: Metric = Metric::gauge("discord_guilds", &[], 1, "Guilds in the cache");
+static MEMBERS: Metric = Metric::gauge("discord_cached_members", &[], 1, "Members of guilds in the cache");
 static USERS: Metric = Metric::gauge("discord_cached_users", &[], 1, "Users in the cache");
 static VOICE: Metric = Metric::gauge("discord_voice_clients", &[], 1, "Voice connections of the bot");
 static EMOJIS: Metric = Metric::gauge("discord_emojis", &[], 1, "Emojis in the cache");
@@ -93,6 +94,7 @@ pub(crate) static METRICS: &[&Metric] = &[
     &CONFIGURED,
     &IDENTIFY_USED,
     &GUILDS,
+    &MEMBERS,
     &USERS,
     &VOICE,
     &EMOJIS,
@@ -263,6 +265,8 @@ pub fn identifies_used(scrape: &Scrape, used: u32) {
 pub struct CacheSizes {
     /// Guilds.
     pub guilds: usize,
+    /// Members that are known one by one, over all guilds.
+    pub members: usize,
     /// Users.
     pub users: usize,
     /// Voice connections of the bot.
@@ -278,6 +282,7 @@ pub struct CacheSizes {
 /// Sets the gauges of the cache.
 pub fn cache(scrape: &Scrape, sizes: CacheSizes) {
     GUILDS.set(scrape, [], count(sizes.guilds));
+    MEMBERS.set(scrape, [], count(sizes.members));
     USERS.set(scrape, [], count(sizes.users));
     VOICE.set(scrape, [], count(sizes.voice_clients));
     EMOJIS.set(scrape, [], count(sizes.emojis));

@@ -1,8 +1,9 @@
 //! What the rest of the bot may read of the gateway's cache: snapshots, never locks.
 
+use chrono::{DateTime, Utc};
 use serenity::model::{
     channel::{ChannelType, PermissionOverwrite},
-    guild::Role,
+    guild::{GuildMemberFlags, Role},
     id::{ChannelId, EmojiId, GuildId, RoleId, UserId},
 };
 use std::sync::Arc;
@@ -69,6 +70,36 @@ pub struct CachedChannel {
     pub overwrites: Box<[PermissionOverwrite]>,
 }
 
+/// A member of a guild, as far as the cache knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedMember {
+    /// The user.
+    pub user: UserId,
+    /// The user's name.
+    pub name: Box<str>,
+    /// The nickname in this guild.
+    pub nick: Option<Box<str>>,
+    /// Whether it is a bot.
+    pub bot: bool,
+    /// The roles in this guild, without @everyone, in Discord's order.
+    pub roles: Box<[RoleId]>,
+    /// When it joined, to the second.
+    pub joined_at: Option<DateTime<Utc>>,
+    /// When its last timeout ends or ended, to the second; none if Discord tells of none.
+    pub timeout_until: Option<DateTime<Utc>>,
+    /// Whether it has yet to pass membership screening.
+    pub pending: bool,
+    /// Discord's flags: whether it rejoined, bypasses verification, is quarantined for its name; none if they were not told.
+    pub flags: Option<GuildMemberFlags>,
+}
+
+impl CachedMember {
+    /// Whether it may not speak at `now`.
+    pub fn is_timed_out(&self, now: DateTime<Utc>) -> bool {
+        self.timeout_until.is_some_and(|until| now < until)
+    }
+}
+
 /// A custom emoji of a guild, as the cache hands it over when it reads a guild; it keeps only their number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuildEmoji {
@@ -95,12 +126,20 @@ pub struct CacheCounts {
     pub roles: u64,
     /// Members, as Discord counts them.
     pub members: u64,
+    /// Members that are known one by one; 0 unless a cog asks for members.
+    pub known_members: u64,
 }
 
 /// Read access to the cache. Every method is lock-free or nearly so, and none awaits.
 pub trait CacheView: Send + Sync + 'static {
     /// The guild, if it is known.
     fn guild(&self, id: GuildId) -> Option<Arc<CachedGuild>>;
+    /// A member, if it is known. `None` says nothing about whether there is such a member: members are kept only if a cog
+    /// asks for them, as many as fit, and learned from events.
+    fn member(&self, guild: GuildId, user: UserId) -> Option<CachedMember> {
+        let _ = (guild, user);
+        None
+    }
     /// Every known guild id.
     fn guild_ids(&self) -> Vec<GuildId>;
     /// The bot's own user id, once READY has been seen.

@@ -45,6 +45,12 @@ pub trait EventSink: Send + Sync + 'static {
     /// The event types it wants; read when a shard starts, and it decides what is decoded and which intents are asked for.
     fn wants(&self) -> KindSet;
 
+    /// Whether somebody behind it reads members from the gateway's cache; asked once. They take memory and the privileged
+    /// intent for members, so nobody gets them unasked.
+    fn wants_members(&self) -> bool {
+        false
+    }
+
     /// Asked before an event of a wanted type is decoded, with the text of its payload `d`: false means that it cannot
     /// concern this sink, and if no sink says otherwise it is not decoded. It must be cheap, and true wherever it is not
     /// sure, also for text that is no valid payload: the decoder then tells what is wrong with it. Rarely the text goes on
@@ -87,6 +93,10 @@ impl EventSink for FanOut {
         self.sinks.iter().fold(KindSet::default(), |all, (wants, _)| all | *wants)
     }
 
+    fn wants_members(&self) -> bool {
+        self.sinks.iter().any(|(_, sink)| sink.wants_members())
+    }
+
     fn may_concern(&self, kind: EventKind, payload: &str) -> bool {
         self.sinks.iter().any(|(wants, sink)| wants.contains(kind) && sink.may_concern(kind, payload))
     }
@@ -119,5 +129,33 @@ impl EventSink for FanOut {
             }
         }
         waits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Reads(bool);
+
+    impl EventSink for Reads {
+        fn wants(&self) -> KindSet {
+            KindSet::default()
+        }
+
+        fn wants_members(&self) -> bool {
+            self.0
+        }
+
+        fn deliver(&self, _: Dispatch) -> Delivery<'_> {
+            None
+        }
+    }
+
+    #[test]
+    fn one_sink_that_reads_members_is_enough() {
+        let fan = |reads: &[bool]| FanOut::new(reads.iter().map(|reads| Arc::new(Reads(*reads)) as _).collect());
+        assert!(fan(&[false, true]).wants_members());
+        assert!(!fan(&[false, false]).wants_members() && !fan(&[]).wants_members());
     }
 }

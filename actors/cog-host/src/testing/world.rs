@@ -16,7 +16,7 @@ use database::{DatabaseConfig, Db};
 use emoji_cache::EmojiConfig;
 use protocol::{
     BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, Secret, ShardId, SystemClock,
-    cache::{CacheCounts, CacheView, CachedGuild, CachedRole},
+    cache::{CacheCounts, CacheView, CachedGuild, CachedMember, CachedRole},
     ports::{Capture, Report},
     task::{RegisterError, TaskSpec, Tasks},
 };
@@ -152,6 +152,7 @@ pub(crate) struct Nothing {
     pub(crate) tasks: Mutex<Vec<String>>,
     pub(crate) tasks_down: AtomicBool,
     pub(crate) reports: Mutex<Vec<Report>>,
+    pub(crate) members: Mutex<Vec<(GuildId, CachedMember)>>,
 }
 
 impl Tasks for Nothing {
@@ -178,6 +179,15 @@ impl Tasks for Nothing {
 }
 
 impl CacheView for Nothing {
+    fn member(&self, guild: GuildId, user: UserId) -> Option<CachedMember> {
+        self.members
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|(known, member)| *known == guild && member.user == user)
+            .map(|(_, member)| member.clone())
+    }
+
     fn guild(&self, id: GuildId) -> Option<Arc<CachedGuild>> {
         let role =
             |id: u64, permissions| CachedRole { id: RoleId::new(id), name: "r".into(), position: 1, permissions };

@@ -1,5 +1,8 @@
 //! The cache as it can be written down: the one place that knows how. Whoever changes what a guild holds changes the
 //! rows here and raises [`FORMAT`].
+//!
+//! Members are not written down. They would be most of the file, and a process that takes over knows nobody rather than
+//! somebody wrongly: it learns them from the events that follow, the replayed ones first.
 
 use super::{Cache, Own, shard_of};
 use protocol::{
@@ -56,6 +59,9 @@ impl Cache {
     pub(crate) fn forget_shard(&self, shard: u32, total: u32) {
         self.guilds.retain(|id, _| shard_of(*id, total) != shard);
         self.awaited.retain(|id, ()| shard_of(*id, total) != shard);
+        if let Some(members) = self.members.get() {
+            members.forget_where(|id| shard_of(id, total) == shard);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts of payloads that the cache reads; everything else is skipped without being stored.
 
+use super::members::{Listing, MemberList};
 use protocol::{
     cache::{CachedChannel, CachedGuild, CachedRole, GuildEmoji},
     id::{ChannelId, EmojiId, GuildId, RoleId, UserId},
@@ -241,9 +242,10 @@ pub(super) enum Created {
     Unavailable(GuildId),
 }
 
-/// Reads GUILD_CREATE in one pass; of its members only the bot itself.
-pub(super) struct GuildSeed {
+/// Reads GUILD_CREATE in one pass; of its members only the bot itself, unless there is a listing to put them in.
+pub(super) struct GuildSeed<'a, 'm> {
     pub(super) own: Option<UserId>,
+    pub(super) listing: Option<&'a mut Listing<'m>>,
 }
 
 #[derive(Deserialize)]
@@ -263,21 +265,21 @@ enum Field {
     Other,
 }
 
-impl<'de> DeserializeSeed<'de> for GuildSeed {
+impl<'de> DeserializeSeed<'de> for GuildSeed<'_, '_> {
     type Value = Created;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Created, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for GuildSeed {
+impl<'de> Visitor<'de> for GuildSeed<'_, '_> {
     type Value = Created;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a guild")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Created, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<Created, M::Error> {
         let (mut id, mut name, mut owner_id) = (None, None, None);
         let (mut member_count, mut unavailable) = (None::<u64>, None::<bool>);
         let (mut read_roles, mut channels, mut threads) = (None, None::<Vec<Channel>>, None::<Vec<Channel>>);
@@ -293,7 +295,13 @@ impl<'de> Visitor<'de> for GuildSeed {
                 Field::Channels => channels = map.next_value()?,
                 Field::Threads => threads = map.next_value()?,
                 Field::Emojis => emojis = map.next_value()?,
-                Field::Members => own_roles = map.next_value_seed(OwnRoles { own: self.own })?,
+                Field::Members => {
+                    let own = self.own;
+                    own_roles = match self.listing.as_deref_mut() {
+                        Some(listing) => map.next_value_seed(MemberList { listing, own })?,
+                        None => map.next_value_seed(OwnRoles { own })?,
+                    };
+                }
                 Field::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }

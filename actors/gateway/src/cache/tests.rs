@@ -167,7 +167,7 @@ fn members_are_counted_and_guilds_updated() {
 #[test]
 fn a_malformed_event_changes_nothing() {
     let cache = filled();
-    for kind in Cache::READS.iter() {
+    for kind in cache.reads().iter() {
         assert!(cache.apply(kind, r#"{"guild_id": [], "id": {}}"#).is_err(), "{}", kind.name());
         assert!(cache.apply(kind, r#"{"guild_id": "100", "id": "100", "ro"#).is_err(), "{}", kind.name());
     }
@@ -223,5 +223,196 @@ fn whoever_watches_permissions_is_told_of_roles_overwrites_and_the_bots_own_role
             _ => Vec::new(),
         };
         assert_eq!(told, if tells { vec![100] } else { Vec::new() }, "{kind:?} {data}");
+    }
+}
+
+mod members {
+    use super::*;
+    use chrono::DateTime;
+
+    fn keeping(max: usize) -> Cache {
+        let cache = Cache::default();
+        cache.keep_members(max);
+        cache.ready(&ready(&[100]), 0, 1);
+        cache
+    }
+
+    fn filled() -> Cache {
+        let cache = keeping(100);
+        apply(
+            &cache,
+            EventKind::GuildCreate,
+            &guild_of(&[json!({"user": {"id": "7", "username": "ann"}, "roles": ["101"]})]),
+        );
+        cache
+    }
+
+    fn guild_of(members: &[Value]) -> Value {
+        let mut data = guild();
+        data["members"] = json!(members);
+        data
+    }
+
+    fn member(cache: &Cache, user: u64) -> Option<CachedMember> {
+        cache.member(GuildId::new(100), UserId::new(user))
+    }
+
+    fn roles(cache: &Cache, user: u64) -> Option<Vec<u64>> {
+        member(cache, user).map(|member| member.roles.iter().map(|role| role.get()).collect())
+    }
+
+    fn told(user: &str, roles: &[&str]) -> Value {
+        json!({"guild_id": "100", "user": {"id": user, "username": "x"}, "roles": roles})
+    }
+
+    #[test]
+    fn members_are_kept_only_if_somebody_asks() {
+        let cache = super::filled();
+        assert_eq!((member(&cache, 7), cache.counts().known_members), (None, 0));
+        assert!(!cache.reads().contains(EventKind::GuildMembersChunk));
+        assert_eq!(cache.intents(), GatewayIntents::GUILDS);
+        cache.keep_members(10);
+        assert_eq!(cache.intents(), GatewayIntents::GUILDS | GatewayIntents::GUILD_MEMBERS);
+    }
+
+    #[test]
+    fn a_guild_brings_its_members_and_one_that_cannot_be_read_is_not_known() {
+        let cache = keeping(100);
+        let mut data = guild();
+        data["members"][0] = json!({
+            "user": {"id": "7", "username": "ann \"quoted\"", "bot": true}, "roles": ["101", "102"], "nick": "A\u{e4}nn",
+            "joined_at": "2026-01-01T12:00:00.123000+00:00", "pending": true, "flags": 9,
+            "communication_disabled_until": "2026-02-01T12:00:00.123000+00:00", "premium_since": null,
+        });
+        apply(&cache, EventKind::GuildCreate, &data);
+        let ann = member(&cache, 7).unwrap();
+        assert_eq!((&*ann.name, ann.nick.as_deref(), ann.bot), ("ann \"quoted\"", Some("A\u{e4}nn"), true));
+        assert_eq!(roles(&cache, 7), Some(vec![101, 102]));
+        assert_eq!(ann.joined_at, DateTime::from_timestamp(1_767_268_800, 0));
+        assert_eq!(ann.timeout_until, DateTime::from_timestamp(1_769_947_201, 0));
+        assert_eq!((ann.pending, ann.flags.map(|flags| flags.bits())), (true, Some(9)));
+        assert_eq!(*known(&cache).own_roles, [RoleId::new(102), RoleId::new(100)], "its own are found as before");
+        assert_eq!((member(&cache, 8), cache.counts().known_members), (None, 2), "the third has no roles");
+    }
+
+    #[test]
+    fn members_come_change_and_go() {
+        let cache = filled();
+        apply(&cache, EventKind::GuildMemberAdd, &told("9", &["102"]));
+        assert_eq!((roles(&cache, 9), known(&cache).member_count), (Some(vec![102]), 51));
+        apply(&cache, EventKind::GuildMemberUpdate, &told("9", &[]));
+        assert_eq!(roles(&cache, 9), Some(Vec::new()));
+        apply(&cache, EventKind::GuildMemberUpdate, &told("11", &["101"]));
+        assert_eq!(roles(&cache, 11), Some(vec![101]), "one that was not known is told of whole");
+        apply(&cache, EventKind::GuildMemberRemove, &json!({"guild_id": "100", "user": {"id": "9", "username": "x"}}));
+        assert_eq!((roles(&cache, 9), known(&cache).member_count), (None, 50));
+        apply(&cache, EventKind::GuildMemberUpdate, &told("900", &["101"]));
+        assert_eq!(*known(&cache).own_roles, [RoleId::new(101)], "the bot's own roles");
+    }
+
+    #[test]
+    fn a_nickname_that_is_not_told_stays_and_one_that_is_null_goes() {
+        let cache = filled();
+        let nick = |cache: &Cache| member(cache, 7).unwrap().nick;
+        let mut update = told("7", &[]);
+        update["nick"] = json!("annie");
+        apply(&cache, EventKind::GuildMemberUpdate, &update);
+        apply(&cache, EventKind::GuildMemberUpdate, &told("7", &[]));
+        assert_eq!(nick(&cache).as_deref(), Some("annie"));
+        update["nick"] = Value::Null;
+        apply(&cache, EventKind::GuildMemberUpdate, &update);
+        assert_eq!(nick(&cache), None);
+    }
+
+    #[test]
+    fn chunks_bring_members_and_say_who_is_none() {
+        let cache = filled();
+        let chunk = json!({
+            "guild_id": "100", "chunk_index": 0, "chunk_count": 1, "not_found": ["7"],
+            "members": [{"user": {"id": "20", "username": "b"}, "roles": []}, {"user": "odd"}],
+        });
+        apply(&cache, EventKind::GuildMembersChunk, &chunk);
+        assert_eq!((roles(&cache, 20), roles(&cache, 7)), (Some(Vec::new()), None));
+        let mut other = chunk;
+        other["guild_id"] = json!("101");
+        apply(&cache, EventKind::GuildMembersChunk, &other);
+        assert_eq!(cache.counts().known_members, 1, "nothing of a guild that is not known");
+    }
+
+    #[test]
+    fn a_deleted_role_is_nobodys() {
+        let cache = filled();
+        apply(&cache, EventKind::GuildMemberUpdate, &told("7", &["101", "102"]));
+        apply(&cache, EventKind::GuildRoleDelete, &json!({"guild_id": "100", "role_id": "101"}));
+        assert_eq!(roles(&cache, 7), Some(vec![102]), "Discord tells of no member for it");
+    }
+
+    #[test]
+    fn an_outage_keeps_members_until_the_guild_is_told_anew_and_a_goodbye_does_not() {
+        let cache = filled();
+        apply(&cache, EventKind::GuildDelete, &json!({"id": "100", "unavailable": true}));
+        assert_eq!(roles(&cache, 7), Some(vec![101]));
+        let other = json!({"user": {"id": "30", "username": "c"}, "roles": []});
+        apply(&cache, EventKind::GuildCreate, &guild_of(&[other]));
+        assert_eq!((roles(&cache, 7), cache.counts().known_members), (None, 1), "who left meanwhile is not among them");
+        apply(&cache, EventKind::GuildDelete, &json!({"id": "100"}));
+        assert_eq!((roles(&cache, 30), cache.counts().known_members), (None, 0));
+    }
+
+    #[test]
+    fn a_new_session_knows_nobody_until_it_is_told() {
+        let cache = filled();
+        cache.ready(&ready(&[100]), 0, 1);
+        assert_eq!(roles(&cache, 7), None, "what happened between the sessions was told to nobody");
+        assert!(cache.guild(GuildId::new(100)).is_some());
+    }
+
+    #[test]
+    fn another_process_knows_nobody_until_it_is_told() {
+        let cache = filled();
+        let next = keeping(100);
+        let text = serde_json::to_string(&cache.save(|_| true)).unwrap();
+        assert!(!text.contains("ann"), "members are not written down");
+        assert_eq!(next.restore(serde_json::from_str(&text).unwrap(), |_| true), 1);
+        assert_eq!((roles(&next, 7), next.counts().known_members), (None, 0));
+        apply(&next, EventKind::GuildMemberUpdate, &told("7", &["102"]));
+        assert_eq!(roles(&next, 7), Some(vec![102]), "a replayed event is as good as any");
+        next.forget_shard(0, 1);
+        assert_eq!(roles(&next, 7), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_kept_as_it_was() {
+        let cache = filled();
+        let update = json!({"guild_id": "100", "user": {"id": "7", "username": "ann"}, "roles": "none"});
+        assert!(cache.apply(EventKind::GuildMemberUpdate, &update.to_string()).is_err());
+        assert_eq!(roles(&cache, 7), None, "not known rather than out of date");
+        let before = filled();
+        let cut = guild_of(&[json!({"user": {"id": "40", "username": "d"}, "roles": []})]).to_string();
+        assert!(before.apply(EventKind::GuildCreate, &cut[..cut.len() - 1]).is_err());
+        assert_eq!((roles(&before, 7), roles(&before, 40)), (Some(vec![101]), None), "a guild is taken whole or not");
+    }
+
+    #[test]
+    fn who_writes_is_known_from_then_on() {
+        let cache = filled();
+        let heard = |author: &str, webhook: Option<&str>| {
+            let said = json!({
+                "id": "1", "channel_id": "300", "guild_id": "100", "content": "hi", "timestamp": "2026-01-01T12:00:00Z",
+                "edited_timestamp": null, "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [],
+                "attachments": [], "embeds": [], "pinned": false, "type": 0, "webhook_id": webhook,
+                "author": {"id": author, "username": "w", "discriminator": "0", "avatar": null},
+                "member": {"roles": ["102"], "joined_at": "2026-01-01T12:00:00Z", "deaf": false, "mute": false},
+            });
+            let (event, _) = crate::decode::decode(EventKind::MessageCreate, &said.to_string()).unwrap();
+            cache.met(&event);
+        };
+        heard("50", None);
+        assert_eq!(roles(&cache, 50), Some(vec![102]));
+        assert_eq!(member(&cache, 50).unwrap().flags, None, "a message does not tell them");
+        heard("7", None);
+        assert_eq!(roles(&cache, 7), Some(vec![101]), "events of its own are not older");
+        heard("51", Some("51"));
+        assert_eq!(roles(&cache, 51), None, "a webhook is no member");
     }
 }

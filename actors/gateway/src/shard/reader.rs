@@ -50,6 +50,7 @@ pub(crate) struct Reader {
     pub(super) cache: Arc<Cache>,
     pub(super) sink: Arc<dyn EventSink>,
     pub(super) wants: KindSet,
+    reads: KindSet,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) vitals: Arc<Vitals>,
@@ -86,6 +87,7 @@ impl Reader {
             cache: Arc::clone(shared.cache),
             sink: Arc::clone(shared.sink),
             wants: shared.wants,
+            reads: shared.cache.reads(),
             clock: Arc::clone(shared.clock),
             draining: Arc::clone(shared.draining),
             vitals: Arc::clone(&link.vitals),
@@ -253,7 +255,7 @@ impl Reader {
     /// To the cache, and to the sink if it wants it. A panic in a decoder or in the sink costs this one event. False: the
     /// process stops and nobody took it; whoever resumes the session gets it again.
     async fn hand_over(&mut self, seq: u64, kind: EventKind, header: &Header<'_>, books: &Books) -> bool {
-        let (cached, wanted) = (Cache::READS.contains(kind), self.wants.contains(kind));
+        let (cached, wanted) = (self.reads.contains(kind), self.wants.contains(kind));
         if !cached && !wanted {
             if matches!(kind, EventKind::Ready | EventKind::Resumed) {
                 return true; // the session wanted it
@@ -275,7 +277,9 @@ impl Reader {
                 return Ok(None);
             }
             let received = this.clock.monotonic(); // before decoding, and only for what is decoded: it is not free
-            header.decode_with(|data| decode(kind, data)).map(|decoded| Some((received, decoded)))
+            let decoded = header.decode_with(|data| decode(kind, data))?;
+            this.cache.met(&decoded.0);
+            Ok(Some((received, decoded)))
         });
         let (received, (event, guild)) = match decoded {
             Ok(Ok(Some(decoded))) => decoded,

@@ -19,6 +19,7 @@ pub(crate) struct Sink {
     pub(crate) taken: watch::Sender<Vec<u64>>,
     pub(crate) shut: watch::Sender<bool>,
     pub(crate) panics_at: Mutex<Option<u64>>,
+    pub(crate) members: bool,
 }
 
 impl Sink {
@@ -30,6 +31,10 @@ impl Sink {
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
         KindSet::of(&[EventKind::MessageCreate, EventKind::GuildMemberAdd])
+    }
+
+    fn wants_members(&self) -> bool {
+        self.members
     }
 
     fn may_concern(&self, _: EventKind, payload: &str) -> bool {
@@ -165,6 +170,7 @@ impl Setup {
                 reconnect_min_ms: 2,
                 reconnect_max_ms: 1000,
                 connect_ms: 5000,
+                members_max: 100_000,
                 compression: Compression::None,
             },
         }

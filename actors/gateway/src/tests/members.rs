@@ -5,7 +5,10 @@ use crate::{
     Intents,
     members::{Members, MembersError, Want},
 };
-use protocol::id::{GuildId, UserId};
+use protocol::{
+    cache::CacheView,
+    id::{GuildId, UserId},
+};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use sandbox::{ChunkTrouble, Fault, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
@@ -168,6 +171,90 @@ async fn sixteen_requests_may_be_under_way() {
     bot.stop().await;
 }
 
+fn keeping(fake: &Fake, members_max: u32) -> Setup {
+    let setup = Setup::of(fake);
+    let sink = std::sync::Arc::new(Sink { members: true, ..Sink::default() });
+    Setup { config: crate::GatewayConfig { members_max, ..setup.config.clone() }, sink, ..setup }
+}
+
+fn created(seq: u64, members: &Value) -> String {
+    let guild = json!({"id": "100", "name": "g", "owner_id": "7", "member_count": 2, "members": members, "roles": []});
+    format!(r#"{{"t":"GUILD_CREATE","s":{seq},"op":0,"d":{guild}}}"#)
+}
+
+/// The cache in a flood of chunks, more than it keeps: bounded, and what was asked about is still there.
+#[tokio::test]
+async fn two_hundred_thousand_members_fill_the_cache_to_its_bound() {
+    const CHUNKS: u64 = 200;
+    let fake = Fake::bind().await;
+    let bot = Bot::start(keeping(&fake, 50_000)).await;
+    let mut peer = fake.begin(600_000).await;
+    peer.raw(&created(2, &json!([{"user": {"id": "7", "username": "ann"}, "roles": []}]))).await;
+    peer.message(3).await;
+    bot.sink.has(1).await;
+    let (cache, known) = (bot.gateway.cache(), || bot.gateway.counts().known_members);
+    let before = resident_mib();
+    for index in 0..CHUNKS {
+        peer.raw(&chunk(4 + index, &Value::Null, index + 1, CHUNKS, 1_000)).await;
+        if index % 20 == 0 {
+            assert!(cache.member(GUILD, UserId::new(7)).is_some(), "at chunk {index}");
+        }
+    }
+    peer.message(4 + CHUNKS).await;
+    bot.sink.has(2).await;
+    println!("G20 cache: members=200000 known={} rss_growth_mib={:.1}", known(), resident_mib() - before);
+    assert_eq!(known(), 50_000);
+    assert!(cache.member(GUILD, UserId::new(200_500)).is_some_and(|member| *member.name == *"m200500"));
+    assert!(cache.member(GUILD, UserId::new(1_001)).is_none(), "the first ones made room");
+    assert_eq!(bot.gateway.statuses()[0].counts.malformed, 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn members_are_known_through_a_resume_and_not_into_another_session() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(keeping(&fake, 100)).await;
+    let mut peer = fake.accept(600_000).await;
+    let intents = peer.expect(2).await["d"]["intents"].as_u64().unwrap();
+    assert!(GatewayIntents::from_bits_retain(intents).contains(GatewayIntents::GUILD_MEMBERS));
+    peer.ready(&fake.url).await;
+    peer.raw(&created(2, &json!([{"user": {"id": "7", "username": "ann"}, "roles": ["1"]}]))).await;
+    peer.message(3).await;
+    bot.sink.has(1).await;
+    let cache = bot.gateway.cache();
+    let roles = |user| cache.member(GUILD, UserId::new(user)).map(|member| member.roles.len());
+    assert_eq!(roles(7), Some(1));
+    drop(peer);
+    let mut peer = fake.accept(600_000).await;
+    peer.expect(6).await;
+    // What was missed is replayed before anything new comes.
+    let update = json!({"guild_id": "100", "user": {"id": "7", "username": "ann"}, "roles": ["1", "2"]});
+    peer.raw(&format!(r#"{{"t":"GUILD_MEMBER_UPDATE","s":4,"op":0,"d":{update}}}"#)).await;
+    peer.resumed(5).await;
+    eventually("the replay", || roles(7) == Some(2)).await;
+    peer.send(json!({"op": 9, "d": false})).await;
+    let mut peer = fake.accept(600_000).await;
+    peer.expect(2).await;
+    peer.ready(&fake.url).await;
+    eventually("a new session", || roles(7).is_none()).await;
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn without_every_event_about_members_none_is_kept() {
+    let fake = Fake::bind().await;
+    for (intents, max) in [(Intents::Exactly(GatewayIntents::GUILD_MESSAGES), 100), (Intents::Auto, 0)] {
+        let bot = Bot::start(Setup { intents, ..keeping(&fake, max) }).await;
+        let mut peer = fake.begin(600_000).await;
+        peer.raw(&created(2, &json!([{"user": {"id": "7", "username": "ann"}, "roles": ["1"]}]))).await;
+        peer.message(3).await;
+        bot.sink.has(1).await;
+        assert_eq!(bot.gateway.counts().guilds, 1);
+        assert_eq!(bot.gateway.counts().known_members, 0, "{intents:?} {max}");
+        bot.stop().await;
+    }
+}
+
 /// Against the stand-in for Discord, which knows nothing of this code: chunks of its making, its limit, its troubles.
 #[tokio::test]
 async fn the_sandbox_gives_what_is_asked_for() {
@@ -183,7 +270,8 @@ async fn the_sandbox_gives_what_is_asked_for() {
     };
     let sandbox = Sandbox::start(config).unwrap();
     let intents = Intents::Exactly(GatewayIntents::GUILD_MEMBERS);
-    let setup = Setup { token: sandbox.token(), intents, ..Setup::at(sandbox.gateway_url()) };
+    let sink = std::sync::Arc::new(Sink { members: true, ..Sink::default() });
+    let setup = Setup { token: sandbox.token(), intents, sink, ..Setup::at(sandbox.gateway_url()) };
     let bot = Bot::start(setup).await;
     soon("ready", bot.gateway.wait_ready()).await;
     let (guild, within) = (guild(&sandbox), Duration::from_secs(10));
@@ -193,6 +281,13 @@ async fn the_sandbox_gives_what_is_asked_for() {
     let distinct: std::collections::HashSet<_> = ids(&all).into_iter().collect();
     println!("G20 sandbox: members={} chunks_reversed=1", all.members.len());
     assert!(all.complete && all.members.len() >= 2_500 && distinct.len() == all.members.len());
+
+    let (cache, count) = (bot.gateway.cache(), u64::try_from(all.members.len()).unwrap());
+    eventually("all in the cache", || bot.gateway.counts().known_members >= count).await;
+    for member in &all.members {
+        let known = cache.member(guild, member.id).unwrap();
+        assert_eq!((&known.name, &known.nick, &known.roles), (&member.name, &member.nick, &member.roles));
+    }
 
     let some = vec![all.members[7].id, UserId::new(1), all.members[2_000].id];
     let few = bot.gateway.request_members(guild, &Want::Ids(some.clone()), within).await.unwrap();
