@@ -151,7 +151,7 @@ impl Row {
 
     fn mark(&mut self, mark: u8, set: Option<bool>) {
         if let Some(set) = set {
-            self.marks = self.marks & !mark | u8::from(set) * mark;
+            self.marks = (self.marks & !mark) | (u8::from(set) * mark);
         }
     }
 
