@@ -3,12 +3,14 @@
 //! No user code runs here, and no handler awaits anything: admin, probes and signals are served while children start,
 //! stop or hang.
 
+mod amend;
 mod hands;
 mod publish;
 mod respec;
 mod starter;
 mod timers;
 
+pub(crate) use amend::{Amend, Amended};
 pub(crate) use respec::Respecify;
 pub(crate) use starter::SupervisorStarter;
 
@@ -22,6 +24,7 @@ use crate::{
     path::ActorPath,
     poison::Parked,
     record::{Seen, Tape},
+    rules,
     spec::ChildSpec,
     starter::Lever,
     world::World,
@@ -73,6 +76,7 @@ pub(crate) enum Message {
         reply: Reply<Result<Outcome, Refusal>>,
     },
     Respecify(Box<Respecify>),
+    Amend(Amend),
     Shutdown {
         exit: Exit,
         within: Option<Duration>,
@@ -190,11 +194,17 @@ impl Desk {
         if let Err(stale) = self.is_meant(&order, if_incarnation) {
             return reply.send(Err(stale));
         }
-        if let Order::StartChild { policy, .. } = &order
-            && let Err(reason) = starter::needs_others(&self.path.child(&policy.id), policy)
-        {
-            return reply.send(Err(Refusal::BadSpec { reason }));
-        }
+        let order = match order {
+            Order::StartChild { policy, missing } => {
+                let path = self.path.child(&policy.id);
+                let policy = rules::ruled(&*self.world.rules.get(), &path, &policy);
+                if let Err(reason) = rules::circle(&path, &policy.needs, |need| self.world.needs_of(need)) {
+                    return reply.send(Err(Refusal::BadSpec { reason }));
+                }
+                Order::StartChild { policy: Box::new(policy), missing }
+            }
+            order => order,
+        };
         self.tickets += 1;
         let order = match (order, spec) {
             (Order::StartChild { policy, .. }, Some(spec)) => {
@@ -296,14 +306,18 @@ impl ractor::Actor for Supervisor {
 
     async fn pre_start(&self, me: ActorRef<Message>, opening: starter::Opening) -> Result<Desk, ActorProcessingErr> {
         let starter::Opening { path, world, life, definition, seed } = opening;
-        let Definition { flags, children } = Definition::clone(&definition.load());
+        let Definition { mut flags, children } = Definition::clone(&definition.load());
         life.attach(me.get_cell());
-        let policies: Vec<_> = children.iter().map(|child| child.policy.clone()).collect();
+        // The office opens before the first look at what is up and at the rules in force: a change in between is then told
+        // as a message.
+        let publisher = Publisher::open(&path, &world, Handle(me.clone()), flags);
+        let rules = world.rules.get();
+        rules.flags(&path, &mut flags);
+        let ruled = |child: &ChildSpec| rules::ruled(&*rules, &path.child(&child.policy.id), &child.policy);
+        let policies: Vec<_> = children.iter().map(ruled).collect();
         for need in policies.iter().flat_map(|policy| &policy.needs) {
             world.need(need);
         }
-        // The office opens before the first look at what is up: a change in between is then told as a message.
-        let publisher = Publisher::open(&path, &world, Handle(me.clone()), flags);
         let mut state = State::new(flags, policies, |need| world.is_up(need), seed);
         if let Some(legacy) = world.inherit(&path) {
             state.inherit(legacy);
@@ -371,6 +385,7 @@ impl ractor::Actor for Supervisor {
                 desk.order(order, spec.map(|spec| *spec), if_incarnation, reply);
             }
             Message::Respecify(new) => desk.respecify(*new),
+            Message::Amend(amend) => desk.amend(amend),
             Message::Shutdown { exit, within } => desk.decide(Event::Shutdown { exit, within }),
             Message::KillAll { by } => desk.decide(Event::KillAll { by }),
             Message::Rehearse { order, if_incarnation, reply } => reply.send(desk.rehearse(order, if_incarnation)),

@@ -5,10 +5,12 @@ mod orders;
 mod poison;
 mod reads;
 mod respec;
+mod rules;
 
 pub use orders::{OrderError, Verb};
 pub use reads::Counts;
 pub use respec::Respec;
+pub use rules::Amendment;
 
 use crate::{
     admin::{AdminCall, AdminEnvelope, AdminError, AdminSpec},

@@ -12,6 +12,7 @@ use crate::{
     planes::Planes,
     poison::Poisons,
     record::{Inheritance, Past, Recorder, Tape},
+    rules::InForce,
     starter::Lever,
     supervisor,
     view::Published,
@@ -58,6 +59,10 @@ pub(crate) struct World {
     up: DashSet<String>,
     needed: DashSet<String>,
     legacies: DashMap<ActorPath, Legacy>,
+    /// What is said from outside about everybody's rules.
+    pub(crate) rules: InForce,
+    /// Held while new rules are put in force, so that one set does not overtake another.
+    pub(crate) amending: tokio::sync::Mutex<()>,
 }
 
 /// A supervisor's entry.
@@ -117,6 +122,8 @@ impl World {
             up: DashSet::new(),
             needed: DashSet::new(),
             legacies: DashMap::new(),
+            rules: InForce::default(),
+            amending: tokio::sync::Mutex::default(),
         }
     }
 
@@ -202,6 +209,16 @@ impl World {
     pub(crate) fn mailbox(&self, path: &ActorPath) -> Option<Arc<Mailbox>> {
         let view = self.office(&path.parent()?)?.view.load_full();
         view.rows.iter().find(|row| row.child.id() == path.id())?.mailbox.clone()
+    }
+
+    /// What the actor at `path` needs, as its supervisor published it; nothing when it is not there.
+    pub(crate) fn needs_of(&self, path: &str) -> Vec<String> {
+        let path = ActorPath::from(path);
+        let needs = || {
+            let view = self.office(&path.parent()?)?.view.load_full();
+            Some(view.rows.iter().find(|row| row.child.id() == path.id())?.child.policy.needs.clone())
+        };
+        needs().unwrap_or_default()
     }
 
     /// Keeps what the next life of the supervisor at `path` has to know.

@@ -1,7 +1,7 @@
 //! What may be asked of a supervisor: OTP's calls with OTP's refusals, and an operator's orders.
 
 use super::{
-    Action, Outcome, Refusal, Step, Ticket, Time, carried,
+    Action, Outcome, Refusal, Step, Ticket, Time, amend, carried,
     event::{Event, Order, Timer},
     explain::Rule,
     order,
@@ -17,6 +17,7 @@ pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, 
     let answer = match (&state.phase, order) {
         (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
         (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
+        (_, Order::Amend { flags, children }) => Some(amend::amend(state, flags, children, now, step)),
         (_, order) if drains(state, &order) => Some(Err(Refusal::ShuttingDown)),
         (_, Order::Respecify { flags, children, removed }) => {
             respec::respecify(state, ticket, (flags, children, removed), now, step)
@@ -38,9 +39,11 @@ fn drains(state: &State, order: &Order) -> bool {
         Order::StartChild { .. } => state.draining,
         Order::Respecify { .. } => state.draining || state.children.iter().any(|child| child.draining),
         Order::RestartChild { id } | Order::Cycle { id, .. } => state.child(id).is_some_and(|child| child.draining),
-        Order::TerminateChild { .. } | Order::DeleteChild { .. } | Order::RemoveChild { .. } | Order::Kill { .. } => {
-            false
-        }
+        Order::TerminateChild { .. }
+        | Order::DeleteChild { .. }
+        | Order::RemoveChild { .. }
+        | Order::Kill { .. }
+        | Order::Amend { .. } => false,
     }
 }
 
@@ -55,6 +58,9 @@ pub fn rehearse(state: &State, order: Order, now: Time) -> Result<Outcome, Refus
             return Err(Refusal::ShuttingDown);
         }
         return respec::plan(state, flags, children, *removed).map(|plan| Outcome::Planned { plan });
+    }
+    if let Order::Amend { flags, children } = &order {
+        return amend::plan(state, flags, children).map(|plan| Outcome::Planned { plan });
     }
     let incarnation = state.child(order.id()).map_or(0, |child| child.incarnation);
     let step = super::decide(&mut state.clone(), Event::Order { ticket: REHEARSAL, order }, now);
@@ -166,7 +172,7 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
 
 fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now: Time, step: &mut Step) -> Answer {
     match order {
-        Order::StartChild { .. } | Order::Respecify { .. } => None, // handled before
+        Order::StartChild { .. } | Order::Respecify { .. } | Order::Amend { .. } => None, // handled before
         Order::TerminateChild { .. } => terminate(state, at, ticket, Goal::Down, now, step),
         Order::RemoveChild { .. } => terminate(state, at, ticket, Goal::Gone, now, step),
         Order::RestartChild { .. } => revive(state, at, ticket, now, step),

@@ -187,6 +187,13 @@ pub enum Order {
         /// What becomes of those that the list leaves out.
         removed: Removed,
     },
+    /// Gives the supervisor new rules and children that are there theirs, while they run.
+    Amend {
+        /// The supervisor's own.
+        flags: Flags,
+        /// Its children's; one that is not named keeps its own.
+        children: Vec<Wanted>,
+    },
 }
 
 impl Order {
@@ -200,7 +207,7 @@ impl Order {
             | Self::RemoveChild { id }
             | Self::Cycle { id, .. }
             | Self::Kill { id } => id,
-            Self::Respecify { .. } => "",
+            Self::Respecify { .. } | Self::Amend { .. } => "",
         }
     }
 }

@@ -12,11 +12,12 @@
 //! - [`poison`] which message is not given to a third incarnation;
 //! - [`probe`] who makes no progress, and what is done about it;
 //! - [`admin`] what an operator or a caller may ask for;
-//! - [`respec`] a new list of children while it runs;
+//! - [`respec`] a new list of children while it runs, [`amend`] new rules for those that are there;
 //! - [`carried`] what outlives the process;
 //! - [`explain`] why.
 
 mod admin;
+pub mod amend;
 mod backoff;
 pub mod carried;
 mod child;

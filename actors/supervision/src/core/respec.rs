@@ -138,7 +138,7 @@ fn validate(state: &State, flags: &Flags, wanted: &[Wanted]) -> Result<(), Strin
 }
 
 /// The rules of `template` for a child that keeps its own name, kind and needs.
-fn adopted(template: &Policy, own: Policy) -> Policy {
+pub(crate) fn adopted(template: &Policy, own: Policy) -> Policy {
     Policy { id: own.id, kind: own.kind, needs: own.needs, ..template.clone().bounded() }
 }
 
@@ -178,7 +178,7 @@ pub(super) fn respecify(
     let mut children = Children::default();
     for (id, change) in &plan.children {
         let mut child = match (old.remove(id), wanted.remove(id)) {
-            (Some(child), Some(new)) => respec(child, new, *change, now, step),
+            (Some(child), Some(new)) => respec(child, new, *change, RESPEC, now, step),
             (Some(child), None) => child,
             (None, Some(new)) => Child::new(new.policy, new.missing.into_iter().collect()),
             (None, None) => continue,
@@ -195,7 +195,14 @@ pub(super) fn respecify(
 const RESPEC: &str = "a new list of children";
 
 /// The child under its new rules. What it needs now and did not need before, or the other way round, it is told.
-fn respec(mut child: Child, new: Wanted, change: Change, now: Time, step: &mut Step) -> Child {
+pub(super) fn respec(
+    mut child: Child,
+    new: Wanted,
+    change: Change,
+    because: &str,
+    now: Time,
+    step: &mut Step,
+) -> Child {
     let missing: BTreeSet<String> = new.missing.into_iter().collect();
     let watched = child.policy.probe.is_some();
     child.policy = new.policy.bounded();
@@ -214,7 +221,7 @@ fn respec(mut child: Child, new: Wanted, change: Change, now: Time, step: &mut S
     }
     child.missing = missing;
     if change == Change::Respec {
-        step.note(&child, now, Rule::Respec, "adopts new rules; it is not touched").because(RESPEC);
+        step.note(&child, now, Rule::Respec, "adopts new rules; it is not touched").because(because);
     }
     child
 }
@@ -233,7 +240,7 @@ fn limit_stop(child: &mut Child, now: Time, step: &mut Step) {
 }
 
 /// Restarts count on under a new budget; no more of them are remembered than it takes to say no.
-fn fit(restarts: &mut VecDeque<Time>, budget: Intensity) {
+pub(super) fn fit(restarts: &mut VecDeque<Time>, budget: Intensity) {
     let surplus = restarts.len().saturating_sub(budget.restarts as usize);
     restarts.drain(..surplus);
 }

@@ -2,8 +2,9 @@
 
 use super::{Definition, Desk, starter};
 use crate::{
-    core::{self, Event, Order, Outcome, Refusal, Removed, Wanted, policy::Flags, policy::Strategy},
+    core::{self, Event, Order, Outcome, Refusal, Removed, Wanted, policy::Flags, policy::Policy, policy::Strategy},
     message::Reply,
+    rules,
     spec::ChildSpec,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -23,29 +24,40 @@ impl Desk {
     /// Judges the new list whole; then makes it the supervisor's own, its next life's too, and lets the core decide.
     pub(super) fn respecify(&mut self, new: Respecify) {
         let Respecify { flags, children, removed, restart, rehearse, reply } = new;
+        let rules = self.world.rules.get();
         let mut wanted = Vec::new();
         for spec in &children {
             let path = self.path.child(&spec.policy.id);
             let elsewhere = spec.path.as_ref().filter(|said| **said != path && flags.strategy != Strategy::Dynamic);
             let stands =
                 elsewhere.map_or(Ok(()), |said| Err(format!("its address says {said}, but it stands at {path}")));
-            if let Err(said) = stands.and_then(|()| starter::needs_others(&path, &spec.policy)) {
+            if let Err(said) = stands {
                 return reply.send(Err(Refusal::BadSpec { reason: format!("{}: {said}", spec.policy.id) }));
             }
-            wanted.push(Wanted {
-                policy: spec.policy.clone(),
-                missing: self.missing(&spec.policy.needs),
-                restart: restart.contains(&spec.policy.id),
-            });
+            let policy = rules::ruled(&*rules, &path, &spec.policy);
+            let (missing, restart) = (self.missing(&policy.needs), restart.contains(&policy.id));
+            wanted.push(Wanted { policy, missing, restart });
         }
+        let policies: Vec<Policy> = wanted.iter().map(|new| new.policy.clone()).collect();
+        if let Err(reason) = starter::in_no_circle(&self.path, &policies, &self.world) {
+            return reply.send(Err(Refusal::BadSpec { reason }));
+        }
+        let declared = flags;
+        let mut flags = flags;
+        rules.flags(&self.path, &mut flags);
         let planned = core::respec::plan(&self.state, &flags, &wanted, removed);
         if rehearse || planned.is_err() {
             return reply.send(planned.map(|plan| Outcome::Planned { plan }));
         }
         let dynamic = flags.strategy == Strategy::Dynamic;
+        let template = children.first().map(|spec| spec.policy.clone());
         let list = if dynamic { self.definition.load().children.clone() } else { children.clone() };
-        self.definition.store(Arc::new(Definition { flags, children: list }));
-        if !dynamic {
+        self.definition.store(Arc::new(Definition { flags: declared, children: list }));
+        if let Some(template) = template.filter(|_| dynamic) {
+            for spec in self.specs.values_mut() {
+                spec.policy = core::respec::adopted(&template, spec.policy.clone());
+            }
+        } else {
             for spec in children {
                 let id = spec.policy.id.clone();
                 self.adopt(&id, spec);

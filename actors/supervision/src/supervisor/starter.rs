@@ -12,13 +12,18 @@ use crate::{
     mailbox::Mailbox,
     message::Reply,
     path::ActorPath,
+    rules,
     spec::ChildSpec,
     starter::{Lever, StartRequest, Starter},
     world::World,
 };
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::task::AbortHandle;
 
 /// Makes a supervisor, each time from what it was last told to be.
@@ -53,7 +58,7 @@ impl Starter for SupervisorStarter {
         let definition = Arc::clone(&self.definition);
         Box::pin(async move {
             let Definition { flags, children } = Definition::clone(&definition.load());
-            check(&request.path, &flags, &children).map_err(|message| Exit::Fatal { message })?;
+            check(&request.path, flags, &children, &request.world).map_err(|message| Exit::Fatal { message })?;
             let control = request.world.planes.control.clone();
             let life = Arc::new(Life::new(request.incarnation, control.clone(), request.notify, None));
             let (path, world) = (request.path.clone(), Arc::clone(&request.world));
@@ -104,24 +109,34 @@ impl Starter for SupervisorStarter {
 }
 
 /// Two children of one name, or rules that do not hold together, are refused before anything starts.
-fn check(path: &ActorPath, flags: &Flags, children: &[ChildSpec]) -> Result<(), String> {
-    crate::core::check_flags(flags)?;
+fn check(path: &ActorPath, mut flags: Flags, children: &[ChildSpec], world: &World) -> Result<(), String> {
+    let rules = world.rules.get();
+    rules.flags(path, &mut flags);
+    crate::core::check_flags(&flags)?;
     let mut names = HashSet::new();
-    for child in children {
-        let id = child.policy.id.as_str();
+    let ruled = children.iter().map(|child| rules::ruled(&*rules, &path.child(&child.policy.id), &child.policy));
+    let policies: Vec<Policy> = ruled.collect();
+    for policy in &policies {
+        let id = policy.id.as_str();
         if !names.insert(id) {
             return Err(format!("two children are called {id:?}"));
         }
-        let holds = crate::core::check(Some(flags), &child.policy);
-        holds.and_then(|()| needs_others(&path.child(id), &child.policy)).map_err(|said| format!("{id}: {said}"))?;
+        crate::core::check(Some(&flags), policy).map_err(|said| format!("{id}: {said}"))?;
     }
-    Ok(())
+    in_no_circle(path, &policies, world)
 }
 
-/// Whether the child that stands at `path` could ever have what it needs.
-pub(super) fn needs_others(path: &ActorPath, policy: &Policy) -> Result<(), String> {
-    let itself = policy.needs.iter().any(|need| ActorPath::from(need.as_str()) == *path);
-    if itself { Err("it needs itself".to_owned()) } else { Ok(()) }
+/// Whether nobody's needs lead back to it, among `children` of the supervisor at `path` and through the rest of the tree.
+pub(super) fn in_no_circle(path: &ActorPath, children: &[Policy], world: &World) -> Result<(), String> {
+    let needs: HashMap<String, &Vec<String>> = children
+        .iter()
+        .filter(|policy| !policy.needs.is_empty())
+        .map(|policy| (path.child(&policy.id).to_string(), &policy.needs))
+        .collect();
+    let needs_of = |need: &str| needs.get(need).map_or_else(|| world.needs_of(need), |needs| (*needs).clone());
+    children.iter().filter(|policy| !policy.needs.is_empty()).try_for_each(|policy| {
+        rules::circle(&path.child(&policy.id), &policy.needs, needs_of).map_err(|said| format!("{}: {said}", policy.id))
+    })
 }
 
 struct SupervisorLever {

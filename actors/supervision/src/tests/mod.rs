@@ -13,6 +13,7 @@ mod races;
 mod record;
 mod respec;
 mod restart;
+mod rules;
 mod scale;
 mod shutdown;
 mod significant;

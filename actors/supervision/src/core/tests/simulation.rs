@@ -337,9 +337,22 @@ impl Simulation {
         Order::Respecify { flags, children, removed }
     }
 
+    /// New rules for some of those that may be there.
+    fn some_rules(&mut self) -> Order {
+        let mut flags = self.state.flags;
+        flags.intensity.restarts = self.rng.random_range(0..6);
+        let mut children = Vec::new();
+        for n in (0..6).filter(|_| self.rng.random_bool(0.5)).collect::<Vec<_>>() {
+            let policy = policy(&mut self.rng, n, &flags);
+            children.push(Wanted { policy, missing: Vec::new(), restart: false });
+        }
+        Order::Amend { flags, children }
+    }
+
     fn some_order(&mut self) -> Order {
         let id = format!("c{}", self.rng.random_range(0..6));
-        match self.rng.random_range(0..8) {
+        match self.rng.random_range(0..9) {
+            8 => self.some_rules(),
             7 => self.some_list(),
             6 => Order::RemoveChild { id },
             0 => Order::TerminateChild { id },

@@ -1,0 +1,128 @@
+//! New rules for a whole tree, while it runs.
+
+use super::{OrderError, Tree};
+use crate::{
+    core::{
+        Refusal,
+        policy::{Flags, Policy},
+    },
+    message::Reply,
+    path::ActorPath,
+    rules::{self, Rules},
+    supervisor::{Amend, Amended, Message},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// What new rules change for one actor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amendment {
+    /// The actor.
+    pub path: ActorPath,
+    /// As a child of its supervisor: the rules before and after.
+    pub policy: Option<(Policy, Policy)>,
+    /// As a supervisor: its own rules before and after.
+    pub flags: Option<(Flags, Flags)>,
+}
+
+/// How long one supervisor may take to say what new rules would change, or to adopt them: it runs nobody's code and awaits
+/// nothing, so it answers within milliseconds unless its runtime is blocked.
+const AMEND_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Tree {
+    /// Puts `rules` in force: for everything that is there, which adopts them as it runs, and for whatever is added later.
+    /// A delay, a stop or a parking that is under way ends as it was decided. Returns what changes, in start order.
+    ///
+    /// All or nothing: every supervisor judges its part first; one that refuses, or needs that would go in a circle, and
+    /// nothing has changed. Supervisors that are down or on their way down are not asked: their next life begins under the
+    /// new rules. With `dry_run` nothing is done.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`] with the path and what is wrong; [`OrderError::NoSupervisor`] when a supervisor did not
+    /// answer in time.
+    pub async fn set_rules(&self, rules: Arc<dyn Rules>, dry_run: bool) -> Result<Vec<Amendment>, OrderError> {
+        let _alone = self.world.amending.lock().await;
+        let (supervisors, amendments) = self.would_amend(&rules).await?;
+        if dry_run {
+            return Ok(amendments);
+        }
+        let before = self.world.rules.swap(rules);
+        for supervisor in &supervisors {
+            if let Err(error) = self.adopt(supervisor).await {
+                self.world.rules.swap(before);
+                for supervisor in &supervisors {
+                    self.adopt(supervisor).await.ok(); // what held before holds again; one that is gone has nothing to adopt
+                }
+                return Err(error);
+            }
+        }
+        Ok(amendments)
+    }
+
+    /// The supervisors that would change something, and what.
+    async fn would_amend(&self, rules: &Arc<dyn Rules>) -> Result<(Vec<ActorPath>, Vec<Amendment>), OrderError> {
+        let (mut supervisors, mut amendments) = (Vec::new(), Vec::new());
+        for path in self.supervisors() {
+            let asked = |reply| Amend::Rehearse { rules: Arc::clone(rules), reply };
+            let Amended { flags, children } = match self.amended(&path, asked).await? {
+                Ok(amended) => amended,
+                Err(Refusal::ShuttingDown) => continue,
+                Err(refusal) => return Err(OrderError::Refused { path: path.to_string(), refusal }),
+            };
+            supervisors.push(path.clone());
+            if flags.is_some() {
+                amendments.push(Amendment { path: path.clone(), policy: None, flags });
+            }
+            amendments.extend(children.into_iter().map(|(before, after)| {
+                let path = path.child(&after.id);
+                Amendment { path, policy: Some((before, after)), flags: None }
+            }));
+        }
+        self.in_no_circle(&amendments)?;
+        Ok((supervisors, amendments))
+    }
+
+    async fn adopt(&self, supervisor: &ActorPath) -> Result<(), OrderError> {
+        match self.amended(supervisor, |reply| Amend::Adopt { reply }).await? {
+            Ok(_) | Err(Refusal::ShuttingDown) => Ok(()),
+            Err(refusal) => Err(OrderError::Refused { path: supervisor.to_string(), refusal }),
+        }
+    }
+
+    /// Asks one supervisor; one that has gone meanwhile is on its way down.
+    async fn amended<T: Send>(
+        &self,
+        supervisor: &ActorPath,
+        question: impl FnOnce(Reply<Result<T, Refusal>>) -> Amend,
+    ) -> Result<Result<T, Refusal>, OrderError> {
+        let Some(office) = self.world.office(supervisor) else { return Ok(Err(Refusal::ShuttingDown)) };
+        let (reply, answer) = Reply::channel();
+        office.handle.send(Message::Amend(question(reply)));
+        match tokio::time::timeout(AMEND_DEADLINE, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_dropped)) => Ok(Err(Refusal::ShuttingDown)),
+            Err(_) => Err(OrderError::NoSupervisor { path: supervisor.to_string() }),
+        }
+    }
+
+    /// Every supervisor, one before those below it.
+    fn supervisors(&self) -> Vec<ActorPath> {
+        self.nodes().into_iter().filter(|node| node.flags.is_some()).map(|node| node.path).collect()
+    }
+
+    /// Whether nobody's needs would lead back to it.
+    fn in_no_circle(&self, amendments: &[Amendment]) -> Result<(), OrderError> {
+        let new: BTreeMap<&str, &Policy> = amendments
+            .iter()
+            .filter_map(|amendment| Some((amendment.path.as_str(), &amendment.policy.as_ref()?.1)))
+            .collect();
+        let needs_of = |path: &str| new.get(path).map_or_else(|| self.world.needs_of(path), |new| new.needs.clone());
+        for amendment in amendments {
+            let Some((_, after)) = &amendment.policy else { continue };
+            rules::circle(&amendment.path, &after.needs, needs_of).map_err(|reason| OrderError::Refused {
+                path: amendment.path.to_string(),
+                refusal: Refusal::BadSpec { reason },
+            })?;
+        }
+        Ok(())
+    }
+}
