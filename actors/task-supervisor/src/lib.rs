@@ -9,6 +9,7 @@
 //! - [`health`] how well a task is, purely;
 //! - `task` one task as an actor, `run` one run of it;
 //! - [`TaskRegistry`] what is registered, and its figures; it outlives every actor;
+//! - `rules` new rules for what is registered, while it runs;
 //! - `monitor` the worker that brings registered tasks up as its siblings, judges them, and restarts what is stalled;
 //! - `unowned` tokio tasks that nobody owns;
 //! - `way_down` the end of all tasks as one operation.
@@ -21,6 +22,7 @@ mod methods;
 mod monitor;
 mod registry;
 mod rows;
+mod rules;
 mod run;
 pub mod schedule;
 mod stats;
@@ -36,6 +38,7 @@ pub use config::{TaskRules, TasksConfig};
 pub use methods::methods;
 pub use registry::TaskRegistry;
 pub use rows::Statistics;
+pub use rules::{Becomes, RuleChange, Rulebook, TaskChange};
 pub use stats::{LastError, LastRun, RunRecord, TaskFigures, Timing};
 pub use surroundings::Surroundings;
 pub use unowned::Work;

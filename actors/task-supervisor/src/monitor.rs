@@ -167,7 +167,7 @@ async fn bring_all(registry: &Arc<TaskRegistry>) -> usize {
     brought
 }
 
-async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Result<(), NotBrought> {
+pub(crate) async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Result<(), NotBrought> {
     let name = task.spec.name.clone();
     let Some(tree) = registry.tree.get() else {
         return Err(NotBrought { name, reason: "there is no tree to run in".to_owned() });

@@ -5,7 +5,8 @@ use crate::{
     config::TaskRules,
     health::{Facts, Verdict, judge},
     monitor::MonitorMsg,
-    schedule::Timetable,
+    rules::{Becomes, Rulebook, TaskChange},
+    schedule::{Moment, Timetable},
     stats::{Stats, TaskFigures},
     surroundings::Surroundings,
     task::{self, TaskMsg},
@@ -21,7 +22,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use supervision::{ActorPath, Addr, Node, Tree};
+use supervision::{ActorPath, Addr, Node, Status, Tree};
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
@@ -45,8 +46,11 @@ pub struct TaskRegistry {
 }
 
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     tasks: BTreeMap<String, Registered>,
+    /// Declarations that the rules switch off.
+    off: BTreeMap<String, Arc<TaskSpec>>,
+    book: Rulebook,
     /// By cog and name: what a task did before it was unregistered, and how often it has been registered.
     remembered: BTreeMap<(String, String), Remembered>,
     registrations: u64,
@@ -64,6 +68,8 @@ struct Remembered {
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) spec: Arc<TaskSpec>,
+    /// The same without what the configuration says.
+    pub(crate) declared: Arc<TaskSpec>,
     pub(crate) table: Arc<Timetable>,
     pub(crate) addr: Addr<TaskMsg>,
     pub(crate) stats: Arc<Stats>,
@@ -86,6 +92,11 @@ impl Registered {
     /// Whether it was to run once, and has.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.spec.schedule, Schedule::Once(_)) && self.stats.is_complete()
+    }
+
+    /// Whether it was to run once, has, and so has no actor any more; by new rules it may have more to do.
+    pub(crate) fn is_finished(&self, node: Option<&Node>) -> bool {
+        self.stats.is_complete() && !self.is_over() && node.is_some_and(|node| node.status == Status::Down)
     }
 
     /// How well it is now; `node` is what the tree says of it.
@@ -113,7 +124,7 @@ impl TaskRegistry {
     /// An empty registry.
     pub fn within(around: Surroundings) -> Arc<Self> {
         Arc::new(Self {
-            held: Mutex::default(),
+            held: Mutex::new(Held { book: around.book.clone(), ..Held::default() }),
             around: Arc::new(around),
             monitor: Addr::new(format!("{}/monitor", crate::PATH), 64),
             tree: OnceLock::new(),
@@ -151,43 +162,17 @@ impl TaskRegistry {
         ActorPath::from(crate::PATH).child(name)
     }
 
-    fn with<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
         change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn insert(&self, mut spec: TaskSpec) -> Result<Option<Registered>, RegisterError> {
-        if let Some(said) = self.around.rules.get(&spec.name) {
-            if said.enabled == Some(false) {
-                tracing::info!(task = spec.name, "the task is switched off by configuration");
-                return Ok(None);
-            }
-            said.apply(&mut spec, &self.around.zone);
-        }
-        self.with(|held| {
-            let known = held.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
-            let table = Arc::new(admission::admit(&spec, &known)?);
-            if held.tasks.len() == TASKS_MAX {
-                let reason = "1,000 tasks are registered already".to_owned();
-                return Err(RegisterError::Invalid { name: spec.name.clone(), reason });
-            }
-            held.registrations += 1;
-            let turn = held.registrations;
-            let before = held.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
-                generation: 0,
-                stats: Arc::default(),
-                judged: Arc::default(),
-                at: 0,
-            });
-            (before.generation, before.at) = (before.generation + 1, turn);
-            before.stats.register(spec.run_at_start || matches!(spec.schedule, Schedule::Once(_)));
-            let (stats, judged, generation) =
-                (Arc::clone(&before.stats), Arc::clone(&before.judged), before.generation);
-            let addr = task::addr(&spec.name);
-            let task = Registered { spec: Arc::new(spec), table, addr, stats, judged, generation, turn };
-            held.tasks.insert(task.spec.name.clone(), task.clone());
-            held.forget();
-            Ok(Some(task))
-        })
+    fn insert(&self, spec: TaskSpec) -> Result<Option<Registered>, RegisterError> {
+        self.with(|held| held.enter(Arc::new(spec)))
+    }
+
+    /// The same registration as it is now: its rules may be new.
+    pub(crate) fn now(&self, task: &Registered) -> Registered {
+        self.get(&task.spec.name).filter(|now| now.turn == task.turn).unwrap_or_else(|| task.clone())
     }
 
     /// Whether this very registration stands, not another one of its name.
@@ -208,6 +193,7 @@ impl TaskRegistry {
         let _moving = self.moving.lock().await;
         let mut tasks = self.all();
         tasks.retain(|task| wanted(&task.spec));
+        self.with(|held| held.off.retain(|_, declared| !wanted(declared)));
         tasks.sort_by_key(|task| (rank(&task.spec), std::cmp::Reverse(task.turn)));
         for task in &tasks {
             let name = &task.spec.name;
@@ -223,6 +209,86 @@ impl TaskRegistry {
 }
 
 impl Held {
+    /// Takes a declaration in, with what the rules say about it; none: they switch it off.
+    fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
+        if self.tasks.len() + self.off.len() >= TASKS_MAX {
+            let reason = "1,000 tasks are registered already".to_owned();
+            return Err(RegisterError::Invalid { name: declared.name.clone(), reason });
+        }
+        let Some(spec) = self.book.over(&declared) else {
+            tracing::info!(task = declared.name, "the task is switched off by configuration");
+            self.off.insert(declared.name.clone(), declared);
+            return Ok(None);
+        };
+        let known = self.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
+        let table = Arc::new(admission::admit(&spec, &known)?);
+        self.registrations += 1;
+        let turn = self.registrations;
+        let before = self.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
+            generation: 0,
+            stats: Arc::default(),
+            judged: Arc::default(),
+            at: 0,
+        });
+        (before.generation, before.at) = (before.generation + 1, turn);
+        before.stats.register(spec.run_at_start || matches!(spec.schedule, Schedule::Once(_)));
+        let (stats, judged, generation) = (Arc::clone(&before.stats), Arc::clone(&before.judged), before.generation);
+        let addr = task::addr(&spec.name);
+        let task = Registered { spec: Arc::new(spec), declared, table, addr, stats, judged, generation, turn };
+        self.tasks.insert(task.spec.name.clone(), task.clone());
+        self.forget();
+        Ok(Some(task))
+    }
+
+    /// Makes `new` the rules, and each task that `changes` names what it then is.
+    pub(crate) fn adopt(&mut self, new: Rulebook, changes: &[TaskChange], now: Moment) -> Result<(), RegisterError> {
+        self.book = new;
+        for change in changes {
+            let name = &change.task;
+            match (change.change, self.tasks.get(name).cloned()) {
+                (Becomes::Respec, Some(mut task)) => {
+                    let Some(spec) = self.book.over(&task.declared) else { continue };
+                    let invalid = |reason| RegisterError::Invalid { name: name.clone(), reason };
+                    task.table = Arc::new(Timetable::read(&spec.schedule).map_err(invalid)?);
+                    let before = std::mem::replace(&mut task.spec, Arc::new(spec));
+                    if before.schedule != task.spec.schedule {
+                        task.stats.reschedule(now); // another schedule counts from now
+                    }
+                    task.generation += 1;
+                    let identity = (task.spec.cog.clone(), name.clone());
+                    if let Some(before) = self.remembered.get_mut(&identity) {
+                        before.generation = task.generation;
+                    }
+                    self.tasks.insert(name.clone(), task);
+                }
+                (Becomes::Stop, Some(task)) => {
+                    self.tasks.remove(name);
+                    self.off.insert(name.clone(), task.declared);
+                }
+                (Becomes::Start, None) => {
+                    if let Some(declared) = self.off.remove(name) {
+                        self.enter(declared)?;
+                    }
+                }
+                (Becomes::Respec | Becomes::Stop, None) | (Becomes::Start, Some(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every declaration, switched off or not.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &Arc<TaskSpec>> {
+        self.tasks.values().map(|task| &task.declared).chain(self.off.values())
+    }
+
+    pub(crate) fn task(&self, name: &str) -> Option<&Registered> {
+        self.tasks.get(name)
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.declared().any(|declared| declared.name == name) || self.remembered.keys().any(|(_, known)| known == name)
+    }
+
     fn holds(&self, task: &Registered) -> bool {
         self.tasks.get(&task.spec.name).is_some_and(|there| there.turn == task.turn)
     }

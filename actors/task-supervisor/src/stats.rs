@@ -300,6 +300,15 @@ impl Stats {
         self.with(|inner| inner.dealt)
     }
 
+    /// It has another schedule: what it does by it counts from now.
+    pub(crate) fn reschedule(&self, now: Moment) {
+        self.with(|inner| {
+            inner.first_up = inner.first_up.map(|_| now);
+            inner.dealt = inner.dealt.map(|_| now);
+            inner.alive = inner.alive.map(|_| Instant::now());
+        });
+    }
+
     /// Whether a run has come to its end without failing.
     pub(crate) fn is_complete(&self) -> bool {
         self.with(|inner| inner.complete)

@@ -1,6 +1,6 @@
 //! What tasks are given from outside: time, readiness, the cache, and who hears of trouble.
 
-use crate::{config::TaskRules, schedule::Moment};
+use crate::{config::TaskRules, rules::Rulebook, schedule::Moment};
 use protocol::{
     Clock, SystemClock,
     cache::CacheView,
@@ -11,10 +11,8 @@ use tokio::{sync::watch, time::Instant};
 
 /// What tasks are given from outside.
 pub struct Surroundings {
-    /// `[tasks.NAME]`
-    pub rules: BTreeMap<String, TaskRules>,
-    /// The time zone of rules that say none.
-    pub zone: String,
+    /// What the configuration says at first; new rules come by [`crate::TaskRegistry::adopt`].
+    pub book: Rulebook,
     /// Whether scheduled runs check in.
     pub check_ins: bool,
     /// Tells when the bot is ready.
@@ -32,8 +30,7 @@ impl Surroundings {
     /// Nothing but rules and readiness: the machine's clock, nobody to tell, no guilds.
     pub fn new(rules: BTreeMap<String, TaskRules>, ready: watch::Receiver<bool>) -> Self {
         Self {
-            rules,
-            zone: "UTC".to_owned(),
+            book: Rulebook { rules, zone: "UTC".to_owned() },
             check_ins: false,
             ready,
             clock: Arc::new(SystemClock),

@@ -7,12 +7,12 @@ use crate::{
     run::{self, Underway},
     schedule::{Next, Past},
 };
-use protocol::task::{Overlap, Schedule};
+use protocol::task::{Overlap, Schedule, TaskSpec};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, RETRY_AFTER,
-    Restart, Role, Shutdown,
+    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Intensity, Message,
+    Policy, RETRY_AFTER, Restart, Role, Shutdown,
 };
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,6 +40,8 @@ pub(crate) enum TaskMsg {
     Finished(End),
     /// The monitor found it stalled.
     Stalled(String),
+    /// It has new rules.
+    Rules,
 }
 
 impl Message for TaskMsg {
@@ -50,6 +52,7 @@ impl Message for TaskMsg {
             Self::CutOff(_) => "cut_off",
             Self::Finished(_) => "finished",
             Self::Stalled(_) => "stalled",
+            Self::Rules => "rules",
         }
     }
 }
@@ -61,9 +64,8 @@ pub(crate) fn addr(name: &str) -> Addr<TaskMsg> {
 pub(crate) fn child(task: &Registered, registry: &Arc<TaskRegistry>) -> ChildSpec {
     let rules = Arc::clone(&task.spec);
     let (task, registry) = (task.clone(), Arc::clone(registry));
-    let delays = Backoff { reset_after: rules.restart_window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) };
     ChildSpec::worker(&task.addr.clone(), move || TaskActor {
-        task: task.clone(),
+        task: registry.now(&task),
         registry: Arc::clone(&registry),
         plan: 0,
         planned: None,
@@ -72,13 +74,19 @@ pub(crate) fn child(task: &Registered, registry: &Arc<TaskRegistry>) -> ChildSpe
     })
     .restart(Restart::Transient)
     .criticality(Criticality::Optional)
-    .budget(rules.restart_limit, rules.restart_window)
-    .backoff(delays)
-    .cooldown(rules.cooldown)
-    .retry_parked(Backoff::doubling(rules.restart_window / 4, rules.restart_window.saturating_mul(4)))
+    .with(|policy| rule(&rules, policy))
     .shutdown(Shutdown::Within(STOP))
     .needs(rules.needs.iter().map(String::as_str))
     .rank(rank(&rules))
+}
+
+/// How a task is restarted, as its declaration says.
+pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
+    let window = spec.restart_window;
+    policy.budget = Some(Intensity::new(spec.restart_limit, window));
+    policy.backoff = Some(Backoff { reset_after: window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) });
+    policy.cooldown = Some(spec.cooldown);
+    policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
 }
 
 struct TaskActor {
@@ -210,6 +218,14 @@ impl TaskActor {
         Ok(())
     }
 
+    /// Takes its new rules on. A run under way ends under those that it began with.
+    fn adopt(&mut self, ctx: &Ctx<Self>) {
+        self.task = self.registry.now(&self.task);
+        if self.run.is_none() || self.task.spec.overlap != Overlap::Queue {
+            self.plan(ctx);
+        }
+    }
+
     /// Plans the next run; a task that runs once and has done so is finished.
     fn go_on(&mut self, ctx: &Ctx<Self>) {
         self.plan(ctx);
@@ -254,6 +270,7 @@ impl Actor for TaskActor {
             }
             TaskMsg::Due(_) | TaskMsg::NotReady(_) => {} // an older plan, or an operator's run is under way
             TaskMsg::Finished(end) => return self.finished(&end, ctx),
+            TaskMsg::Rules => self.adopt(ctx),
             TaskMsg::Stalled(reason) => {
                 self.task.stats.charge();
                 return Err(Failure::restart(format!("stalled: {reason}")));

@@ -16,7 +16,7 @@ impl World {
         (verdict.health, verdict.reason)
     }
 
-    fn incarnation(&self, task: &str) -> u64 {
+    pub(super) fn incarnation(&self, task: &str) -> u64 {
         self.registry.node(task).unwrap().incarnation
     }
 }

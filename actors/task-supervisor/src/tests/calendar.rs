@@ -93,8 +93,8 @@ async fn configuration_gives_a_task_another_schedule() {
     let clock = Arc::clone(&wall);
     let world = world_with(|around| {
         around.clock = clock;
-        around.zone = "Asia/Kathmandu".to_owned();
-        around.rules.insert("noting".to_owned(), rules);
+        around.book.zone = "Asia/Kathmandu".to_owned();
+        around.book.rules.insert("noting".to_owned(), rules);
     })
     .await;
     let (spec, at) = noting(Schedule::Every(S(10)), &wall);

@@ -19,6 +19,7 @@ mod declaration;
 mod defects;
 mod outlook;
 mod overlap;
+mod rules;
 mod words;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
