@@ -9,7 +9,9 @@ use crate::{
 use cog_host::CogHost;
 use gateway::Gateway;
 use protocol::id::GuildId;
+use serde_json::json;
 use std::{sync::Arc, time::Duration};
+use telemetry::reports::SentryCapture;
 
 /// First wait after a failed registration; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -33,6 +35,8 @@ pub struct PostReady {
     pub database: String,
     /// The prefix where a guild has none.
     pub prefix: String,
+    /// Failure reports: they say what the banner says.
+    pub reports: SentryCapture,
 }
 
 /// Waits for the first READY of every shard that can have one and does what follows from it, once.
@@ -90,6 +94,17 @@ fn banner(post: &PostReady) {
     let (cogs, guilds) = (post.cogs.counts(), post.gateway.counts().guilds);
     let shards = post.gateway.statuses().len();
     let boot_ms = millis(post.status.began.elapsed());
+    let facts = json!({
+        "version": VERSION,
+        "library": LIBRARY,
+        "shards": shards,
+        "guilds": guilds,
+        "cogs_loaded": cogs.loaded,
+        "cogs_skipped": cogs.skipped,
+        "cogs_failed": cogs.failed,
+        "boot_ms": boot_ms,
+    });
+    post.reports.describe(facts.as_object().cloned().unwrap_or_default().into_iter().collect());
     tracing::info!(
         version = VERSION,
         library = LIBRARY,

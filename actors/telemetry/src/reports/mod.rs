@@ -25,16 +25,26 @@ use sentry::{
         backtrace::{AttachStacktraceIntegration, ProcessStacktraceIntegration},
         contexts::ContextIntegration,
     },
-    protocol::{EnvelopeItem, Event, Level},
+    protocol::{Context, EnvelopeItem, Event, Level},
     types::Dsn,
 };
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long dropping the guard waits for reports under way.
 pub const DROP_WAIT: Duration = Duration::from_secs(2);
 /// Log lines that go with a report.
 const BREADCRUMBS_MAX: usize = 50;
+
+/// The context of reports that holds what is known of the bot as a whole.
+const FACTS: &str = "bot";
+
+type Facts = Arc<Mutex<BTreeMap<String, serde_json::Value>>>;
 
 /// How to report.
 #[derive(Debug, Clone)]
@@ -72,6 +82,7 @@ fn parse(dsn: &Secret) -> Result<Option<Dsn>, BadDsn> {
 #[must_use = "reports end when it is dropped"]
 pub struct SentryGuard {
     client: Option<Arc<Client>>,
+    facts: Facts,
     limiter: Arc<Limiter>,
 }
 
@@ -83,9 +94,9 @@ impl SentryGuard {
     /// The DSN is none; nothing was started.
     pub fn start(options: ReportOptions) -> Result<Self, BadDsn> {
         let ReportOptions { dsn, environment, release, traces, tags, redactor } = options;
-        let limiter = Arc::new(Limiter::default());
+        let (limiter, facts) = (Arc::new(Limiter::default()), Facts::default());
         install_panic_hooks(&redactor);
-        let Some(parsed) = parse(&dsn)? else { return Ok(Self { client: None, limiter }) };
+        let Some(parsed) = parse(&dsn)? else { return Ok(Self { client: None, facts, limiter }) };
         redactor.hide(&dsn);
         let mut wanted = ClientOptions::new()
             .environment(environment)
@@ -98,6 +109,14 @@ impl SentryGuard {
             .add_integration(ProcessStacktraceIntegration)
             .transport(ScrubbingFactory { redactor });
         wanted.dsn = Some(parsed);
+        let told = Arc::clone(&facts);
+        wanted.before_send = Some(Arc::new(move |mut event| {
+            let facts = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if !facts.is_empty() {
+                event.contexts.insert(FACTS.to_owned(), Context::Other(facts));
+            }
+            Some(event)
+        }));
         if traces > 0.0 {
             wanted = wanted.traces_sample_rate(share(traces));
         }
@@ -105,7 +124,7 @@ impl SentryGuard {
         Hub::main().bind_client(Some(Arc::clone(&client)));
         Hub::main().configure_scope(|scope| tags.iter().for_each(|(name, value)| scope.set_tag(name, value)));
         panics::report_to(&limiter);
-        Ok(Self { client: Some(client), limiter })
+        Ok(Self { client: Some(client), facts, limiter })
     }
 
     /// Whether there is anybody to report to.
@@ -115,7 +134,11 @@ impl SentryGuard {
 
     /// The reporter to hand around.
     pub fn capture(&self) -> SentryCapture {
-        SentryCapture { client: self.client.clone(), limiter: Arc::clone(&self.limiter) }
+        SentryCapture {
+            client: self.client.clone(),
+            facts: Arc::clone(&self.facts),
+            limiter: Arc::clone(&self.limiter),
+        }
     }
 
     /// Ends without waiting for anything: for a process that has flushed within its own deadline. What is not delivered by
@@ -142,13 +165,19 @@ impl Drop for SentryGuard {
 #[derive(Clone)]
 pub struct SentryCapture {
     client: Option<Arc<Client>>,
+    facts: Facts,
     limiter: Arc<Limiter>,
 }
 
 impl SentryCapture {
     /// Drops every report: for tests and for a bot without Sentry.
     pub fn disabled() -> Self {
-        Self { client: None, limiter: Arc::default() }
+        Self { client: None, facts: Facts::default(), limiter: Arc::default() }
+    }
+
+    /// What every report from now on says of the bot as a whole, in the context `bot`: figures, no names and no secrets.
+    pub fn describe(&self, facts: BTreeMap<String, serde_json::Value>) {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 
     /// [`SentryGuard::flush`] on a blocking thread.

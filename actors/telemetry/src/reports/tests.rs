@@ -81,6 +81,7 @@ async fn reports_and_panics_arrive_without_secrets_and_within_their_limit() {
     let guard = SentryGuard::start(ReportOptions { traces: 1.0, ..options(&dsn) }).unwrap();
     let capture = guard.capture();
     assert!(capture.is_enabled());
+    capture.describe(BTreeMap::from([("guilds".to_owned(), 3.into())]));
     let (subscriber, _log) = logging::build(log_options(), Box::new(std::io::sink())).unwrap();
     let _log_here = tracing::subscriber::set_default(subscriber);
     Hub::run(Arc::new(Hub::new_from_top(Hub::main())), || {
@@ -100,6 +101,7 @@ async fn reports_and_panics_arrive_without_secrets_and_within_their_limit() {
     assert_eq!(holding("refused ***"), REPORTS_MAX as usize, "one problem is limited: {bodies:?}");
     assert!(holding("\"run 19\"") == 1 && holding("\"engine\":\"sqlite\"") > 0 && holding("gateway/shard-0") > 0);
     assert_eq!(holding("boom with ***"), 1);
+    assert!(holding(r#""guilds":3"#) > 20, "what is known of the bot goes with each: {bodies:?}");
     assert!(holding("a line before, with ***") > 0, "log lines go with a report");
     assert_eq!(holding("a traced step"), 1, "a span became a trace: {bodies:?}");
     assert!(holding(TOKEN) == 0, "no token leaves the process");
