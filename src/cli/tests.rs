@@ -2,6 +2,7 @@
 
 mod local;
 mod poison;
+mod refusals;
 mod rendering;
 
 use super::{Cli, Exit, Output, execute};
