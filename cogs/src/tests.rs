@@ -2,8 +2,8 @@
 
 use crate::testing::{Bot, MEMBER, MODERATOR, OWNER, database};
 use chrono::{TimeDelta, Utc};
-use cog_host::task::RunOutcome;
-use protocol::ports::{IdentifyAsk, IdentifyLedger};
+use cog_host::task::{RunOutcome, Schedule};
+use protocol::ports::{AuditLog, AuditRow, IdentifyAsk, IdentifyLedger};
 use serde_json::{Value, json};
 use std::{collections::HashSet, path::Path};
 use supervision::Verb;
@@ -19,7 +19,7 @@ async fn every_command_explains_itself_within_discords_limits() {
     let count = bot.host.register_commands(None).await.unwrap();
     let registered = bot.next().await;
     let commands = registered.as_array().unwrap();
-    assert_eq!((count, commands.len()), (8, 8), "ping help about uptime prefix tree tell crash");
+    assert_eq!((count, commands.len()), (9, 9), "ping help about uptime prefix tree tell crash report");
     let mut names = HashSet::new();
     for command in commands {
         assert!(names.insert(command["name"].clone()), "{command}");
@@ -152,6 +152,31 @@ async fn pruning_deletes_identifies_that_no_longer_count_and_keeps_the_others() 
     assert_eq!(bot.run_task("database-health").await, Ok(RunOutcome::Done { operations: 1 }));
     assert_eq!(bot.run_task("identify-prune").await, Ok(RunOutcome::Done { operations: 2 }));
     assert_eq!(bot.db.identifies_since(now - TimeDelta::hours(100)).await, Ok(2));
+    bot.tree.shutdown(None);
+    bot.tree.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_audit_rows_go_once_a_day_until_none_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let bot = Bot::start(database(dir.path()), true).await;
+    let now = Utc::now();
+    for days in [800, 400, 366, 300, 0] {
+        let (actor, action, target) = ("uid 1".to_owned(), "actor.kill".to_owned(), "rest".to_owned());
+        let at = now - TimeDelta::days(days);
+        bot.db.record(AuditRow { at, actor, action, target, detail: Value::Null, outcome: "done".to_owned() }).await;
+    }
+    assert_eq!(bot.run_task("audit-prune").await, Ok(RunOutcome::Done { operations: 3 }));
+    assert_eq!(bot.run_task("audit-prune").await, Ok(RunOutcome::Done { operations: 0 }));
+    assert_eq!(bot.db.audit_rows(9).await.unwrap().len(), 2);
+    {
+        let tasks = bot.around.tasks.lock().unwrap();
+        let prune = tasks.iter().find(|task| task.name == "audit-prune").unwrap();
+        assert_eq!((&prune.schedule, &prune.needs[..]), (&Schedule::daily(4, 30, "UTC"), &["database".to_owned()][..]));
+        assert!(tasks.iter().all(|task| task.name != "daily-report"), "no channel is set");
+    }
+    let refused = bot.ask(OWNER, "!report").await;
+    assert!(refused.starts_with("No channel is set: put report_guild and report_channel into"), "{refused}");
     bot.tree.shutdown(None);
     bot.tree.ended().await;
 }

@@ -156,6 +156,12 @@ impl Ctx {
         self.cell.settings.values.get(key)
     }
 
+    /// What the cog's tasks are given: for a task that a command registers.
+    pub fn of_cog(&self) -> CogCtx {
+        let (services, cell, state) = (Arc::clone(&self.services), Arc::clone(&self.cell), Arc::clone(&self.state));
+        CogCtx { services, cell, state }
+    }
+
     /// Background tasks of the cog that the command belongs to.
     pub fn tasks(&self) -> CogTasks<'_> {
         CogTasks { cog: self.cell.cog.name, tasks: &*self.services.background }

@@ -53,6 +53,7 @@ pub use cog::{Capability, Cog, Priority, Setting};
 pub use command::{Command, Run};
 pub use config::CogHostConfig;
 pub use context::{CogCtx, CogTasks, Ctx, Invocation, Services, Source};
+pub use database::{AUDIT_PRUNED_MAX, DbError};
 pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
 pub use host::{CogCounts, CogHost, PATH};
 pub use lanes::LANES_MAX;

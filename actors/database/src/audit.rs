@@ -1,8 +1,10 @@
 //! The audit log. Recording never fails its caller: rows wait in a bounded queue while the database is away, and what
 //! cannot be kept is logged whole and counted.
 
+mod prune;
 mod queue;
 
+pub use prune::{AUDIT_KEPT_LEAST, AUDIT_PRUNED_MAX};
 pub use queue::AUDIT_WAITING_MAX;
 pub(crate) use queue::AuditQueue;
 

@@ -16,6 +16,7 @@ mod config;
 mod db;
 mod engine;
 mod error;
+mod expected;
 mod guild_config;
 mod health;
 mod identify;
@@ -33,7 +34,7 @@ mod tests;
 mod time;
 
 pub use actor::{DatabaseActor, DatabaseMsg, PATH, child};
-pub use audit::{AUDIT_ROWS_MAX, AUDIT_WAITING_MAX};
+pub use audit::{AUDIT_KEPT_LEAST, AUDIT_PRUNED_MAX, AUDIT_ROWS_MAX, AUDIT_WAITING_MAX};
 pub use config::{DatabaseConfig, POOL_SIZE_MAX};
 pub use db::{CALLS_MAX, Db};
 pub use engine::PoolReading;

@@ -4,6 +4,7 @@ use crate::{
     db::{Db, Op},
     engine::{Pools, read},
     error::{DbError, Trouble},
+    expected,
     location::{Engine, Location},
     migrate,
     postgres::{self, ATTEMPT},
@@ -96,6 +97,7 @@ async fn attempt(db: &Db, within: Duration) -> Result<Live, DbError> {
         }
     };
     db.has_opened();
+    expected::check(&pools, at).await?;
     let version = version(&pools).await.map_err(|trouble| trouble.explain(at, config.acquire()))?;
     tracing::info!(
         db.engine = at.engine().name(),

@@ -34,7 +34,7 @@ impl AuditQueue {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn push(&self, row: AuditRow) {
+    pub(crate) fn push(&self, row: AuditRow) {
         let mut rows = self.rows();
         if rows.len() < AUDIT_WAITING_MAX {
             rows.push_back(row);

@@ -1,7 +1,7 @@
 //! What both engines promise. SQLite runs each fact as a test; `server.rs` runs all of them on PostgreSQL.
 
 use super::world::{TestClock, close, file, fresh, handle, open, until};
-use crate::{AUDIT_WAITING_MAX, CALLS_MAX, Db, DbError, IDENTIFY_WINDOW, engine::Pools};
+use crate::{AUDIT_PRUNED_MAX, AUDIT_WAITING_MAX, CALLS_MAX, Db, DbError, IDENTIFY_WINDOW, engine::Pools};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -46,6 +46,7 @@ facts![
     an_identify_leaves_the_window_after_24_hours,
     pruning_keeps_what_still_counts,
     audit_rows_come_back_newest_first_and_whole,
+    old_audit_rows_are_forgotten_the_oldest_first_and_the_last_day_is_kept,
     an_audit_row_that_does_not_fit_is_cut_and_never_holds_up_others,
     health_tells_version_and_schema,
     every_known_migration_is_applied_and_dated,
@@ -152,6 +153,30 @@ fn row(n: usize) -> AuditRow {
         detail: json!({ "force": true, "n": n, "text": "naïve ' \" \\ ✓" }),
         outcome: "done".to_owned(),
     }
+}
+
+async fn old_audit_rows_are_forgotten_the_oldest_first_and_the_last_day_is_kept(db: Db) {
+    let now = db.inner.clock.now();
+    let old = AUDIT_PRUNED_MAX as usize + 2;
+    for n in 0..old {
+        let at = now - TimeDelta::days(400) - TimeDelta::seconds(i64::try_from(n).unwrap());
+        db.inner.audit.push(AuditRow { at, ..row(n) });
+        if n % 200 == 0 {
+            db.flush_audit().await; // the queue has a bound
+        }
+    }
+    for days in [300, 2, 0] {
+        db.record(AuditRow { at: now - TimeDelta::days(days), ..row(0) }).await;
+    }
+    until("all are written", async || db.status().audit_waiting == 0).await;
+    let year = now - TimeDelta::days(365);
+    assert_eq!(db.prune_audit(year).await, Ok(u64::from(AUDIT_PRUNED_MAX)), "a bounded number at a time");
+    let newest_of_old = db.audit_rows(5).await.unwrap();
+    assert!(newest_of_old[3].at < year && newest_of_old[3].target.ends_with("shard-1"), "{newest_of_old:?}");
+    assert_eq!(db.prune_audit(year).await, Ok(2));
+    assert_eq!(db.prune_audit(year).await, Ok(0));
+    assert_eq!(db.prune_audit(now + TimeDelta::days(9)).await, Ok(2), "those of 300 and 2 days ago");
+    assert_eq!(db.audit_rows(9).await.unwrap().len(), 1, "the last day is kept, whatever is asked");
 }
 
 async fn audit_rows_come_back_newest_first_and_whole(db: Db) {

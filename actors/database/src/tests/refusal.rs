@@ -228,3 +228,22 @@ async fn a_servers_password_is_in_no_output() {
     }
     assert!(error.to_string().contains("postgres://bot:***@127.0.0.1:1/impresario"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_or_a_table_that_somebody_took_away_is_named_with_what_to_do() {
+    for (change, table, missing) in [
+        ("ALTER TABLE audit RENAME COLUMN outcome TO result", "audit", "outcome"),
+        ("DROP TABLE guild_config", "guild_config", "no such table"),
+    ] {
+        let folder = filled().await;
+        let mut conn = SqliteConnection::establish(folder.path().join("bot.db").to_str().unwrap()).unwrap();
+        conn.batch_execute(change).unwrap();
+        drop(conn);
+        let error = open(&handle(folder.path())).await.map(|_| ()).unwrap_err();
+        assert_eq!((error.class(), error.kind()), (Class::Fatal, "newer_schema"), "{error}");
+        let said = error.to_string();
+        for part in [&format!("the table {table} of "), missing, "bot.db", "restore a backup", "database.url"] {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+    }
+}
