@@ -21,8 +21,9 @@ use crate::{
     ready::{self, PostReady},
     record::{self, Record},
     refused,
-    reload::Reloader,
+    reload::{Live, Reloader},
     remembered,
+    rules::Ruling,
     status::Status,
     system, treelog, wire,
 };
@@ -121,6 +122,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let phases = Phases { status: &status, slow: Duration::from_millis(config.boot.slow_ms) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reports: Arc<dyn Capture> = Arc::new(capture.clone());
+    let described = capture.clone();
     phases.done(Phase::Configuration, configured);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -148,7 +150,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let (emojis, emoji_child) =
         emoji_cache::child(config.emoji.clone(), rest.clone(), Arc::new(move || known.guild_ids()));
     let mut around = Surroundings::new(config.task_rules.clone(), flags.ready());
-    (around.zone, around.check_ins) = (config.tasks.zone.clone(), config.tasks.check_ins);
+    (around.book.zone, around.check_ins) = (config.tasks.zone.clone(), config.tasks.check_ins);
     (around.clock, around.capture) = (Arc::clone(&clock), Arc::clone(&reports));
     around.cache = Some(Arc::clone(&cache) as _);
     let registry = TaskRegistry::within(around);
@@ -177,7 +179,11 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     shared.set(tree.clone()).ok(); // boot runs once
     status.cogs.set(host.clone()).ok(); // boot runs once
     status.tasks.set(Arc::clone(&registry)).ok(); // boot runs once
-    let builder = Builder { tree: tree.clone(), watch: &config.watch, rules: &config.supervision };
+    let ruling = Ruling::of(config, &registry);
+    tree.set_rules(ruling, false).await.map_err(|error| Fatal::new(Code::Config, error))?;
+    let (audit, told) = (Arc::new(db.clone()), Arc::clone(&clock));
+    reloader.attach(Live { tree: tree.clone(), tasks: Arc::clone(&registry), audit, clock: told });
+    let builder = Builder { tree: tree.clone() };
 
     let control = Registry::new();
     let channel = Channel::new(ControlSetup {
@@ -286,6 +292,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         guild,
         database: db.location(),
         prefix: config.discord.prefix.clone(),
+        reports: described,
     };
     kept.extend([
         Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),

@@ -3,6 +3,7 @@
 //! Defaults (the shipped `config.toml`, embedded) < file < `IMPRESARIO_SECTION__KEY` and its aliases < flags. Everything
 //! that is wrong is reported at once, each with its place, its key and what to do.
 
+mod actors;
 mod diff;
 mod environment;
 mod file;
@@ -15,6 +16,7 @@ mod service;
 mod show;
 mod socket;
 mod sources;
+
 mod token;
 mod typed;
 mod validate;
@@ -25,12 +27,12 @@ pub(crate) use validate::SHARDS_MAX;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{Change, adopt_live, diff};
+pub use actors::{SupervisionRules, WatchConfig};
+pub use diff::{Change, LIVE, adopt_live, diff};
 pub use key::Key;
 pub use problem::{Problem, Problems};
 pub use sections::{
     BootConfig, CogConfig, Config, DataConfig, DiscordConfig, Intents, PluginsConfig, Shards, ShutdownConfig,
-    SupervisionRules, WatchConfig,
 };
 pub use sentry::{SentryKeys, sentry_keys};
 pub use service::{ServiceManager, service_manager};

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`] what people type; [`config`] what they configure;
 //! - [`process`] one run of the bot, from the configuration to the exit code; [`life`] what happens in between;
+//! - [`rules`] what the configuration says about supervision; [`reload`] what of it can change while running;
 //! - `refused` what follows when Discord refuses a token or a permission;
 //! - [`handover`] what one process leaves to the next; [`record`] how it ended, `remembered` what its supervisors do;
 //! - [`notify`] what the service manager is told;
@@ -33,6 +34,7 @@ pub mod record;
 mod refused;
 pub mod reload;
 mod remembered;
+pub mod rules;
 pub mod shutdown;
 pub mod signals;
 pub mod status;

@@ -18,6 +18,7 @@ use crate::{
     system,
 };
 use cog_host::Cog;
+use futures_util::future::BoxFuture;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -42,7 +43,7 @@ pub struct Running {
 /// Who accompanies the bot from the same process: `try`'s prompt.
 pub struct Companion {
     /// Runs beside the bot once it is booted, on the data plane; ends the bot through [`Running::stop`].
-    pub live: Box<dyn FnOnce(Running) -> futures_util::future::BoxFuture<'static, ()> + Send>,
+    pub live: Box<dyn FnOnce(Running) -> BoxFuture<'static, ()> + Send>,
     /// Is told how the bot came down, before the process ends.
     pub told: Box<dyn FnOnce(&EndReport) + Send>,
 }
@@ -198,34 +199,50 @@ impl Life<'_> {
     }
 }
 
-/// Waits until somebody asks for the end; reloads on the way.
+/// Waits until somebody asks for the end; reloads on the way. A signal that comes while a reload is under way makes one
+/// more of it, for what was written meanwhile.
 async fn asked(
     wishes: &mut mpsc::Receiver<Wish>,
     stopped: &mut mpsc::Receiver<String>,
     reload: Option<(&Arc<Reloader>, &Notifier)>,
 ) -> Why {
+    let (mut under_way, mut once_more): (Option<BoxFuture<'_, ()>>, bool) = (None, false);
     loop {
+        let over = async {
+            match &mut under_way {
+                Some(reload) => reload.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            biased;
             wish = wishes.recv() => match (wish, reload) {
                 (Some(Wish::Stop(signal)), _) => {
                     return Why { reason: signal.to_owned(), signal: Some(signal), code: Code::Stopped };
                 }
-                (Some(Wish::Reload), Some((reloader, notifier))) => again(reloader, notifier),
+                (Some(Wish::Reload), Some(_)) if under_way.is_some() => once_more = true,
+                (Some(Wish::Reload), Some((reloader, notifier))) => under_way = Some(Box::pin(again(reloader, notifier))),
                 (Some(Wish::Reload), None) => tracing::warn!("not reloaded: boot is under way"),
                 (None, _) => std::future::pending().await,
             },
             Some(reason) = stopped.recv() => return Why { reason, signal: None, code: Code::Stopped },
+            () = over => {
+                under_way = match reload {
+                    Some((reloader, notifier)) if std::mem::take(&mut once_more) => Some(Box::pin(again(reloader, notifier))),
+                    _ => None,
+                };
+            }
         }
     }
 }
 
 /// Reads the configuration again. The service manager waits for the READY that ends it; before the first one there is
 /// nothing to reload in its eyes.
-fn again(reloader: &Reloader, notifier: &Notifier) {
+async fn again(reloader: &Arc<Reloader>, notifier: &Notifier) {
     if notifier.is_ready() {
         notifier.tell(&[Word::Reloading(notify::monotonic())]);
     }
-    match reloader.reload(false) {
+    match reloader.signalled().await {
         Err(problems) => tracing::error!("the configuration was not reloaded: {problems}"),
         Ok(_) => tracing::info!("the configuration was reloaded"),
     }

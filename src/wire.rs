@@ -1,5 +1,9 @@
 //! How the tree and its decisions look as JSON: a stable schema, shared by the control channel, `--json` and the log.
 
+mod rules;
+
+pub use rules::amendment;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use supervision::{Crash, Entry, Exit, Handled, Node, Parked, core::Budget};

@@ -1,24 +1,17 @@
-//! One child of the root: added with the configuration's rules, waited for, and what its failure means for boot.
+//! One child of the root: added, waited for, and what its failure means for boot.
 
-use crate::{
-    config::{SupervisionRules, WatchConfig},
-    exit::{Code, Fatal},
-};
-use std::collections::BTreeMap;
+use crate::exit::{Code, Fatal};
 use supervision::{ActorPath, ChildSpec, Exit, OrderError, Tree, core::Refusal};
 
 /// Adds children to the root.
-pub(super) struct Builder<'a> {
+pub(super) struct Builder {
     pub(super) tree: Tree,
-    pub(super) watch: &'a WatchConfig,
-    pub(super) rules: &'a BTreeMap<String, SupervisionRules>,
 }
 
-impl Builder<'_> {
+impl Builder {
     /// Adds one child and waits until it is up. A child that is not required may fail: its restart rule goes on.
     pub(super) async fn add(&self, spec: ChildSpec) -> Result<(), Fatal> {
         let id = spec.policy().id.clone();
-        let spec = self.ruled(&ActorPath::root().child(&id), spec);
         let required = spec.policy().required;
         match self.tree.start_child(&ActorPath::root(), spec).await {
             Ok(_) => Ok(()),
@@ -30,16 +23,6 @@ impl Builder<'_> {
             Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => Err(not_started(&id, &exit)),
             Err(error) => Err(Fatal::new(Code::Internal, error)),
         }
-    }
-
-    /// The spec with the configuration's say, for it and everything below it.
-    fn ruled(&self, path: &ActorPath, spec: ChildSpec) -> ChildSpec {
-        spec.map_policies(path, &|path, policy| {
-            self.watch.apply(policy);
-            if let Some(rules) = self.rules.get(path.as_str()) {
-                rules.apply(policy);
-            }
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What changed between two configurations, and which changes wait for a restart.
 
-use super::{Loaded, key::Key, show};
+use super::{Loaded, WatchConfig, key::Key, show};
 use serde::Serialize;
 
 /// One changed value.
@@ -16,8 +16,18 @@ pub struct Change {
     pub needs_restart: bool,
 }
 
-/// Keys and sections that `reload` applies at once; it must really do so.
-const LIVE: [&str; 2] = ["telemetry.log", "shutdown"];
+/// What `reload` applies at once, `*` for any name; it must really do so. Everything else waits for a restart.
+pub const LIVE: [&str; 9] = [
+    "telemetry.log",
+    "shutdown.*",
+    "supervision.probe_ms",
+    "supervision.stall_ms",
+    "supervision.poison_deaths",
+    "supervision.poison_window_s",
+    "supervision.*.*",
+    "tasks.zone",
+    "tasks.*.*",
+];
 
 /// What `new` changes, in order of the shipped file.
 pub fn diff(old: &Loaded, new: &Loaded) -> Vec<Change> {
@@ -50,16 +60,26 @@ pub fn diff(old: &Loaded, new: &Loaded) -> Vec<Change> {
 /// Takes over what a reload applies at once. The rest stays what it is: what is in force until the next start, so that
 /// the next reload still tells that it waits.
 pub fn adopt_live(in_force: &mut Loaded, new: &Loaded) {
-    in_force.config.telemetry.log.clone_from(&new.config.telemetry.log);
-    in_force.config.shutdown = new.config.shutdown.clone();
+    let (config, new_config) = (&mut in_force.config, &new.config);
+    config.telemetry.log.clone_from(&new_config.telemetry.log);
+    config.shutdown = new_config.shutdown.clone();
+    config.watch = WatchConfig { quarantine_max: config.watch.quarantine_max, ..new_config.watch };
+    config.supervision.clone_from(&new_config.supervision);
+    config.task_rules.clone_from(&new_config.task_rules);
+    config.tasks.zone.clone_from(&new_config.tasks.zone);
+    let gone = in_force.values.iter().map(|(key, _)| key).filter(|key| is_live(key) && new.values.get(key).is_none());
+    for key in gone.cloned().collect::<Vec<_>>() {
+        in_force.values.remove(&key);
+    }
     for (key, setting) in new.values.iter().filter(|(key, _)| is_live(key)) {
         in_force.values.set(key.clone(), setting.clone());
     }
 }
 
 fn is_live(key: &Key) -> bool {
-    LIVE.iter().any(|live| match live.split_once('.') {
-        Some((section, name)) => key.section() == section && key.parts().get(1).is_some_and(|part| part == name),
-        None => key.section() == *live,
+    LIVE.iter().any(|live| {
+        let parts: Vec<&str> = live.split('.').collect();
+        parts.len() == key.parts().len()
+            && parts.iter().zip(key.parts()).all(|(live, part)| *live == "*" || live == part)
     })
 }

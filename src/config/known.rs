@@ -2,9 +2,10 @@
 
 use super::{
     DEFAULTS,
+    actors::SUPERVISION_RULES,
     key::Key,
     problem::Problem,
-    sections::{SUPERVISION_RULES, TASK_RULES},
+    sections::TASK_RULES,
     values::{Origin, Setting, Values},
 };
 use toml::{Table, Value};

@@ -26,11 +26,11 @@ fn as_text<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Problem {
-    pub(super) fn new(origin: &Origin, key: &Key, reason: impl fmt::Display) -> Self {
+    pub(crate) fn new(origin: &Origin, key: &Key, reason: impl fmt::Display) -> Self {
         Self { origin: origin.clone(), key: key.clone(), reason: reason.to_string(), did_you_mean: None }
     }
 
-    pub(super) fn meaning(self, suggestion: Option<String>) -> Self {
+    pub(crate) fn meaning(self, suggestion: Option<String>) -> Self {
         Self { did_you_mean: suggestion, ..self }
     }
 }

@@ -139,7 +139,7 @@ fn a_value_out_of_range_names_its_line() {
         ("[database]\npool_size = 0", "config.toml:2: database.pool_size: "),
         ("[telemetry]\nlisten = \"nowhere\"", "config.toml:2: telemetry.listen: "),
         ("[control]\nline_max = 10", "config.toml:2: control.line_max: "),
-        ("[supervision.\"gateway/shard-0\"]\nrestart = 3", "unknown rule; there are restarts, "),
+        ("[supervision.\"gateway/shard-0\"]\nrestarst = 3", "unknown rule; there are restart, restarts, "),
         ("[supervision.gateway]\ncriticality = \"fatal\"", "config.toml:2: supervision.gateway.criticality: "),
         ("[supervision.gateway]\nrestarts = \"x\"", "config.toml:2: supervision.gateway.restarts: "),
         ("[supervision]\ngateway = 3", "config.toml:2: supervision.gateway: an actor's rules are a table"),

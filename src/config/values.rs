@@ -83,6 +83,13 @@ impl Values {
         }
     }
 
+    /// Forgets a value.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if self.settings.remove(key).is_some() {
+            self.order.retain(|known| known != key);
+        }
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &Key) -> Option<&Setting> {
         self.settings.get(key)

@@ -23,6 +23,8 @@ mod persistence;
 mod ping;
 mod probes;
 mod refusals;
+mod reload;
+mod reports;
 mod restarts;
 mod signals;
 mod suspension;

@@ -117,5 +117,31 @@ pub(in crate::cli) fn reloaded(answer: &Value, _: &Output) -> String {
         let when = if change["needs_restart"] == true { "at the next start" } else { "at once" };
         vec![shown(&change["key"]), shown(&change["before"]), "→".to_owned(), shown(&change["now"]), when.to_owned()]
     });
-    table::aligned(&rows.collect::<Vec<_>>())
+    let actors = answer["actors"].as_array().into_iter().flatten().map(|actor| adopted(actor, "path"));
+    let tasks = answer["tasks"].as_array().into_iter().flatten().map(|task| match task["change"].as_str() {
+        Some("start") => format!("{}: switched on", shown(&task["task"])),
+        Some("stop") => format!("{}: switched off", shown(&task["task"])),
+        _ => adopted(task, "task"),
+    });
+    let mut lines = vec![table::aligned(&rows.collect::<Vec<_>>())];
+    let more: Vec<String> = actors.chain(tasks).collect();
+    if !more.is_empty() {
+        lines.push("adopted as it runs:".to_owned());
+    }
+    lines.extend(more.iter().take(ADOPTED_MAX).map(|line| format!("  {line}")));
+    if more.len() > ADOPTED_MAX {
+        lines.push(format!("  and {} more (--json shows all)", more.len() - ADOPTED_MAX));
+    }
+    lines.join("\n")
+}
+
+/// Lines about who adopts new rules, at most.
+const ADOPTED_MAX: usize = 24;
+
+/// `gateway: intensity 5 in 60 s → 9 in 60 s`.
+fn adopted(who: &Value, name: &str) -> String {
+    let text = |value: &Value| value.as_str().map_or("-".to_owned(), clean);
+    let rules = who["rules"].as_array().into_iter().flatten();
+    let rules = rules.map(|it| format!("{} {} → {}", text(&it["rule"]), text(&it["before"]), text(&it["now"])));
+    format!("{}: {}", text(&who[name]), rules.collect::<Vec<_>>().join(", "))
 }

@@ -105,5 +105,15 @@ fn orders_and_answers_are_one_line() {
     let changes =
         json!({"changes": [{"key": "telemetry.log", "before": "\"info\"", "now": "\"warn\"", "needs_restart": false}]});
     assert_eq!(render::reloaded(&changes, &plain()), "telemetry.log  \"info\"  →  \"warn\"  at once");
+    let adopting = json!({
+        "changes": changes["changes"],
+        "actors": [{"path": "rest", "rules": [{"rule": "budget", "before": "5 in 60 s", "now": "9 in 60 s"}]}],
+        "tasks": [{"task": "presence", "change": "stop", "rules": []}],
+    });
+    let shown = render::reloaded(&adopting, &plain());
+    assert!(
+        shown.ends_with("adopted as it runs:\n  rest: budget 5 in 60 s → 9 in 60 s\n  presence: switched off"),
+        "{shown}"
+    );
     assert_eq!(render::reloaded(&json!({"changes": []}), &plain()), "nothing has changed");
 }

@@ -1,0 +1,172 @@
+//! `[supervision]`: the rules that actors are given over what they were declared with.
+
+use serde::Deserialize;
+use std::time::Duration;
+use supervision::{Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown};
+
+/// `[supervision."PATH"]`: what is given replaces the rule that the actor was declared with.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisionRules {
+    /// When it is started again.
+    pub restart: Option<Restart>,
+    /// Restarts within the window.
+    pub restarts: Option<u32>,
+    /// The window, in seconds.
+    pub window_s: Option<u64>,
+    /// First delay before a restart, in milliseconds.
+    pub backoff_min_ms: Option<u64>,
+    /// Longest delay before a restart, in milliseconds.
+    pub backoff_max_ms: Option<u64>,
+    /// Least time between the beginnings of two restarts, in milliseconds.
+    pub cooldown_ms: Option<u64>,
+    /// How long it may take to stop, in milliseconds.
+    pub shutdown_ms: Option<u64>,
+    /// How long it may take to start, in milliseconds.
+    pub start_timeout_ms: Option<u64>,
+    /// What the tree does without it.
+    pub criticality: Option<Criticality>,
+    /// First delay before a try while parked, in milliseconds.
+    pub retry_parked_min_ms: Option<u64>,
+    /// Longest delay before a try while parked, in milliseconds.
+    pub retry_parked_max_ms: Option<u64>,
+    /// Paths without which it is suspended.
+    pub needs: Option<Vec<String>>,
+    /// Whether it is looked at for progress.
+    pub probe: Option<bool>,
+    /// How often, in milliseconds.
+    pub probe_ms: Option<u64>,
+    /// How long it may make no progress, in milliseconds.
+    pub stall_ms: Option<u64>,
+    /// Whether a handler that awaits for as long is ended too.
+    pub kill_awaiting: Option<bool>,
+    /// Whether it is started again beside an incarnation that cannot be ended.
+    pub overlap_ok: Option<bool>,
+    /// Whether a message that incarnations died of is parked.
+    pub poison: Option<bool>,
+    /// Of a supervisor: restarts of all its children without a budget of their own within the window, before it gives up.
+    pub intensity: Option<u32>,
+    /// Of a supervisor: that window, in seconds.
+    pub intensity_window_s: Option<u64>,
+}
+
+/// `[supervision]`, the keys of its own: what actors are watched by unless their own rules say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchConfig {
+    /// How often actors are looked at, in milliseconds.
+    pub probe_ms: u64,
+    /// How long one may make no progress, in milliseconds.
+    pub stall_ms: u64,
+    /// Incarnations that cannot be ended and hold a thread; one more and the process gives up.
+    pub quarantine_max: usize,
+    /// A message that so many incarnations died of is parked.
+    pub poison_deaths: u32,
+    /// Within this time, in seconds.
+    pub poison_window_s: u64,
+}
+
+impl WatchConfig {
+    /// Gives `policy` what it was declared without. Supervisors need neither: no code but the kernel's runs in them.
+    pub fn apply(&self, policy: &mut Policy) {
+        if policy.kind == Kind::Supervisor {
+            return;
+        }
+        let millis = Duration::from_millis;
+        policy.probe.get_or_insert(Probe::new(millis(self.probe_ms), millis(self.stall_ms)));
+        let window = Duration::from_secs(self.poison_window_s);
+        policy.poison.get_or_insert(Poison { deaths: self.poison_deaths, window });
+    }
+}
+
+/// Rules of `[supervision."PATH"]`.
+pub(super) const SUPERVISION_RULES: [&str; 20] = [
+    "restart",
+    "restarts",
+    "window_s",
+    "backoff_min_ms",
+    "backoff_max_ms",
+    "cooldown_ms",
+    "shutdown_ms",
+    "start_timeout_ms",
+    "criticality",
+    "retry_parked_min_ms",
+    "retry_parked_max_ms",
+    "needs",
+    "probe",
+    "probe_ms",
+    "stall_ms",
+    "kill_awaiting",
+    "overlap_ok",
+    "poison",
+    "intensity",
+    "intensity_window_s",
+];
+
+impl SupervisionRules {
+    /// Changes `policy` where a rule is given.
+    pub fn apply(&self, policy: &mut Policy) {
+        let millis = Duration::from_millis;
+        policy.restart = self.restart.unwrap_or(policy.restart);
+        if self.restarts.is_some() || self.window_s.is_some() {
+            let declared = policy.budget.unwrap_or_default();
+            let window = self.window_s.map_or(declared.window, Duration::from_secs);
+            policy.budget = Some(Intensity::new(self.restarts.unwrap_or(declared.restarts), window));
+        }
+        if self.backoff_min_ms.is_some() || self.backoff_max_ms.is_some() {
+            let mut backoff = policy.backoff.unwrap_or(Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX));
+            backoff.min = self.backoff_min_ms.map_or(backoff.min, millis);
+            backoff.max = self.backoff_max_ms.map_or(backoff.max, millis).max(backoff.min);
+            policy.backoff = Some(backoff);
+        }
+        if let Some(cooldown) = self.cooldown_ms {
+            policy.cooldown = Some(millis(cooldown));
+        }
+        if let Some(shutdown) = self.shutdown_ms {
+            policy.shutdown = if shutdown == 0 { Shutdown::Brutal } else { Shutdown::Within(millis(shutdown)) };
+        }
+        policy.start_timeout = self.start_timeout_ms.map_or(policy.start_timeout, millis);
+        policy.criticality = self.criticality.unwrap_or(policy.criticality);
+        if self.retry_parked_min_ms.is_some() || self.retry_parked_max_ms.is_some() {
+            let mut retry = policy.retry_parked.unwrap_or(Backoff::doubling(RETRY_PARKED_MIN, RETRY_PARKED_MAX));
+            retry.min = self.retry_parked_min_ms.map_or(retry.min, millis);
+            retry.max = self.retry_parked_max_ms.map_or(retry.max, millis).max(retry.min);
+            policy.retry_parked = Some(retry);
+        }
+        if let Some(needs) = &self.needs {
+            policy.needs.clone_from(needs);
+        }
+        if self.probe == Some(false) {
+            policy.probe = None;
+        } else if let Some(probe) = &mut policy.probe {
+            probe.every = self.probe_ms.map_or(probe.every, millis);
+            probe.stall = self.stall_ms.map_or(probe.stall, millis);
+            probe.kill_awaiting = self.kill_awaiting.unwrap_or(probe.kill_awaiting);
+        }
+        policy.overlap_ok = self.overlap_ok.unwrap_or(policy.overlap_ok);
+        if self.poison == Some(false) {
+            policy.poison = None;
+        }
+    }
+
+    /// Changes a supervisor's own rules where one is given.
+    pub fn apply_flags(&self, flags: &mut Flags) {
+        let declared = flags.intensity;
+        let window = self.intensity_window_s.map_or(declared.window, Duration::from_secs);
+        flags.intensity = Intensity::new(self.intensity.unwrap_or(declared.restarts), window);
+    }
+
+    /// A rule that only a supervisor has, if one is given.
+    pub fn of_supervisors(&self) -> Option<&'static str> {
+        let given =
+            [("intensity", self.intensity.is_some()), ("intensity_window_s", self.intensity_window_s.is_some())];
+        given.into_iter().find_map(|(rule, given)| given.then_some(rule))
+    }
+}
+
+/// The backoff of an actor that was declared without one and is given half of one.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// The tries while parked of an actor that was declared without any and is given half of the rule.
+const RETRY_PARKED_MIN: Duration = Duration::from_secs(60);
+const RETRY_PARKED_MAX: Duration = Duration::from_secs(900);
