@@ -19,7 +19,7 @@ fn audit_rows_are_pruned_by_the_calendar_and_when_an_operator_asks() {
         .set("cogs.system.audit_keep_days = 30");
     let bot = home.start();
     bot.wait_state("task-supervisor/audit-prune", "running");
-    bot.cli(&["tasks", "list"]).exits(0).shows(&["audit-prune", "15 3 * * * (Europe/Berlin)"]);
+    bot.cli(&["tasks", "list"]).exits(0).shows(&["audit-prune", "daily at 03:15 (Europe/Berlin)"]);
     let task = bot.json(&["tasks", "show", "audit-prune"]);
     let next_h = task["figures"]["next_in_ms"].as_f64().unwrap() / 3_600_000.0;
     assert!((0.0..25.2).contains(&next_h), "{task}");
