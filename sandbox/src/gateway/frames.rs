@@ -96,9 +96,10 @@ impl State {
                     self.close(connection, close::DECODE_ERROR);
                 }
             }
-            (31, Some(_)) => {
-                let method = "GATEWAY".to_owned();
-                self.journal.record(SandboxEvent::Unimplemented { method, path: "opcode 31".to_owned() });
+            (31, Some(session)) => {
+                if !self.soundboard_sounds(connection, &session, data) {
+                    self.close(connection, close::DECODE_ERROR);
+                }
             }
             _ => self.close(connection, close::UNKNOWN_OPCODE),
         }
@@ -133,6 +134,22 @@ impl State {
         let Some(activities) = activities.iter().map(name).collect::<Option<Vec<_>>>() else { return false };
         let shard = self.hub.lines.get(&connection).and_then(|line| line.shard).unwrap_or(0);
         self.journal.record(SandboxEvent::Presence { shard, status: status.to_owned(), activities });
+        true
+    }
+
+    /// Opcode 31: the sounds of guilds, none of which has any here; false when it does not fit the documentation. A guild
+    /// that the session does not hear of gets no answer.
+    fn soundboard_sounds(&mut self, connection: u64, session: &str, data: &Value) -> bool {
+        let ids =
+            data["guild_ids"].as_array().and_then(|ids| ids.iter().map(Id::from_json).collect::<Option<Vec<Id>>>());
+        let Some(ids) = ids else { return false };
+        for guild in ids {
+            let covered = self.hub.sessions.get(session).is_some_and(|session| session.covers(Some(guild)));
+            if covered && self.world.guild(guild).is_ok() {
+                let body = json!({ "guild_id": guild, "soundboard_sounds": [] });
+                self.send_event(connection, "SOUNDBOARD_SOUNDS", &body.to_string());
+            }
+        }
         true
     }
 

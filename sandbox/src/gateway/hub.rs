@@ -321,6 +321,6 @@ fn guild_create(session: &mut Session, world: &World, guild: Id) -> Option<Frame
     let guild = world.guild(guild).ok().filter(|_| guilds)?;
     let everyone = session.intents & intents::GUILD_PRESENCES != 0;
     let presences = if everyone { World::presences(guild) } else { Vec::new() };
-    let body = to_json(&guild.as_create(everyone, world.bot, presences));
+    let body = to_json(&guild.as_create(everyone, world.bot, presences, session.large_threshold));
     Some(session.push("GUILD_CREATE", &body))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::frames::close;
 use super::intents;
 use super::line::Outgoing;
-use super::session::{NoReplay, Session};
+use super::session::{LARGE_THRESHOLD, NoReplay, Session};
 use crate::events::SandboxEvent;
 use crate::faults::take;
 use crate::shared::State;
@@ -58,13 +58,21 @@ impl State {
             return;
         }
         let compressed = data["compress"].as_bool().unwrap_or(false);
-        self.begin_session(connection, shard, shards, wanted, compressed);
+        let threshold = data["large_threshold"].as_u64().map_or(LARGE_THRESHOLD, |n| n.clamp(50, 250) as usize);
+        self.begin_session(connection, (shard, shards), wanted, compressed, threshold);
         if data["presence"].is_object() && !self.presence(connection, &data["presence"]) {
             self.close(connection, close::DECODE_ERROR);
         }
     }
 
-    fn begin_session(&mut self, connection: u64, shard: u32, shards: u32, wanted: u64, compressed: bool) {
+    fn begin_session(
+        &mut self,
+        connection: u64,
+        (shard, shards): (u32, u32),
+        wanted: u64,
+        compressed: bool,
+        large_threshold: usize,
+    ) {
         let id = format!("{:032x}", self.world.random.random::<u128>());
         let mut session = Session::new(id.clone(), shard, shards, wanted, self.config.replay_events);
         let world = &self.world;
@@ -81,6 +89,7 @@ impl State {
         });
         session.awaiting = awaiting;
         session.compressed = compressed;
+        session.large_threshold = large_threshold;
         self.world.outbox.blind_listeners |= wanted & intents::MESSAGE_CONTENT == 0;
         let frame = session.push("READY", &ready.to_string());
         self.journal.stats.dispatches += 1;

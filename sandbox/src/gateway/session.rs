@@ -8,6 +8,9 @@ use super::members::Chunk;
 use super::stream::Stream;
 use crate::world::ids::{Id, shard_of};
 
+/// What an IDENTIFY that names no `large_threshold` means (Discord documentation, "Identify").
+pub(crate) const LARGE_THRESHOLD: usize = 50;
+
 /// A text frame as it goes over the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -37,6 +40,8 @@ pub(crate) struct Session {
     pub intents: u64,
     /// IDENTIFY asked for the compression of large payloads.
     pub compressed: bool,
+    /// Members of a guild above which GUILD_CREATE leaves out those who are offline.
+    pub large_threshold: usize,
     /// Last sequence number given out.
     pub seq: u64,
     /// Events for replay, oldest first; sequence numbers grow but may have gaps.
@@ -73,6 +78,7 @@ impl Session {
             shards,
             intents,
             compressed: false,
+            large_threshold: LARGE_THRESHOLD,
             seq: 0,
             events: VecDeque::new(),
             forgotten: 0,

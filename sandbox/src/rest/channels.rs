@@ -3,7 +3,6 @@
 use super::request::{Answer, Call};
 use crate::api_error::ApiError;
 use crate::shared::State;
-use crate::world::permissions;
 
 pub(crate) fn channel(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let channel = call.channel()?;
@@ -13,7 +12,7 @@ pub(crate) fn channel(state: &mut State, call: &Call) -> Result<Answer, ApiError
 
 pub(crate) fn typing(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let channel = call.channel()?;
-    state.world.require(channel, permissions::SEND_MESSAGES)?;
+    state.world.require_speech(channel)?;
     state.world.typing(state.world.bot, channel, state.now_ms)?;
     Answer::nothing()
 }

@@ -33,7 +33,7 @@ pub(crate) fn one(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
 
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
     let channel = call.channel()?;
-    state.world.require(channel, permissions::SEND_MESSAGES)?;
+    state.world.require_speech(channel)?;
     if let Some(guild) = state.world.guild_of(channel)?
         && !guild.channel(channel).is_some_and(crate::world::guild::Channel::is_text)
     {

@@ -16,5 +16,6 @@ pub(crate) mod reactions;
 pub(crate) mod request;
 pub(crate) mod roles;
 pub(crate) mod server;
+pub(crate) mod threads;
 pub(crate) mod users;
 pub(crate) mod webhooks;

@@ -2,8 +2,8 @@
 
 use super::request::{Answer, Call};
 use super::{
-    channels, commands, emojis, guilds, interactions, messages, moderation, pins, places, reactions, roles, users,
-    webhooks,
+    channels, commands, emojis, guilds, interactions, messages, moderation, pins, places, reactions, roles, threads,
+    users, webhooks,
 };
 use crate::api_error::ApiError;
 use crate::shared::State;
@@ -84,6 +84,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     bot("DELETE", "/channels/{channel_id}", places::delete),
     bot("PUT", "/channels/{channel_id}/permissions/{overwrite_id}", places::set_overwrite),
     bot("DELETE", "/channels/{channel_id}/permissions/{overwrite_id}", places::delete_overwrite),
+    bot("POST", "/channels/{channel_id}/messages/{message_id}/threads", threads::start_on_message),
+    bot("POST", "/channels/{channel_id}/threads", threads::start_alone),
+    bot("GET", "/channels/{channel_id}/thread-members", threads::members),
+    bot("PUT", "/channels/{channel_id}/thread-members/@me", threads::join),
+    bot("DELETE", "/channels/{channel_id}/thread-members/@me", threads::leave),
+    bot("GET", "/channels/{channel_id}/thread-members/{user_id}", threads::member),
+    bot("PUT", "/channels/{channel_id}/thread-members/{user_id}", threads::add),
+    bot("DELETE", "/channels/{channel_id}/thread-members/{user_id}", threads::remove),
+    bot("GET", "/channels/{channel_id}/threads/archived/public", threads::archived_public),
+    bot("GET", "/channels/{channel_id}/threads/archived/private", threads::archived_private),
+    bot("GET", "/channels/{channel_id}/users/@me/threads/archived/private", threads::archived_joined),
+    bot("GET", "/guilds/{guild_id}/threads/active", threads::active),
     bot("GET", "/guilds/{guild_id}/bans", moderation::bans),
     bot("GET", "/guilds/{guild_id}/bans/{user_id}", moderation::ban),
     bot("PUT", "/guilds/{guild_id}/bans/{user_id}", moderation::create_ban),

@@ -32,11 +32,17 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Answer, ApiError>
 }
 
 pub(crate) fn edit(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    if state.world.is_thread(call.channel()?) {
+        return super::threads::edit(state, call);
+    }
     let edit = edit_of(&call.body)?;
     Answer::ok(&state.world.edit_channel(call.channel()?, edit, call.reason.as_deref(), state.now_ms)?)
 }
 
 pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    if state.world.is_thread(call.channel()?) {
+        return super::threads::delete(state, call);
+    }
     Answer::ok(&state.world.delete_channel(call.channel()?, call.reason.as_deref(), state.now_ms)?)
 }
 

@@ -36,6 +36,9 @@ pub(crate) mod action {
     pub(crate) const MESSAGE_BULK_DELETE: u8 = 73;
     pub(crate) const MESSAGE_PIN: u8 = 74;
     pub(crate) const MESSAGE_UNPIN: u8 = 75;
+    pub(crate) const THREAD_CREATE: u8 = 110;
+    pub(crate) const THREAD_UPDATE: u8 = 111;
+    pub(crate) const THREAD_DELETE: u8 = 112;
 }
 
 /// An audit log entry object (Discord documentation, "Audit Log Entry Object").

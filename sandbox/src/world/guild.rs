@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::audit::AuditLog;
 use super::emoji::Emoji;
 use super::ids::{Id, Stamp};
+use super::threads::Thread;
 use super::user::User;
 
 /// A guild and everything that lives in it; its messages are kept apart, by channel.
@@ -23,6 +24,7 @@ pub(crate) struct Guild {
     pub unavailable: bool,
     pub roles: Vec<Role>,
     pub channels: Vec<Channel>,
+    pub threads: Vec<Thread>,
     pub members: BTreeMap<Id, Member>,
     pub emojis: Vec<Emoji>,
     /// Banned users and why.
@@ -92,6 +94,8 @@ pub(crate) mod channel_type {
     pub(crate) const DM: u8 = 1;
     pub(crate) const VOICE: u8 = 2;
     pub(crate) const CATEGORY: u8 = 4;
+    pub(crate) const PUBLIC_THREAD: u8 = 11;
+    pub(crate) const PRIVATE_THREAD: u8 = 12;
 }
 
 /// A guild channel object (Discord documentation, "Channel Object").
@@ -144,7 +148,8 @@ impl Channel {
 
     /// Whether messages can be written here.
     pub(crate) fn is_text(&self) -> bool {
-        matches!(self.kind, channel_type::TEXT | channel_type::VOICE)
+        use channel_type::{PRIVATE_THREAD, PUBLIC_THREAD, TEXT, VOICE};
+        matches!(self.kind, TEXT | VOICE | PUBLIC_THREAD | PRIVATE_THREAD)
     }
 }
 
@@ -175,6 +180,9 @@ pub(crate) struct Member {
     pub flags: u64,
     pub pending: bool,
     pub communication_disabled_until: Option<Stamp>,
+    /// Presence in this guild: `online`, `idle`, `dnd` or `offline`.
+    #[serde(skip)]
+    pub status: String,
 }
 
 /// A member without its user.
@@ -208,7 +216,12 @@ impl Member {
             flags: 0,
             pending: false,
             communication_disabled_until: None,
+            status: "online".to_owned(),
         }
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.status == "offline"
     }
 
     /// The member as messages carry it: without the user, who is the message's author.
@@ -235,12 +248,16 @@ impl Member {
 }
 
 impl Guild {
+    /// A channel or thread.
     pub(crate) fn channel(&self, id: Id) -> Option<&Channel> {
-        self.channels.iter().find(|channel| channel.id == id)
+        let threads = self.threads.iter().map(|thread| &thread.channel);
+        self.channels.iter().chain(threads).find(|channel| channel.id == id)
     }
 
+    /// The same, to be changed.
     pub(crate) fn channel_mut(&mut self, id: Id) -> Option<&mut Channel> {
-        self.channels.iter_mut().find(|channel| channel.id == id)
+        let threads = self.threads.iter_mut().map(|thread| &mut thread.channel);
+        self.channels.iter_mut().chain(threads).find(|channel| channel.id == id)
     }
 
     pub(crate) fn channel_named(&self, name: &str) -> Option<&Channel> {
@@ -273,14 +290,17 @@ impl Guild {
     }
 
     /// The data of GUILD_CREATE: the guild and what only the gateway tells. With `everyone`, all members
-    /// and presences; without, only `only` (the bot), as Discord does without the presence intent.
-    pub(crate) fn as_create(&self, everyone: bool, only: Id, presences: Vec<Value>) -> Value {
+    /// and presences, without the offline ones where there are more members than `large_threshold`; otherwise only
+    /// `only` (the bot), as Discord does without the presence intent.
+    pub(crate) fn as_create(&self, everyone: bool, only: Id, presences: Vec<Value>, large_threshold: usize) -> Value {
+        let large = self.members.len() > large_threshold;
+        let told = |id: Id, member: &Member| id == only || everyone && !(large && member.is_offline());
         let members: Vec<&Member> =
-            self.members.iter().filter(|(id, _)| everyone || **id == only).map(|(_, member)| member).collect();
+            self.members.iter().filter(|(id, member)| told(**id, member)).map(|(_, member)| member).collect();
         let extra = json!({
-            "joined_at": self.joined_at, "large": self.members.len() > 250, "unavailable": false,
+            "joined_at": self.joined_at, "large": large, "unavailable": false,
             "member_count": self.members.len(), "voice_states": [], "members": members, "channels": self.channels,
-            "threads": [], "presences": if everyone { presences } else { Vec::new() }, "stage_instances": [],
+            "threads": self.active_threads(only), "presences": if everyone { presences } else { Vec::new() }, "stage_instances": [],
             "guild_scheduled_events": [], "soundboard_sounds": [], "version": 1,
         });
         merged(self.as_object(), extra)

@@ -37,6 +37,7 @@ impl World {
             unavailable: false,
             roles: vec![everyone, moderators, bots],
             channels: Vec::new(),
+            threads: Vec::new(),
             members,
             emojis: Vec::new(),
             bans: BTreeMap::new(),
@@ -62,7 +63,7 @@ impl World {
             return Ok(());
         }
         let guild = self.guilds.remove(&id).ok_or_else(|| ApiError::unknown(crate::api_error::Unknown::Guild))?;
-        for channel in &guild.channels {
+        for channel in guild.channels.iter().chain(guild.threads.iter().map(|thread| &thread.channel)) {
             self.homes.remove(&channel.id);
             self.logs.remove(&channel.id);
         }
@@ -146,20 +147,23 @@ impl World {
 
     /// Announces a presence in one guild (`online`, `idle`, `dnd` or `offline`).
     pub(crate) fn announce_presence(&mut self, guild: Id, user: Id, status: &str) -> Result<(), ApiError> {
-        self.guild(guild)?;
+        if let Some(member) = self.guild_mut(guild)?.members.get_mut(&user) {
+            status.clone_into(&mut member.status);
+        }
         let body = presence(user, guild, status);
         self.outbox.guild_event("PRESENCE_UPDATE", guild, &body);
         Ok(())
     }
 
-    /// The presences that GUILD_CREATE and member chunks carry: every person is online.
+    /// The presences that GUILD_CREATE carries: everybody's but of those who are offline.
     pub(crate) fn presences(guild: &Guild) -> Vec<Value> {
-        guild.members.values().map(|member| World::presence(guild, member)).collect()
+        let shown = guild.members.values().filter(|member| !member.is_offline());
+        shown.map(|member| World::presence(guild, member)).collect()
     }
 
     /// One of those.
     pub(crate) fn presence(guild: &Guild, member: &Member) -> Value {
-        presence(member.user.id, guild.id, "online")
+        presence(member.user.id, guild.id, &member.status)
     }
 
     /// The data of GUILD_CREATE of a guild like the default one, but with so many members that it has at least
@@ -175,7 +179,7 @@ impl World {
             role.id = id;
         }
         // Written member by member: as one tree of values it would need many times its size.
-        let text = guild.as_create(true, self.bot, Vec::new()).to_string();
+        let text = guild.as_create(true, self.bot, Vec::new(), usize::MAX).to_string();
         let few = guild.members.len();
         let (mut crowd, mut made) = (String::with_capacity(bytes + 1_024), 0);
         while text.len() + crowd.len() < bytes {

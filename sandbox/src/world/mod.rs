@@ -24,6 +24,7 @@ pub(crate) mod places;
 pub(crate) mod react;
 pub(crate) mod reply;
 pub(crate) mod roles;
+pub(crate) mod threads;
 pub(crate) mod user;
 pub(crate) mod webhook;
 pub(crate) mod write;
@@ -151,7 +152,9 @@ impl World {
     /// The channel object of a guild channel or direct message.
     pub(crate) fn channel_object(&self, id: Id) -> Result<Value, ApiError> {
         match self.guild_of(id)? {
-            Some(guild) => Ok(json!(guild.channel(id))),
+            Some(guild) => {
+                Ok(guild.thread(id).map_or_else(|| json!(guild.channel(id)), |thread| thread.as_object(self.bot)))
+            }
             None => {
                 let with = self.direct.get(&id).and_then(|user| self.users.get(user));
                 let last = self.logs.get(&id).and_then(|log| log.page(None, None, None, 1).first().map(|m| m.id));

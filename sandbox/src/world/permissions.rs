@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::guild::Guild;
 use super::ids::Id;
+use super::threads::Thread;
 use crate::api_error::{ApiError, Unknown};
 
 pub(crate) const ADD_REACTIONS: u64 = 1 << 6;
@@ -31,6 +32,10 @@ pub(crate) const MANAGE_GUILD: u64 = 1 << 5;
 pub(crate) const MANAGE_ROLES: u64 = 1 << 28;
 pub(crate) const MANAGE_WEBHOOKS: u64 = 1 << 29;
 const USE_APPLICATION_COMMANDS: u64 = 1 << 31;
+pub(crate) const MANAGE_THREADS: u64 = 1 << 34;
+pub(crate) const CREATE_PUBLIC_THREADS: u64 = 1 << 35;
+pub(crate) const CREATE_PRIVATE_THREADS: u64 = 1 << 36;
+pub(crate) const SEND_MESSAGES_IN_THREADS: u64 = 1 << 38;
 pub(crate) const MODERATE_MEMBERS: u64 = 1 << 40;
 pub(crate) const PIN_MESSAGES: u64 = 1 << 51;
 
@@ -48,7 +53,10 @@ pub(crate) const EVERYONE: u64 = ADD_REACTIONS
     | CONNECT
     | SPEAK
     | CHANGE_NICKNAME
-    | USE_APPLICATION_COMMANDS;
+    | USE_APPLICATION_COMMANDS
+    | CREATE_PUBLIC_THREADS
+    | CREATE_PRIVATE_THREADS
+    | SEND_MESSAGES_IN_THREADS;
 
 /// What the role "moderators" may do.
 pub(crate) const MODERATOR: u64 = EVERYONE
@@ -58,6 +66,7 @@ pub(crate) const MODERATOR: u64 = EVERYONE
     | MANAGE_MESSAGES
     | MANAGE_NICKNAMES
     | MODERATE_MEMBERS
+    | MANAGE_THREADS
     | PIN_MESSAGES;
 
 /// What the bot's own role may do: all a moderation bot asks for, short of ADMINISTRATOR.
@@ -81,6 +90,9 @@ pub(crate) fn of(guild: &Guild, user: Id, channel: Option<Id>) -> u64 {
     if base & ADMINISTRATOR != 0 {
         return ALL;
     }
+    let thread = channel.and_then(|id| guild.thread(id));
+    // A thread has no overwrites: those of its parent hold in it.
+    let channel = thread.map_or(channel, Thread::parent);
     let Some(channel) = channel.and_then(|id| guild.channel(id)) else { return base };
     let overwrites = &channel.permission_overwrites;
     let mut bits = base;
@@ -92,7 +104,14 @@ pub(crate) fn of(guild: &Guild, user: Id, channel: Option<Id>) -> u64 {
     for overwrite in overwrites.iter().filter(|o| o.kind == 1 && o.id == user) {
         bits = bits & !overwrite.deny | overwrite.allow;
     }
-    bits
+    // A private thread is there for those in it, and for who manages threads.
+    let private = thread.is_some_and(|thread| thread.is_private() && !thread.members.contains_key(&user));
+    if private && bits & MANAGE_THREADS == 0 { bits & !VIEW_CHANNEL } else { bits }
+}
+
+/// Whether `user` sees `channel`.
+pub(crate) fn sees(guild: &Guild, user: Id, channel: Id) -> bool {
+    of(guild, user, Some(channel)) & VIEW_CHANNEL != 0
 }
 
 /// How high a member stands: the position of its highest role; of two at one position the older is the higher.

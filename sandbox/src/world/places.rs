@@ -96,6 +96,7 @@ impl World {
         home.channels.iter_mut().filter(|known| known.parent_id == Some(id)).for_each(|known| known.parent_id = None);
         self.homes.remove(&id);
         self.logs.remove(&id);
+        self.forget_threads(guild, |thread| thread.parent() == Some(id))?;
         self.webhooks.retain(|_, hook| hook.channel != id);
         self.outbox.guild_event("CHANNEL_DELETE", guild, &channel);
         self.audit(guild, action::CHANNEL_DELETE, id, reason, now_ms);

@@ -51,6 +51,7 @@ impl World {
         let answer = message.clone();
         message.nonce = None;
         self.keep(message);
+        self.spoken_in_thread(channel, author, now_ms)?;
         Ok(Posted { message: answer, pings, new: true })
     }
 

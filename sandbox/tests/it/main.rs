@@ -19,5 +19,6 @@ mod rest;
 mod shapes;
 mod shards;
 mod strict;
+mod threads;
 mod tour;
 mod world;

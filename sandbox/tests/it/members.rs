@@ -152,3 +152,49 @@ async fn two_hundred_thousand_members_measured() {
     assert_eq!(members, 200_000);
     println!("the world took {built:?}, the chunks {:?}", begin.elapsed() - built);
 }
+
+/// Above the threshold those who are offline are left out, and found by asking.
+#[tokio::test]
+async fn a_large_guild_is_introduced_without_those_who_are_offline() {
+    let sandbox = start_with(|config| {
+        config.guilds = 1;
+        config.members_per_guild = 60;
+    });
+    let guild = *sandbox.guild_ids().last().unwrap();
+    sandbox.set_presence(guild, "member00001", "offline").unwrap();
+    sandbox.set_presence(sandbox.guild_id(), "bob", "offline").unwrap();
+    for (threshold, large, members) in [(None, true, 59), (Some(60), false, 60), (Some(1), true, 59)] {
+        let mut line = Line::open(&sandbox).await;
+        let mut data = json!({
+            "token": sandbox.token(), "intents": 1 | 1 << 8, "shard": [0, 1],
+            "properties": { "os": "linux", "browser": "test", "device": "test" },
+        });
+        if let Some(threshold) = threshold {
+            data["large_threshold"] = json!(threshold);
+        }
+        line.say(json!({ "op": 2, "d": data })).await;
+        line.event("READY").await;
+        let small = line.event("GUILD_CREATE").await;
+        let count = |guild: &Value, field: &str| guild[field].as_array().unwrap().len();
+        assert_eq!((&small["large"], count(&small, "members"), count(&small, "presences")), (&json!(false), 4, 3));
+        let big = line.event("GUILD_CREATE").await;
+        assert_eq!((&big["large"], count(&big, "members"), count(&big, "presences")), (&json!(large), members, 59));
+        assert_eq!(big["member_count"], 60);
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_sounds_is_answered_for_each_guild_that_is_there() {
+    let sandbox = start_with(|config| config.guilds = 1);
+    let ids = sandbox.guild_ids();
+    let mut line = Line::ready(&sandbox, 1).await;
+    let asked: Vec<String> = ids.iter().chain(&[1]).map(u64::to_string).collect();
+    line.say(json!({ "op": 31, "d": { "guild_ids": asked } })).await;
+    for id in &ids {
+        let sounds = line.event("SOUNDBOARD_SOUNDS").await;
+        assert_eq!(sounds, json!({ "guild_id": id.to_string(), "soundboard_sounds": [] }));
+    }
+    assert_eq!(line.beat().await["op"], 11, "nothing of the guild that nobody knows");
+    line.say(json!({ "op": 31, "d": { "guild_ids": "all" } })).await;
+    assert_eq!(line.closed().await, Some(4002));
+}

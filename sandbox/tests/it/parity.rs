@@ -30,9 +30,9 @@ every payload has to fit serenity's strict types.
 
 | | |
 |---|---|
-| Opcodes from the bot | 1 heartbeat, 2 identify, 3 presence, 4 voice state, 6 resume, 8 request members; 31 is noted as not implemented |
+| Opcodes from the bot | 1 heartbeat, 2 identify, 3 presence, 4 voice state, 6 resume, 8 request members, 31 request soundboard sounds |
 | Opcodes to the bot | 0, 1, 7, 9, 10, 11 |
-| Events | READY, RESUMED, GUILD_CREATE, GUILD_UPDATE, GUILD_DELETE, GUILD_ROLE_CREATE, GUILD_ROLE_UPDATE, GUILD_ROLE_DELETE, GUILD_BAN_ADD, GUILD_BAN_REMOVE, GUILD_AUDIT_LOG_ENTRY_CREATE, CHANNEL_CREATE, CHANNEL_UPDATE, CHANNEL_DELETE, CHANNEL_PINS_UPDATE, WEBHOOKS_UPDATE, GUILD_MEMBER_ADD, GUILD_MEMBER_UPDATE, GUILD_MEMBER_REMOVE, GUILD_MEMBERS_CHUNK, GUILD_EMOJIS_UPDATE, PRESENCE_UPDATE, TYPING_START, MESSAGE_CREATE, MESSAGE_UPDATE, MESSAGE_DELETE, MESSAGE_DELETE_BULK, MESSAGE_REACTION_ADD, MESSAGE_REACTION_REMOVE, MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI, INTERACTION_CREATE, VOICE_STATE_UPDATE, VOICE_SERVER_UPDATE, RATE_LIMITED |
+| Events | READY, RESUMED, GUILD_CREATE, GUILD_UPDATE, GUILD_DELETE, GUILD_ROLE_CREATE, GUILD_ROLE_UPDATE, GUILD_ROLE_DELETE, GUILD_BAN_ADD, GUILD_BAN_REMOVE, GUILD_AUDIT_LOG_ENTRY_CREATE, CHANNEL_CREATE, CHANNEL_UPDATE, CHANNEL_DELETE, CHANNEL_PINS_UPDATE, THREAD_CREATE, THREAD_UPDATE, THREAD_DELETE, THREAD_MEMBERS_UPDATE, WEBHOOKS_UPDATE, GUILD_MEMBER_ADD, GUILD_MEMBER_UPDATE, GUILD_MEMBER_REMOVE, GUILD_MEMBERS_CHUNK, GUILD_EMOJIS_UPDATE, PRESENCE_UPDATE, TYPING_START, MESSAGE_CREATE, MESSAGE_UPDATE, MESSAGE_DELETE, MESSAGE_DELETE_BULK, MESSAGE_REACTION_ADD, MESSAGE_REACTION_REMOVE, MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI, INTERACTION_CREATE, VOICE_STATE_UPDATE, VOICE_SERVER_UPDATE, SOUNDBOARD_SOUNDS, RATE_LIMITED |
 | Close codes of its own accord | 4001, 4002, 4003, 4004, 4005, 4008 (over 120 frames in 60 s), 4010, 4011 (over 2,500 guilds on one shard), 4012, 4013, 4014; any other on order |
 | Sessions | one connection each; outlive it for 3 minutes unless the bot closed with 1000 or 1001; the last 65,536 events are replayed in order, then RESUMED |
 | Sharding | guild events by `(guild_id >> 22) % shards`, direct messages on shard 0 |
@@ -40,7 +40,7 @@ every payload has to fit serenity's strict types.
 
 ## Known differences
 
-- `large_threshold` is ignored.
+- No guild has soundboard sounds: asking for them is answered with an empty list.
 - A bot that stops its heartbeats is not disconnected.
 - A full member request is limited to one in 30 s (the event RATE_LIMITED) where that is configured.
 - `resume_gateway_url` is the gateway's own address.
@@ -48,6 +48,7 @@ every payload has to fit serenity's strict types.
 - The first follow-up to a deferred answer fills that in, as Discord does though it does not document it.
 - Messages hold no stickers, polls or forwards: asking for them is answered 501. Attachments are named, not stored.
 - What a bot lacks the permission or the rank for is refused (50001, 50013) on every covered operation; slow mode and verification levels are not applied, a timeout only to people.
+- Threads are public or private and in text channels; time alone archives none. THREAD_LIST_SYNC and THREAD_MEMBER_UPDATE are not sent, no message tells of a thread, and a message does not hold the thread begun on it.
 - Channels are text, voice or categories: asking for others is answered 501. There is no voice server; muting, deafening and moving members are refused (40032).
 - Pinning posts no message about it. The audit log has no list of changes.
 - Ephemeral answers cause no gateway event.

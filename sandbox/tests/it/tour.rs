@@ -50,6 +50,7 @@ pub(crate) async fn judgement() -> Option<Judgement> {
     guild(&tour).await;
     moderation(&tour).await;
     roles_and_channels(&tour).await;
+    threads(&tour).await;
     webhooks(&tour).await;
     commands(&tour).await;
     interactions(&tour).await;
@@ -57,6 +58,36 @@ pub(crate) async fn judgement() -> Option<Judgement> {
     let guild = sandbox.guild_id();
     tour.delete(&format!("/users/@me/guilds/{guild}")).await;
     sandbox.is_judged().then(|| sandbox.judgement())
+}
+
+async fn threads(tour: &Tour<'_>) {
+    let (general, bob) = (tour.0.general_id(), tour.0.user_id("bob").unwrap());
+    let said = tour.0.say("alice", "begin here").0;
+    let on_message = format!("/channels/{general}/messages/{said}/threads");
+    let thread = tour.make("POST", &on_message, json!({ "name": "here" })).await;
+    let path = format!("/channels/{thread}");
+    tour.get(&path).await;
+    let members = format!("{path}/thread-members");
+    for who in [bob.to_string(), "@me".to_owned()] {
+        tour.take("PUT", &format!("{members}/{who}"), Value::Null).await;
+    }
+    tour.get(&members).await;
+    tour.get(&format!("{members}/{bob}")).await;
+    for who in [bob.to_string(), "@me".to_owned()] {
+        tour.delete(&format!("{members}/{who}")).await;
+    }
+    let alone = json!({ "name": "alone", "type": 12 });
+    let private = tour.make("POST", &format!("/channels/{general}/threads"), alone).await;
+    for id in [&thread, &private] {
+        tour.take("PATCH", &format!("/channels/{id}"), json!({ "archived": true })).await;
+    }
+    for place in ["threads/archived/public", "threads/archived/private", "users/@me/threads/archived/private"] {
+        let list = tour.get(&format!("/channels/{general}/{place}")).await;
+        assert_eq!(list["threads"].as_array().unwrap().len(), 1, "{place}");
+    }
+    tour.take("PATCH", &path, json!({ "archived": false })).await;
+    tour.get(&format!("/guilds/{}/threads/active", tour.0.guild_id())).await;
+    tour.delete(&path).await;
 }
 
 async fn whoami(tour: &Tour<'_>) {
