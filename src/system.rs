@@ -68,13 +68,21 @@ const PING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// `system.ping`: measured by the instance itself, with its own token.
 pub fn ping_method(rest: Rest, gateway: Arc<OnceLock<gateway::Gateway>>) -> Method {
-    let about = "Round trips as the bot has them: its token and HTTP client, and the gateway's last heartbeat.";
+    let about = "Round trips as the bot has them: its token and HTTP client, and a heartbeat of each shard.";
     Method::read("system.ping", about, move |_: NoParams, _| {
         let (rest, gateway) = (rest.clone(), gateway.get().cloned());
         async move {
-            let began = Instant::now();
-            let asked = tokio::time::timeout(PING_DEADLINE, rest.current_user()).await;
-            let ms = began.elapsed().as_millis();
+            let asking = async {
+                let began = Instant::now();
+                (tokio::time::timeout(PING_DEADLINE, rest.current_user()).await, began.elapsed().as_millis())
+            };
+            let beating = async {
+                match &gateway {
+                    Some(gateway) => gateway.beat(PING_DEADLINE).await,
+                    None => None,
+                }
+            };
+            let ((asked, ms), beat) = tokio::join!(asking, beating);
             let failed = |reason: String| json!({ "ok": false, "ms": null, "reason": reason });
             let unknown = |reason: &str| json!({ "ok": null, "reason": reason });
             let (token, http) = match asked {
@@ -89,14 +97,14 @@ pub fn ping_method(rest: Rest, gateway: Arc<OnceLock<gateway::Gateway>>) -> Meth
                     (unknown("not told: REST failed"), failed(late))
                 }
             };
-            Ok(json!({ "running": true, "token": token, "rest": http, "gateway": heartbeat(gateway.as_ref()) }))
+            Ok(json!({ "running": true, "token": token, "rest": http, "gateway": heartbeat(gateway.as_ref(), beat) }))
         }
     })
 }
 
 /// The gateway's part: the greatest heartbeat round trip, and why there is none.
-fn heartbeat(gateway: Option<&gateway::Gateway>) -> Value {
-    let ms = gateway.and_then(gateway::Gateway::latency).map(|latency| latency.as_secs_f64() * 1e3);
+fn heartbeat(gateway: Option<&gateway::Gateway>, latency: Option<Duration>) -> Value {
+    let ms = latency.map(|latency| latency.as_secs_f64() * 1e3);
     let online = gateway.is_some_and(gateway::Gateway::is_online);
     let reason = match (online, ms) {
         (true, Some(_)) => None,

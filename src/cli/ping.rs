@@ -86,31 +86,17 @@ fn step_ms(ok: bool, ms: Option<u64>, reason: Option<&str>) -> Value {
     json!({"ok": ok, "ms": ms, "reason": reason})
 }
 
-/// How long a connection to the gateway takes; nothing is sent over it, so no session is spent.
+/// How long it takes until the gateway has said HELLO; nothing is sent over it, so no session is spent.
 async fn connect(loaded: &Loaded, answer: &Value) -> Value {
     let configured = loaded.config.discord.gateway_url.as_str();
     let url = if configured.is_empty() { answer["url"].as_str().unwrap_or_default() } else { configured };
-    let Some((host, port)) = host_port(url) else {
+    if url.is_empty() {
         return step_ms(false, None, Some("Discord named no gateway"));
-    };
-    if !protocol::hosts::is_allowed(host, &loaded.config.discord.allow_hosts) {
-        return step_ms(false, None, Some(&format!("its host {host:?} is not in discord.allow_hosts")));
     }
-    let began = Instant::now();
-    match tokio::time::timeout(STEP, tokio::net::TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => step_ms(true, Some(millis(began)), None),
-        Ok(Err(error)) => step_ms(false, None, Some(&error.to_string())),
-        Err(_) => step_ms(false, None, Some(&format!("no answer within {} s", STEP.as_secs()))),
-    }
-}
-
-fn host_port(url: &str) -> Option<(&str, u16)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next().filter(|authority| !authority.is_empty())?;
-    let default = if scheme == "ws" { 80 } else { 443 };
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => Some((host.trim_matches(['[', ']']), port.parse().ok()?)),
-        _ => Some((authority.trim_matches(['[', ']']), default)),
+    let allowed = gateway::AllowHosts::new(loaded.config.discord.allow_hosts.iter().cloned());
+    match gateway::greeting(url, &allowed, STEP).await {
+        Ok(took) => step_ms(true, Some(protocol::millis(took)), None),
+        Err(error) => step_ms(false, None, Some(&error.to_string())),
     }
 }
 

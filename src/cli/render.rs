@@ -40,7 +40,7 @@ pub(super) fn ping(answer: &Value, _: &Output) -> String {
         let beat = part == "gateway" && answer["running"] == true;
         let text = match (found["ok"].as_bool(), found["reason"].as_str()) {
             (Some(true), reason) => match found["ms"].as_f64() {
-                Some(ms) if beat => format!("{ms:.1} ms (the last heartbeat)"),
+                Some(ms) if beat => format!("{ms:.1} ms (a heartbeat)"),
                 Some(ms) => format!("{ms} ms"),
                 None => reason.map_or_else(|| "accepted".to_owned(), style::clean),
             },

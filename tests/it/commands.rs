@@ -39,7 +39,7 @@ fn what_only_looks_is_answered_for_people_and_as_json() {
         (&["db", "status"], "sqlite", ""),
         (&["db", "history"], "", ""),
         (&["db", "migrate"], "", ""),
-        (&["ping"], "rest", "/rest/ms"),
+        (&["ping"], "a heartbeat", "/gateway/ms"),
         (&["check"], "discord.prefix", ""),
         (&["tree", "--log"], "", ""),
     ] {

@@ -78,6 +78,21 @@ impl Gateway {
         latencies.max_by(f64::total_cmp).map(|ms| Duration::from_secs_f64(ms / 1e3))
     }
 
+    /// Has every shard that is online send a heartbeat now and waits until they are acknowledged, at most `within`; gives
+    /// the greatest latency then. One that was asked a moment ago is not asked again: what it found out stands.
+    pub async fn beat(&self, within: Duration) -> Option<Duration> {
+        let online = self.inner.shards.iter().filter(|(keeper, _)| keeper.status().state == Phase::Online);
+        let beats = online.map(|(keeper, addr)| async move {
+            let mut acked = std::pin::pin!(keeper.acked.notified());
+            acked.as_mut().enable();
+            if addr.try_send(ShardMsg::Beat).is_ok() {
+                acked.await;
+            }
+        });
+        tokio::time::timeout(within, join_all(beats)).await.ok(); // of one that is silent the last latency stands
+        self.latency()
+    }
+
     /// Whether every shard is online at this moment.
     pub fn is_online(&self) -> bool {
         self.inner.shards.iter().all(|(keeper, _)| keeper.status().state == Phase::Online)

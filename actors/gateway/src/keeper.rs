@@ -15,7 +15,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 /// One Discord session: its address and how far it has come. The reader of the connection writes it, alone.
 ///
@@ -107,6 +107,8 @@ pub struct Keeper {
     pub(crate) members: Pending,
     pub(crate) published: ArcSwap<Published>,
     ready: watch::Sender<bool>,
+    /// Woken by each acknowledged heartbeat.
+    pub(crate) acked: Notify,
     /// What the last IDENTIFY asked for.
     intents: AtomicU64,
     /// Whether its part of the cache came from another process and no RESUMED has confirmed it.
@@ -125,6 +127,7 @@ impl Keeper {
             members: Pending::default(),
             published: ArcSwap::from_pointee(Published::default()),
             ready: watch::Sender::new(false),
+            acked: Notify::new(),
             intents: AtomicU64::new(0),
             unconfirmed: AtomicBool::new(false),
         }

@@ -126,6 +126,11 @@ impl Session {
         self.latency
     }
 
+    /// Whether a heartbeat is on its way whose acknowledgement has not come.
+    pub fn awaits_ack(&self) -> bool {
+        self.beat_sent.is_some()
+    }
+
     /// Takes one input. `pulse` is what the connection's reader has seen; the default without a connection.
     pub fn on(&mut self, input: Input, pulse: Pulse, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();
@@ -145,7 +150,11 @@ impl Session {
                 self.online(false, now, &mut out);
             }
             Input::Resumed if self.phase == Phase::Resuming => self.online(true, now, &mut out),
-            Input::HeartbeatRequested if self.is_connected() => self.send_beat(pulse, now, &mut out),
+            Input::HeartbeatRequested if self.is_connected() => {
+                // Between two beats of its own: whether the connection is silent is measured from one of those to the next.
+                self.beat_sent.get_or_insert(now);
+                out.push(Action::SendHeartbeat);
+            }
             Input::ReconnectRequested if self.is_connected() => {
                 self.drop_connection(Cause::ReconnectRequested, true, pulse, now, &mut out);
             }

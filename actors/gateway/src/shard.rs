@@ -36,6 +36,7 @@ use std::{
     time::Duration,
 };
 use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
@@ -46,6 +47,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(5);
 /// The least that those who need it are told to wait.
 const RETRY_LEAST: Duration = Duration::from_millis(500);
+/// A heartbeat out of turn comes no sooner after another one: Discord counts all that is sent, 120 in a minute.
+const BEAT_REST: Duration = Duration::from_secs(5);
 /// Messages that may wait for the shard; a reader that is faster waits.
 pub(crate) const MAILBOX: usize = 64;
 
@@ -91,6 +94,8 @@ pub(crate) struct Shard {
     waits_for_room: bool,
     /// Whether a [`ShardMsg::Calm`] is on its way.
     looks_for_calm: bool,
+    /// When a heartbeat was last asked for.
+    asked: Option<Instant>,
 }
 
 impl Shard {
@@ -115,6 +120,7 @@ impl Shard {
             shown: None,
             waits_for_room: false,
             looks_for_calm: false,
+            asked: None,
         }
     }
 
@@ -227,6 +233,7 @@ impl Shard {
                 self.herald.answered();
                 let before = self.session.latency();
                 self.step(Input::Ack, ctx)?;
+                self.keeper.acked.notify_waiters();
                 if let Some(latency) = self.session.latency().filter(|latency| before != Some(*latency)) {
                     metering::gateway::heartbeat_latency(self.id(), latency.as_secs_f64());
                 }
@@ -243,6 +250,19 @@ impl Shard {
             }
         };
         self.step(input, ctx)
+    }
+
+    /// A heartbeat out of turn, unless there was one a moment ago: those who ask often are told of that one.
+    fn beat(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
+        let now = self.shared.clock.monotonic();
+        if self.asked.is_none_or(|asked| now.duration_since(asked) >= BEAT_REST) {
+            self.asked = Some(now);
+            return self.step(Input::HeartbeatRequested, ctx);
+        }
+        if !self.session.awaits_ack() {
+            self.keeper.acked.notify_waiters();
+        }
+        Ok(())
     }
 
     fn ask_identify(&self, ctx: &Ctx<Self>) {
@@ -334,6 +354,7 @@ impl Actor for Shard {
                 self.calm(ctx);
                 Ok(())
             }
+            ShardMsg::Beat => self.beat(ctx),
             ShardMsg::Send { text, reply } => {
                 reply.send(self.send_if_room(text));
                 Ok(())

@@ -4,8 +4,9 @@ use crate::{
     config::Compression,
     hosts::{AddressError, AllowHosts},
 };
+use futures_util::StreamExt;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{Error as WsError, protocol::WebSocketConfig},
@@ -74,6 +75,22 @@ pub(crate) async fn connect(address: &str, allowed: &AllowHosts, how: Opening) -
         Ok(Err(error)) => Err(Box::new(error).into()),
         Err(_elapsed) => Err(ConnectError::Timeout(limit)),
     }
+}
+
+/// How long it takes until the gateway at `address` has said HELLO: network, TLS, WebSocket and its first frame. Nothing is
+/// sent, so that no session is spent.
+///
+/// # Errors
+/// When it is not `allowed`, cannot be reached, or says nothing within `limit`.
+pub async fn greeting(address: &str, allowed: &AllowHosts, limit: Duration) -> Result<Duration, ConnectError> {
+    let began = Instant::now();
+    let mut socket = connect(address, allowed, Opening { limit, compression: Compression::None }).await?;
+    let first = tokio::time::timeout(limit, socket.next()).await.map_err(|_elapsed| ConnectError::Timeout(limit))?;
+    first.unwrap_or(Err(WsError::ConnectionClosed)).map_err(Box::new)?;
+    let took = began.elapsed();
+    let closing = socket.close(None);
+    tokio::time::timeout(limit, closing).await.ok(); // it is of no use any more, whatever the other end makes of that
+    Ok(took)
 }
 
 #[cfg(test)]

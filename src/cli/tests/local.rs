@@ -82,35 +82,29 @@ async fn a_tree_is_drawn_again_from_a_json_log() {
 
 #[tokio::test]
 async fn ping_without_an_instance_measures_by_itself() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = vec![0; 4096];
-                let read = stream.read(&mut request).await.unwrap_or(0);
-                let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
-                let (status, body) = match () {
-                    () if !request.contains("authorization: bot a.b.c") => ("401 Unauthorized", "{}".to_owned()),
-                    () if request.starts_with("get /api/users/@me ") => ("200 OK", "{}".to_owned()),
-                    () => ("200 OK", format!("{{\"url\":\"ws://127.0.0.1:{port}\"}}")),
-                };
-                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-                stream.write_all((head + &body).as_bytes()).await.ok();
-            });
-        }
-    });
+    let discord = sandbox::Sandbox::start(sandbox::SandboxConfig::default()).unwrap();
     let home = tempfile::tempdir().unwrap();
-    let config = format!("[discord]\napi_base = \"http://127.0.0.1:{port}/api\"\nallow_hosts = [\"127.0.0.1\"]\n");
-    fs::write(home.path().join("config.toml"), config).unwrap();
-    let done = run_in(&home, &[TOKEN], &["ping", "--json"]).await;
+    let config = format!("[discord]\napi_base = {:?}\nallow_hosts = [\"127.0.0.1\"]\n", discord.api_base());
+    fs::write(home.path().join("config.toml"), &config).unwrap();
+    let token = discord.token();
+    let done = run_in(&home, &[("DISCORD_TOKEN", &token)], &["ping", "--json"]).await;
     let answer: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!(done.exit, Exit::Done, "{answer}");
     assert_eq!((&answer["running"], &answer["token"]["ok"]), (&Value::from(false), &Value::from(true)));
     assert!(answer["rest"]["ms"].is_u64() && answer["gateway"]["ms"].is_u64(), "{answer}");
+    assert_eq!(discord.stats().identifies, 0, "no session is spent");
     let refused = run_in(&home, &[("DISCORD_TOKEN", "x.y.z")], &["ping"]).await;
     assert_eq!(refused.exit, Exit::Failed);
     assert!(refused.out.contains("Discord refuses it"), "{}", refused.out);
     assert_eq!(run_in(&home, &[], &["ping"]).await.exit, Exit::Config);
+    // A gateway that takes the connection and says nothing of use is not up, and one that is not allowed is not asked.
+    discord.fault(sandbox::Fault::RefuseConnections { n: 1 });
+    let down = run_in(&home, &[("DISCORD_TOKEN", &token)], &["ping"]).await;
+    assert_eq!(down.exit, Exit::Failed);
+    assert!(down.out.contains("gateway  failed: "), "{}", down.out);
+    let elsewhere = config + "gateway_url = \"wss://example.org\"\n";
+    fs::write(home.path().join("config.toml"), elsewhere).unwrap();
+    let forbidden = run_in(&home, &[("DISCORD_TOKEN", &token)], &["ping"]).await;
+    let said = forbidden.out + &forbidden.err;
+    assert!(said.contains("allow_hosts"), "{said}");
 }

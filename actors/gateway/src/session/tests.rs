@@ -168,6 +168,18 @@ fn a_heartbeat_that_discord_asks_for_goes_out_at_once() {
     assert_eq!(Drive::online(5).on(Input::HeartbeatRequested), [Action::SendHeartbeat]);
 }
 
+/// Its acknowledgement cannot have come when a beat is due a moment later: that is no silence.
+#[test]
+fn a_heartbeat_out_of_turn_makes_no_zombie() {
+    let mut drive = Drive::online(5);
+    for _ in 0..5 {
+        assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat);
+        drive.pulse.frames += 1;
+        drive.on(Input::Ack);
+        assert_eq!(drive.on(Input::HeartbeatRequested), [Action::SendHeartbeat]);
+    }
+}
+
 #[test]
 fn latency_is_from_heartbeat_to_acknowledgement() {
     let mut drive = Drive::online(5);

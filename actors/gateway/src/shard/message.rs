@@ -40,6 +40,8 @@ pub(crate) enum ShardMsg {
     Room,
     /// To look whether the shard is stable again.
     Calm,
+    /// Somebody wants to know how long a heartbeat takes now.
+    Beat,
     /// A payload that can wait for room.
     Send {
         /// Its text; not a secret.
@@ -66,6 +68,7 @@ impl Message for ShardMsg {
             Self::Presence => "presence",
             Self::Room => "room",
             Self::Calm => "calm",
+            Self::Beat => "beat",
             Self::Send { .. } => "send",
             Self::Order { .. } => "order",
         }
