@@ -105,8 +105,11 @@ impl Flooded {
     }
 }
 
-/// Floods for `seconds`, while people call the bot in `channel` of `guild` at an even pace, whether it answers or not.
-fn flood(discord: &Sandbox, seconds: u64, (guild, channel): (u64, u64)) -> Flooded {
+/// Floods the default guild for `seconds`, while people call the bot in another at an even pace, whether it answers or not.
+/// Each second's calls come in as many channels: posts to one channel go one after another.
+fn flood(discord: &Sandbox, seconds: u64) -> Flooded {
+    let guild = discord.guild_ids().into_iter().find(|id| *id != discord.guild_id()).unwrap();
+    let channel = |nth: u32| discord.channel_id(guild, &format!("channel{:03}", nth % COMMANDS)).unwrap();
     let events = RATE * seconds;
     let calls = COMMANDS * seconds as u32;
     let before = discord.stats();
@@ -135,7 +138,7 @@ fn flood(discord: &Sandbox, seconds: u64, (guild, channel): (u64, u64)) -> Flood
             let due = Duration::from_secs(1) / COMMANDS * nth;
             thread::sleep(due.saturating_sub(begun.elapsed())); // the pace itself; nothing is waited for
             let at = Instant::now();
-            asked.insert(discord.say_in(guild, channel, &format!("user{}", nth % 7), "!ping").unwrap(), at);
+            asked.insert(discord.say_in(guild, channel(nth), &format!("user{}", nth % 7), "!ping").unwrap(), at);
         }
         (asked, watching.join().unwrap(), streaming.join().unwrap())
     });
@@ -180,6 +183,11 @@ fn waiting(metrics: &str) -> u64 {
     line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).unwrap_or_default() as u64
 }
 
+/// One is flooded, in the other people call the bot.
+fn two_guilds() -> sandbox::Strict {
+    discord_with(|config| (config.guilds, config.channels_per_guild) = (1, COMMANDS))
+}
+
 fn seconds() -> u64 {
     if full_tier() { 30 } else { 2 }
 }
@@ -187,17 +195,15 @@ fn seconds() -> u64 {
 /// The shipped bot: nobody in it listens to what floods in, so that it is counted by type and never decoded.
 #[test]
 fn a_flood_of_what_nobody_listens_to_delays_no_command() {
-    let discord = discord_with(|_| {});
+    let discord = two_guilds();
     let home = Home::new(&discord).set("telemetry.listen = \"127.0.0.1:0\"");
     let bot = home.start();
     let address = address(&bot);
-    let guild = discord.guild_id();
-    let place = (guild, discord.channel_id(guild, "random").unwrap());
-    flood(&discord, 1, place); // buffers have their size after it
+    flood(&discord, 1); // buffers have their size after it
     peak_kb(&bot);
     assert_answers(&discord);
     let before_kb = peak_kb(&bot);
-    let flooded = flood(&discord, seconds(), place);
+    let flooded = flood(&discord, seconds());
     let received = |metrics: &str| by_label(metrics, "discord_gateway_events_total", "event");
     let dropped = |metrics: &str| by_label(metrics, "impresario_gateway_events_dropped_total", "event");
     let sent = discord.stats().streamed;
@@ -232,7 +238,7 @@ fn a_flood_of_what_nobody_listens_to_delays_no_command() {
 /// class. The other guild's commands go on.
 #[test]
 fn a_slow_listener_loses_the_cheapest_first_and_moderation_never() {
-    let discord = discord_with(|config| config.guilds = 1);
+    let discord = two_guilds();
     let home = Home::new(&discord)
         .set("telemetry.listen = \"127.0.0.1:0\"")
         .set("cog_host.waiting = 64")
@@ -240,8 +246,6 @@ fn a_slow_listener_loses_the_cheapest_first_and_moderation_never() {
     let bot = home.run_as("floods::the_bot_with_a_slow_listener");
     bot.wait_ready();
     let address = address(&bot);
-    let other = discord.guild_ids().into_iter().find(|id| *id != discord.guild_id()).unwrap();
-    let place = (other, discord.channel_id(other, "general").unwrap());
     assert_answers(&discord);
     let before_kb = peak_kb(&bot);
     let (most, done) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -251,7 +255,7 @@ fn a_slow_listener_loses_the_cheapest_first_and_moderation_never() {
                 most.fetch_max(waiting(&get(&address, "/metrics").1), Relaxed);
             }
         });
-        let flooded = flood(&discord, seconds(), place);
+        let flooded = flood(&discord, seconds());
         done.store(true, Relaxed);
         flooded
     });
