@@ -31,6 +31,8 @@ const OF_OPTION: [Known; 12] = [
 ];
 /// Fields of a global command that Discord fills in by itself unless they are declared.
 const WHERE_IT_WORKS: [&str; 2] = ["contexts", "integration_types"];
+/// Discord's number for direct messages with the bot, among the contexts that a command works in.
+const BOT_DM: u64 = 1;
 /// What runs from a chat box; Discord's type for a command that names none.
 const CHAT_INPUT: u64 = 1;
 /// The command that opens an Activity. Discord makes it and takes no replacement of all commands without it.
@@ -123,14 +125,20 @@ fn command_fields(old: &Value, new: &Value, global: bool) -> Vec<Field> {
     let mut fields = Vec::new();
     compare(&OF_COMMAND, "", old, new, &mut fields);
     if global {
-        let allowed = |command: &Value| json!(command["dm_permission"].as_bool().unwrap_or(true));
-        push("dm_permission".to_owned(), allowed(old), allowed(new), &mut fields);
+        push("dm_permission".to_owned(), direct(old).into(), direct(new).into(), &mut fields);
         for field in WHERE_IT_WORKS.into_iter().filter(|field| !new[field].is_null()) {
             push(field.to_owned(), sorted(&old[field]), sorted(&new[field]), &mut fields);
         }
     }
     options("", old, new, &mut fields);
     fields
+}
+
+/// Whether a global command works in direct messages. The field for that is deprecated: where Discord leaves it out, the
+/// contexts tell.
+fn direct(command: &Value) -> bool {
+    let by_context = || Some(command["contexts"].as_array()?.iter().any(|context| *context == BOT_DM));
+    command["dm_permission"].as_bool().or_else(by_context).unwrap_or(true)
 }
 
 fn compare(known: &[Known], above: &str, old: &Value, new: &Value, fields: &mut Vec<Field>) {
@@ -254,6 +262,9 @@ mod tests {
         let found = difference(&[registered()], &[declared()], true);
         assert_eq!(found, Difference { unchanged: 1, ..Difference::default() });
         assert!(found.is_empty());
+        let mut by_contexts = registered();
+        by_contexts["dm_permission"] = Value::Null; // and contexts say the same
+        assert!(difference(&[by_contexts], &[declared()], true).is_empty());
         let mut of_guild = registered();
         of_guild["dm_permission"] = Value::Null; // which a guild's commands do not have
         assert!(difference(&[of_guild], &[declared()], false).is_empty());
