@@ -13,6 +13,7 @@ use crate::world::draft::Draft;
 use crate::world::ids::Id;
 use crate::world::invoke::{Invocation, Target};
 use crate::world::message::ReactionEmoji;
+use crate::world::threads::ThreadEdit;
 
 impl Sandbox {
     /// Id of the default guild.
@@ -89,6 +90,19 @@ impl Sandbox {
     /// [`SandboxError::Refused`] for an unknown guild or channel, or an empty message.
     pub fn say_in(&self, guild: u64, channel: u64, user: &str, text: &str) -> Result<MessageId, SandboxError> {
         Ok(self.shared.with(|state| state.say(Id(guild), Id(channel), user, text))?)
+    }
+
+    /// Somebody begins a public thread in a channel; the value is its id, by which people write in it.
+    ///
+    /// # Errors
+    /// [`SandboxError::UnknownUser`], or [`SandboxError::Refused`] for a channel that is unknown or has no threads.
+    pub fn begin_thread(&self, user: &str, channel: u64, name: &str) -> Result<u64, SandboxError> {
+        self.shared.with(|state| {
+            let user = named(state, user)?;
+            let edit = ThreadEdit { name: Some(name.to_owned()), ..ThreadEdit::default() };
+            let thread = state.world.start_thread(user, (Id(channel), None), false, edit, None, state.now_ms)?;
+            Ok(Id::from_json(&thread["id"]).unwrap_or_default().0)
+        })
     }
 
     /// Somebody writes to the bot directly.

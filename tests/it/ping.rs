@@ -21,6 +21,18 @@ fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
 }
 
 #[test]
+fn a_command_in_a_thread_is_answered_there() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    let thread = discord.begin_thread("bob", discord.general_id(), "aside").unwrap();
+    let asked = discord.say_in(discord.guild_id(), thread, "carol", "!ping").unwrap();
+    assert!(reply_to(&discord, asked).is_some_and(|answer| answer.starts_with("Pong!")));
+    assert_eq!(discord.bot_messages().last().unwrap().channel, thread);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
 fn nobody_can_crash_a_cog_outside_of_try() {
     let discord = discord();
     let home = Home::new(&discord);

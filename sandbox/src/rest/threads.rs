@@ -42,8 +42,8 @@ fn start(
     private: bool,
     edit: ThreadEdit,
 ) -> Result<Answer, ApiError> {
-    let reason = call.reason.as_deref();
-    Answer::created(&state.world.start_thread(call.channel()?, message, private, edit, reason, state.now_ms)?)
+    let (bot, channel, reason) = (state.world.bot, call.channel()?, call.reason.as_deref());
+    Answer::created(&state.world.start_thread(bot, (channel, message), private, edit, reason, state.now_ms)?)
 }
 
 /// `PATCH /channels/{channel_id}` of a thread.

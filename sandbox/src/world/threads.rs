@@ -110,11 +110,11 @@ impl Guild {
 }
 
 impl World {
-    /// Begins a thread in a text channel, on a message of it or on its own; the bot is in it.
+    /// Begins a thread in a text channel, on a message of it or on its own; `owner` is in it. Of people nothing is asked.
     pub(crate) fn start_thread(
         &mut self,
-        parent: Id,
-        message: Option<Id>,
+        owner: Id,
+        (parent, message): (Id, Option<Id>),
         private: bool,
         edit: ThreadEdit,
         reason: Option<&str>,
@@ -131,7 +131,9 @@ impl World {
             return Err(ApiError::new(400, 160_006, "Maximum number of active threads reached"));
         }
         let taken = message.is_some_and(|message| home.thread(message).is_some());
-        self.require(parent, needed)?;
+        if owner == self.bot {
+            self.require(parent, needed)?;
+        }
         if let Some(message) = message {
             self.message(parent, message)?;
             if taken {
@@ -142,7 +144,7 @@ impl World {
         let kind = if private { channel_type::PRIVATE_THREAD } else { channel_type::PUBLIC_THREAD };
         let mut thread = Thread {
             channel: Channel::new(id, guild, kind, "", 0, Some(parent)),
-            owner: self.bot,
+            owner,
             made_at: Stamp(now_ms),
             archived: false,
             archive_changed: Stamp(now_ms),
@@ -150,7 +152,7 @@ impl World {
             locked: false,
             invitable: true,
             messages: 0,
-            members: BTreeMap::from([(self.bot, Stamp(now_ms))]),
+            members: BTreeMap::from([(owner, Stamp(now_ms))]),
         };
         edit.apply(&mut thread, now_ms);
         let object = thread.as_object(self.bot);
@@ -159,7 +161,9 @@ impl World {
         let mut event = object.clone();
         event["newly_created"] = true.into();
         self.outbox.guild_event("THREAD_CREATE", guild, &event);
-        self.audit(guild, action::THREAD_CREATE, id, reason, now_ms);
+        if owner == self.bot {
+            self.audit(guild, action::THREAD_CREATE, id, reason, now_ms);
+        }
         Ok(object)
     }
 
