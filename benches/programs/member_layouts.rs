@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p benches --bench member_layouts -- [--runs N]`
 //!
-//! Each layout runs in a process of its own, in turn: 1,000 guilds of 50 members with 25 different lists of roles in each,
-//! then one guild of 200,000 members with nearly as many lists. One member in five has a nickname.
+//! Each layout runs in processes of its own, in turn: one for 1,000 guilds of 50 members with 25 different lists of roles in
+//! each, one for a guild of 200,000 members with nearly as many lists. One member in five has a nickname.
 
 use benches::{
     Failure,
@@ -25,16 +25,15 @@ use std::{
 
 const SEED: u64 = 1;
 const LAYOUTS: [&str; 4] = ["structs", "shared", "sorted", "table"];
-const COLUMNS: [&str; 8] =
-    ["B/member", "read ns", "change ns", "join ns", "B/member", "read ns", "change ns", "join ns"];
+const COLUMNS: [&str; 4] = ["B/member", "read ns", "change ns", "join ns"];
 /// Operations of each kind that are timed.
 const OPERATIONS: u64 = 200_000;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--layout").skip(1);
-    let done = match arguments.next() {
-        Some(layout) => measured(&layout),
-        None => compare(),
+    let done = match (arguments.next(), arguments.next()) {
+        (Some(layout), Some(world)) => measured(&layout, if world == "small" { World::SMALL } else { World::LARGE }),
+        _ => compare(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,52 +46,51 @@ fn main() -> ExitCode {
 
 fn compare() -> Result<(), Failure> {
     let runs = option("--runs").unwrap_or_else(|| scale(3, 1));
-    let mut seen = vec![vec![Vec::new(); COLUMNS.len()]; LAYOUTS.len()];
-    for _ in 0..runs {
-        for (layout, seen) in LAYOUTS.iter().zip(&mut seen) {
-            let mut child = Command::new(std::env::current_exe()?);
-            child.args(["--layout", layout]);
-            if !benches::smoke() {
-                child.arg("--bench");
-            }
-            let output = child.output()?;
-            let text = String::from_utf8_lossy(&output.stdout);
-            let figures: Vec<f64> = text.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
-            if figures.len() != COLUMNS.len() {
-                return Err(format!("{layout}: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
-            }
-            seen.iter_mut().zip(figures).for_each(|(seen, figure)| seen.push(figure));
-        }
-    }
     println!("seed {SEED}, {runs} runs; processor time of the thread, nanoseconds each");
-    println!("{:<8} {:^79} | {:^79}", "", "guilds of 50 members", "a guild of 200,000 members");
-    print!("{:<8}", "layout");
-    COLUMNS.iter().for_each(|column| print!(" {column:>19}"));
-    println!();
-    for (layout, seen) in LAYOUTS.iter().zip(&seen) {
-        print!("{layout:<8}");
-        seen.iter().for_each(|figures| print!(" {:>19}", spread(figures, 0)));
-        println!("   {:.1} KB for 50", median(&seen[0]) * 50.0 / 1024.0);
+    for (world, title) in [("small", "guilds of 50 members"), ("large", "a guild of 200,000 members")] {
+        let mut seen = vec![vec![Vec::new(); COLUMNS.len()]; LAYOUTS.len()];
+        for _ in 0..runs {
+            for (layout, seen) in LAYOUTS.iter().zip(&mut seen) {
+                seen.iter_mut().zip(run(layout, world)?).for_each(|(seen, figure)| seen.push(figure));
+            }
+        }
+        print!("{title:<26}");
+        COLUMNS.iter().for_each(|column| print!(" {column:>24}"));
+        println!();
+        for (layout, seen) in LAYOUTS.iter().zip(&seen) {
+            print!("{layout:<26}");
+            seen.iter().for_each(|figures| print!(" {:>24}", spread(figures, 0)));
+            println!("   {:.1} KB for 50", median(&seen[0]) * 50.0 / 1024.0);
+        }
     }
     Ok(())
 }
 
-fn measured(layout: &str) -> Result<(), Failure> {
-    usage::pin(0);
-    let small = World { guilds: scale(1_000, 20), members: 50, roles: 5 };
-    let large = World { guilds: 1, members: scale(200_000, 500), roles: 40 };
-    match layout {
-        "structs" => both::<Structs>(small, large),
-        "shared" => both::<Shared>(small, large),
-        "sorted" => both::<Sorted>(small, large),
-        "table" => both::<Table>(small, large),
-        other => Err(format!("there is no layout {other:?}").into()),
+/// The figures of one process.
+fn run(layout: &str, world: &str) -> Result<Vec<f64>, Failure> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.args(["--layout", layout, world]);
+    if !benches::smoke() {
+        child.arg("--bench");
+    }
+    let output = child.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let figures: Vec<f64> = text.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    match figures.len() == COLUMNS.len() {
+        true => Ok(figures),
+        false => Err(format!("{layout}: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }
 
-fn both<L: Layout>(small: World, large: World) -> Result<(), Failure> {
-    small.measure(&mut L::new())?;
-    large.measure(&mut L::new())
+fn measured(layout: &str, world: World) -> Result<(), Failure> {
+    usage::pin(0);
+    match layout {
+        "structs" => world.measure(&mut Structs::new()),
+        "shared" => world.measure(&mut Shared::new()),
+        "sorted" => world.measure(&mut Sorted::new()),
+        "table" => world.measure(&mut Table::new()),
+        other => Err(format!("there is no layout {other:?}").into()),
+    }
 }
 
 /// What every layout can do.
@@ -110,7 +108,11 @@ struct World {
 }
 
 impl World {
-    fn measure(self, layout: &mut impl Layout) -> Result<(), Failure> {
+    const SMALL: Self = Self { guilds: 1_000, members: 50, roles: 5 };
+    const LARGE: Self = Self { guilds: 1, members: 200_000, roles: 40 };
+
+    fn measure(mut self, layout: &mut impl Layout) -> Result<(), Failure> {
+        (self.guilds, self.members) = scale((self.guilds, self.members), (self.guilds.min(20), self.members.min(500)));
         let (mut random, pid) = (Random::new(SEED), std::process::id());
         let before = usage::rss_kb(pid)?;
         for guild in 1..=self.guilds {
@@ -118,7 +120,7 @@ impl World {
         }
         let bytes = (usage::rss_kb(pid)?.saturating_sub(before) * 1024) as f64 / (self.guilds * self.members) as f64;
         let operations = scale(OPERATIONS, 100);
-        let mut any = |random: &mut Random| (1 + random.below(self.guilds), user(random.below(self.members)));
+        let any = |random: &mut Random| (1 + random.below(self.guilds), user(random.below(self.members)));
         let begun = usage::thread_nanos()?;
         for _ in 0..operations {
             let (guild, user) = any(&mut random);
