@@ -250,9 +250,12 @@ impl Rest {
     }
 }
 
+/// Both names, the length of the first, the roles, and the rest.
+type Light = (Box<str>, u8, Arc<[RoleId]>, Rest);
+
 /// A map of small structs; lists of roles that are equal are one, of the whole process; both names are one string.
 struct Shared {
-    members: HashMap<(GuildId, UserId), (Box<str>, u8, Arc<[RoleId]>, Rest)>,
+    members: HashMap<(GuildId, UserId), Light>,
     lists: HashSet<Arc<[RoleId]>>,
 }
 
