@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod key;
 mod known;
+mod modes;
 mod problem;
 mod sections;
 mod sentry;
@@ -81,7 +82,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     };
     let mut layers = Vec::new();
     if let Some((shown, text)) = &file {
-        layers.push(file::read(shown, text, &mut problems));
+        let read = file::read(shown, text, &mut problems);
+        warnings.extend(modes::warning(shown, &sources.cwd.join(shown), &read));
+        layers.push(read);
     }
     layers.push(environment::aliases(&sources.env, &mut problems, &mut warnings));
     layers.push(environment::settings(&sources.env, &known, &mut problems, &mut warnings));

@@ -79,9 +79,25 @@ fn inside(key: &Key, value: &toml::Value) -> toml::Value {
     }
 }
 
+/// The keys of `value` and of what is inside it that are never shown whole, or hold a URL with a password.
+pub(super) fn secrets(key: &Key, value: &toml::Value) -> Vec<Key> {
+    match value {
+        toml::Value::Table(table) if !key.is_secret() => {
+            let deeper = |name: &String| Key::of(key.parts().iter().cloned().chain([name.clone()]));
+            table.iter().flat_map(|(name, value)| secrets(&deeper(name), value)).collect()
+        }
+        value if is_hidden(key, value) => vec![key.clone()],
+        _ => Vec::new(),
+    }
+}
+
 fn hidden(key: &Key, setting: &Setting) -> bool {
-    let text = setting.value.as_str().unwrap_or_default();
-    (key.is_secret() && setting.value.as_str() != Some("")) || password_of(text).is_some()
+    is_hidden(key, &setting.value)
+}
+
+fn is_hidden(key: &Key, value: &toml::Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    (key.is_secret() && value.as_str() != Some("")) || password_of(text).is_some()
 }
 
 fn redacted(key: &Key, setting: &Setting) -> String {

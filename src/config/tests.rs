@@ -323,6 +323,51 @@ fn a_token_in_the_configuration_is_refused_with_the_remedy() {
     }
 }
 
+/// X7, a corpus: what stands in the file, its mode, and what is said of it.
+#[test]
+fn x7_a_file_with_secrets_that_others_may_read_is_warned_about() {
+    const URL: &str = "[database]\nurl = \"postgres://bot:hunter2@db.internal/bot\"\n";
+    const DSN: &str = "[telemetry]\nsentry_dsn = \"https://0123456789abcdef@sentry.internal/1\"\n";
+    const COG: &str = "[cogs.greeter]\nlevel = { api_key = \"hunter2\" }\n";
+    const NONE: &str = "[database]\nurl = \"postgres://bot@db.internal/bot\"\n[telemetry]\nsentry_dsn = \"\"\n";
+    let corpus: [(&str, u32, Option<(&str, &str)>); 11] = [
+        (URL, 0o600, None),
+        (URL, 0o644, Some(("read", "database.url"))),
+        (URL, 0o640, Some(("read", "database.url"))),
+        (URL, 0o604, Some(("read", "database.url"))),
+        (URL, 0o660, Some(("change", "database.url"))),
+        (URL, 0o602, Some(("change", "database.url"))),
+        (DSN, 0o600, None),
+        (DSN, 0o644, Some(("read", "telemetry.sentry_dsn"))),
+        (COG, 0o644, Some(("read", "cogs.greeter.level.api_key"))),
+        (NONE, 0o644, None),
+        (NONE, 0o666, None),
+    ];
+    for (text, mode, said) in corpus {
+        let home = Home::with(text);
+        fs::set_permissions(home.0.path().join("config.toml"), fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = home.load(&[]).unwrap().warnings;
+        match said {
+            None => assert_eq!(warnings, Vec::<String>::new(), "{mode:o} {text}"),
+            Some((may, key)) => {
+                let wanted = format!("others may {may} config.toml (mode {mode:04o}), which holds secrets ({key})");
+                assert!(warnings.len() == 1 && warnings[0].starts_with(&wanted), "{warnings:?}, not {wanted}");
+                assert!(warnings[0].contains("chmod 600") && !warnings[0].contains("hunter2"), "{warnings:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn x7_a_secret_from_elsewhere_says_nothing_about_the_file() {
+    let home = Home::with("[discord]\nprefix = \"?\"\n");
+    let env = [("DATABASE_URL", "postgres://bot:hunter2@db.internal/bot")];
+    assert_eq!(home.load(&env).unwrap().warnings, Vec::<String>::new());
+    // What stands in the file can be read there, whether it is in force or not.
+    let home = Home::with("[database]\nurl = \"postgres://bot:hunter2@db.internal/bot\"\n");
+    assert_eq!(home.load(&[("DATABASE_URL", "sqlite://bot.db")]).unwrap().warnings.len(), 1);
+}
+
 #[test]
 fn a_token_file_must_be_its_owners() {
     let home = Home::with("[discord]\ntoken_file = \"token\"\n");
