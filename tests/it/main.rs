@@ -21,6 +21,7 @@ mod malformed;
 mod notify;
 mod persistence;
 mod ping;
+mod pipes;
 mod probes;
 mod refusals;
 mod reload;
