@@ -144,6 +144,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     // The handles: what outlives every incarnation.
     let db = Db::new(config.database.clone(), &config.data.dir, Arc::clone(&clock))
         .map_err(|error| Fatal::new(Code::Config, error))?;
+    db.report_to(Arc::clone(&reports));
     let (rest, rest_child) = rest::child(config.rest.clone(), access);
     let cache = Arc::new(Cache::default());
     let known = Arc::clone(&cache);

@@ -33,7 +33,13 @@ impl DataFolder {
     /// Exit 69 with the folder and what to do; also when another instance works on it.
     pub fn open(&self, path: &Path) -> Result<(), Fatal> {
         let unusable = |error: std::io::Error| {
-            let (path, remedy) = (path.display(), "make it writable or set data.dir to another folder");
+            let remedy = match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "free some space there or set data.dir to a folder on another disk"
+                }
+                _ => "make it writable or set data.dir to another folder",
+            };
+            let path = path.display();
             Fatal::new(Code::Unavailable, format!("the data folder {path} cannot be written: {error}; {remedy}"))
         };
         let mut missing: Vec<PathBuf> = path.ancestors().take_while(|at| is_missing(at)).map(Path::to_owned).collect();

@@ -23,6 +23,8 @@ const WAITING: usize = 8;
 /// # Errors
 /// The system refused a handler.
 pub fn listen() -> io::Result<mpsc::Receiver<Wish>> {
+    // Once listened to it no longer kills: a file that may not grow (LimitFSIZE= of a unit) is an error value as well.
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     let (wishes, wished) = mpsc::channel(WAITING);
     for (kind, wish) in [
         (SignalKind::interrupt(), Wish::Stop("SIGINT")),

@@ -53,7 +53,7 @@ impl FileLock {
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let io = |error| LockError::Io { path: path.to_owned(), error };
         for _ in 0..ATTEMPTS {
-            let mut file = OpenOptions::new()
+            let file = OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
@@ -72,13 +72,19 @@ impl FileLock {
             }
             // Its last holder removes the file: a lock on a removed file keeps nobody away.
             if is_at(&file, path) {
-                file.set_len(0).map_err(io)?;
-                file.rewind().map_err(io)?;
-                writeln!(file, "{}", std::process::id()).map_err(io)?;
-                return Ok(Self { path: path.to_owned(), file });
+                // Ours from here on: it goes again if even the few digits find no room.
+                let mut lock = Self { path: path.to_owned(), file };
+                lock.sign().map_err(io)?;
+                return Ok(lock);
             }
         }
         Err(LockError::Held { path: path.to_owned(), pid: pid(path) })
+    }
+
+    fn sign(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{}", std::process::id())
     }
 
     /// Whether somebody holds the lock at `path`, and the process id that stands in it. Looking takes a shared lock for

@@ -6,7 +6,10 @@ use crate::{
     live,
     live::Live,
 };
-use protocol::Class;
+use protocol::{
+    Class,
+    ports::{Report, ReportLevel},
+};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
@@ -143,7 +146,7 @@ impl Drop for Published {
 /// Asks the database every `health_ms`, and sooner when calls fail; says when it is away and when it is back.
 async fn watch(db: Db, ctx: Ctx<DatabaseActor>) {
     let (every, stopping) = (db.inner.config.health(), ctx.stopping());
-    let mut away = false;
+    let (mut away, mut full) = (false, false);
     loop {
         let Some(live) = db.live() else { return };
         tokio::select! {
@@ -152,13 +155,24 @@ async fn watch(db: Db, ctx: Ctx<DatabaseActor>) {
             () = live.look_again.notified() => tokio::time::sleep(LOOK_AGAIN_MIN).await,
         }
         let Some(live) = db.live() else { return };
-        let asked = timeout(PROBE, Arc::clone(&live).probe(&db)).await;
+        let asked = timeout(PROBE, look(&db, &live)).await;
         match asked.unwrap_or_else(|_elapsed| Err(error::silent(&db.inner.location, PROBE))) {
-            Ok(_) => {
+            Ok(no_writes) => {
                 live.down.store(None);
-                ctx.available();
+                live.writes.found(no_writes.clone());
                 if std::mem::take(&mut away) {
                     tracing::info!(db.location = %db.location(), "the database answers again");
+                }
+                if let Some(reason) = no_writes {
+                    if !std::mem::replace(&mut full, true) {
+                        alert(&db, &reason);
+                    }
+                    ctx.unavailable(format!("it takes no writes: {reason}"), every);
+                    continue;
+                }
+                ctx.available();
+                if std::mem::take(&mut full) {
+                    tracing::info!(db.location = %db.location(), "the database takes writes again");
                 }
                 db.flush_audit().await;
             }
@@ -180,4 +194,21 @@ async fn watch(db: Db, ctx: Ctx<DatabaseActor>) {
             }
         }
     }
+}
+
+/// Whether it answers, and why it takes no writes where a write has failed.
+async fn look(db: &Db, live: &Arc<Live>) -> Result<Option<Arc<String>>, DbError> {
+    Arc::clone(live).probe(db).await?;
+    Arc::clone(live).try_write(db).await
+}
+
+/// Said once, until it takes writes again: what is read is right, and what is written is refused for now.
+fn alert(db: &Db, reason: &str) {
+    tracing::error!(db.location = %db.location(), reason, "the database takes no writes; it is read all the same: {reason}");
+    db.report(Report {
+        level: ReportLevel::Error,
+        message: format!("the database takes no writes: {reason}"),
+        fingerprint: vec!["database".to_owned(), "read_only".to_owned()],
+        tags: Vec::new(),
+    });
 }

@@ -11,12 +11,15 @@ use crate::{
     sqlite::Plan,
 };
 use arc_swap::ArcSwapOption;
-use protocol::{Class, Clock, Secret};
+use protocol::{
+    Class, Clock, Secret,
+    ports::{Capture, Report},
+};
 use std::{
     fmt,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -56,6 +59,7 @@ pub(crate) struct Inner {
     checked: AtomicBool,
     live: ArcSwapOption<Live>,
     admission: Arc<Semaphore>,
+    reports: OnceLock<Arc<dyn Capture>>,
 }
 
 /// Calls since the process began.
@@ -70,7 +74,7 @@ struct Counts {
 pub(crate) struct Op {
     pub(crate) name: &'static str,
     writes: bool,
-    /// Goes through although the last health check failed.
+    /// Goes through although the last health check failed, or writes are turned away.
     probe: bool,
 }
 
@@ -85,6 +89,11 @@ impl Op {
 
     pub(crate) const fn probe(name: &'static str) -> Self {
         Self { name, writes: false, probe: true }
+    }
+
+    /// A write that finds out whether writes are kept.
+    pub(crate) const fn trial(name: &'static str) -> Self {
+        Self { name, writes: true, probe: true }
     }
 }
 
@@ -109,6 +118,7 @@ impl Db {
             checked: AtomicBool::new(false),
             live: ArcSwapOption::empty(),
             admission: Arc::new(Semaphore::new(CALLS_MAX)),
+            reports: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -116,6 +126,17 @@ impl Db {
     /// Where the database is, for people: the file, or the URL without its password.
     pub fn location(&self) -> String {
         self.inner.location.to_string()
+    }
+
+    /// From now on an operator is told by a report when the database takes no more writes; the first caller decides where.
+    pub fn report_to(&self, reports: Arc<dyn Capture>) {
+        self.inner.reports.set(reports).ok(); // as documented
+    }
+
+    pub(crate) fn report(&self, report: Report) {
+        if let Some(reports) = self.inner.reports.get() {
+            reports.capture(report);
+        }
     }
 
     /// The pools, if they are open.
@@ -169,7 +190,7 @@ impl Db {
         F: FnOnce(Arc<Live>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
-        if let (false, Some(reason)) = (op.probe, live.down.load_full()) {
+        if let (false, Some(reason)) = (op.probe, live.turns_away(op.writes)) {
             observe::refused();
             return Err(DbError::Unavailable { reason: (*reason).clone(), retry_after: self.inner.config.health() });
         }
@@ -210,6 +231,15 @@ impl Db {
         };
         counts.failed.fetch_add(1, Relaxed);
         match error {
+            // It is open and can be read: whether it takes writes is for the next look to find out.
+            DbError::Unavailable { .. } | DbError::Unknown { .. } | DbError::ReadOnly(_)
+                if op.writes && self.is_sqlite() =>
+            {
+                live.writes.doubt();
+                if !op.probe {
+                    live.look_again.notify_one(); // a trial is a look
+                }
+            }
             _ if error.class() == Class::Fatal => {
                 self.inner.checked.store(false, Relaxed); // whoever opens it next looks at all of it
                 // Full or gone, it knows already: one such report ends it.

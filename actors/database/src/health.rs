@@ -40,9 +40,9 @@ pub struct Health {
 /// What is known without asking the database: it answers at once, also when the database does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
-    /// `open`, `away` (open, but it does not answer) or `closed`.
+    /// `open`, `read_only` (it answers and takes no writes), `away` (open, but it does not answer) or `closed`.
     pub state: &'static str,
-    /// Why it is away.
+    /// Why it is away or takes no writes.
     pub reason: Option<String>,
     /// Which engine.
     pub engine: Engine,
@@ -94,13 +94,15 @@ impl Db {
     /// What is known without asking the database.
     pub fn status(&self) -> Status {
         let live = self.live();
-        let reason = live.as_ref().and_then(|live| live.down.load_full()).map(|reason| (*reason).clone());
+        let away = live.as_ref().is_some_and(|live| live.down.load_full().is_some());
+        let reason = live.as_ref().and_then(|live| live.turns_away(true)).map(|reason| (*reason).clone());
         let pools = live.as_ref().map(|live| live.pools.read_status());
         let (calls_done, calls_failed) = self.counts();
         Status {
             state: match (&live, &reason) {
                 (None, _) => "closed",
-                (Some(_), Some(_)) => "away",
+                (Some(_), Some(_)) if away => "away",
+                (Some(_), Some(_)) => "read_only",
                 (Some(_), None) => "open",
             },
             reason,

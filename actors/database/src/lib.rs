@@ -32,6 +32,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 mod time;
+mod writes;
 
 pub use actor::{DatabaseActor, DatabaseMsg, PATH, child};
 pub use audit::{AUDIT_KEPT_LEAST, AUDIT_PRUNED_MAX, AUDIT_ROWS_MAX, AUDIT_WAITING_MAX};

@@ -11,6 +11,7 @@ use crate::{
     raw::EngineVersion,
     schema::applied_migration,
     sqlite::{self, FileId},
+    writes::Writes,
 };
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
@@ -37,6 +38,8 @@ pub(crate) struct Live {
     pub(crate) calls: TaskTracker,
     /// Why calls are turned away, while the last health check failed.
     pub(crate) down: ArcSwapOption<String>,
+    /// Whether writes are kept.
+    pub(crate) writes: Writes,
     /// Asks for a health check before its time.
     pub(crate) look_again: Notify,
     /// Which file is open.
@@ -115,6 +118,7 @@ async fn attempt(db: &Db, within: Duration) -> Result<Live, DbError> {
         runtime: Handle::current(),
         calls: TaskTracker::new(),
         down: ArcSwapOption::empty(),
+        writes: Writes::default(),
         look_again: Notify::new(),
         file,
     })
@@ -148,7 +152,8 @@ impl Live {
 
     /// Moves what SQLite's log holds into its file and empties the log; gives the bytes that the log still has.
     pub(crate) async fn checkpoint(self: Arc<Self>, db: &Db) -> Result<(), DbError> {
-        db.call_on(self, Op::write("checkpoint"), async |live| match &live.pools {
+        // Tried whatever the last look said: it may be the last chance.
+        db.call_on(self, Op::trial("checkpoint"), async |live| match &live.pools {
             Pools::Lite { write, .. } => {
                 let mut conn = write.get().await?;
                 let work = |conn: &mut SqliteConnection| conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);");

@@ -44,13 +44,15 @@ impl Collector for Db {
     fn collect(&self, scrape: &Scrape) {
         let status = self.status();
         let both = [status.pool, status.writer].into_iter().flatten();
-        let reading =
-            both.fold(PoolReading { up: status.state == "open", ..PoolReading::default() }, |sum, one| PoolReading {
+        let reading = both.fold(
+            PoolReading { up: matches!(status.state, "open" | "read_only"), ..PoolReading::default() },
+            |sum, one| PoolReading {
                 in_use: sum.in_use + one.in_use,
                 idle: sum.idle + one.size.saturating_sub(one.in_use),
                 waiting: sum.waiting + one.waiting,
                 ..sum
-            });
+            },
+        );
         let bytes = self.side_bytes("").map(|bytes| bytes + self.side_bytes("-wal").unwrap_or(0));
         pool(scrape, PoolReading { bytes, ..reading });
     }

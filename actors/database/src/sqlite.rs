@@ -5,6 +5,7 @@ mod inspect;
 
 #[cfg(test)]
 pub(crate) use inspect::unwritable;
+pub(crate) use inspect::writable;
 
 use crate::{
     engine::{LiteConn, Pools},

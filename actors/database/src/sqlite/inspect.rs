@@ -74,11 +74,14 @@ pub(super) fn header(path: &Path, at: &Location) -> Result<(), DbError> {
 }
 
 /// Can the file, and the side files that SQLite keeps in its folder, be written?
-pub(super) fn writable(path: &Path, at: &Location) -> Result<(), DbError> {
+pub(crate) fn writable(path: &Path, at: &Location) -> Result<(), DbError> {
     OpenOptions::new().write(true).open(path).map_err(|error| unwritable(at, &error))?;
     let probe = beside(path, ".probe");
     let tried = try_to_write(&probe);
-    let removed = std::fs::remove_file(&probe);
+    let removed = match std::fs::remove_file(&probe) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // it could not be made
+        removed => removed,
+    };
     tried.and(removed).map_err(|error| unwritable(at, &error))
 }
 
