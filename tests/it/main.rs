@@ -10,6 +10,7 @@ mod cancellation;
 mod commands;
 mod crashes;
 mod deploy;
+mod descriptors;
 mod disks;
 mod emoji;
 mod floods;

@@ -298,15 +298,21 @@ pub(crate) async fn accept(
     closing: &CancellationToken,
     connections: &TaskTracker,
 ) {
+    let mut well = true;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(error = %error, "control: a connection could not be accepted");
+                if std::mem::replace(&mut well, false) {
+                    tracing::warn!(error = %error, "control: connections wait: they cannot be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        if !std::mem::replace(&mut well, true) {
+            tracing::info!("control: connections are accepted again");
+        }
         let seat =
             shared.admit(&stream).and_then(|peer| Ok((peer, shared.seats.claim().ok_or_else(|| shared.full())?)));
         match seat {

@@ -42,6 +42,7 @@ impl Listener for Bounded {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let mut well = true;
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
                 // The semaphore is never closed; if it were, nothing more could be accepted.
@@ -49,7 +50,12 @@ impl Listener for Bounded {
             };
             match self.listener.accept().await {
                 Ok((stream, peer)) => return (Connection::new(stream, permit), peer),
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    if std::mem::replace(&mut well, false) {
+                        tracing::warn!(error = %error, "telemetry: connections wait: they cannot be accepted");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
