@@ -159,7 +159,7 @@ impl Life<'_> {
                 let reload = Some((&self.reloader, &*self.notifier));
                 tokio::select! {
                     why = asked(&mut wishes, &mut stopped, reload) => why,
-                    exit = tree.ended() => {
+                    exit = shutdown::ended(tree, &limits) => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
                         failed = Some(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
                         gone = true;

@@ -24,7 +24,10 @@ use std::{
 };
 use supervision::{ActorPath, Exit, Planes, Status, Tree, core::Rule};
 use telemetry::reports::SentryCapture;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::Instant,
+};
 
 /// How often the service manager is told how far it is.
 const TELL: Duration = Duration::from_secs(1);
@@ -134,7 +137,8 @@ impl Down<'_> {
         self.flags.mark(Step::ShuttingDown);
         let entries = self.tree.decisions(0, usize::MAX);
         let mut now = entries.iter().filter(|entry| !entry.earlier);
-        let began = now.find(|entry| entry.path.is_root() && entry.decision.rule == Rule::Escalate);
+        let began =
+            now.find(|entry| entry.path.is_root() && matches!(entry.decision.rule, Rule::Escalate | Rule::Overrun));
         let since = began.or(entries.last()).map_or_else(SystemTime::now, |entry| entry.wall);
         let mut report = EndReport { began_at: since.into(), ..EndReport::of(&why, self.limits) };
         report.take(measure(self.tree, began.map_or(0, |entry| entry.seq), since));
@@ -219,6 +223,34 @@ impl Last<'_> {
         }
         report
     }
+}
+
+/// Waits for the end of a tree that nobody asked to end. One that gives up stops its children in order, each with its own
+/// time, and all of them together with no more than a shutdown has: where threads are blocked each would use up its own.
+pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits) -> Exit {
+    let mut decisions = tree.subscribe();
+    let gives_up = async {
+        loop {
+            match decisions.recv().await {
+                Ok(entry) if entry.path.is_root() && entry.decision.rule == Rule::Shutdown => return,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) if is_stopping(tree) => return,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    };
+    tokio::select! {
+        exit = tree.ended() => return exit,
+        () = gives_up => {}
+    }
+    let within = limits().tree();
+    tree.shutdown(Some(within));
+    tokio::time::timeout(within + OVERRUN, tree.ended()).await.unwrap_or(Exit::Aborted)
+}
+
+fn is_stopping(tree: &Tree) -> bool {
+    tree.node(&ActorPath::root()).is_some_and(|root| root.status == Status::Stopping)
 }
 
 /// Why the tree ended by itself, if it did so against its will.

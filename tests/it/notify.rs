@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A service manager that listens.
-struct Manager {
+pub(crate) struct Manager {
     heard: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
@@ -34,7 +34,7 @@ impl Manager {
     }
 
     /// One at a path in `home`, and the home that knows it, with a watchdog of so many milliseconds.
-    fn of(home: Home, watchdog_ms: u64) -> (Self, Home) {
+    pub(crate) fn of(home: Home, watchdog_ms: u64) -> (Self, Home) {
         let path = home.path("notify.sock");
         let manager = Self::listen(UnixDatagram::bind(&path).unwrap());
         let home = home.with_env("NOTIFY_SOCKET", path.to_str().unwrap());
@@ -45,25 +45,25 @@ impl Manager {
         self.heard.0.lock().unwrap().clone()
     }
 
-    fn mark(&self) -> usize {
+    pub(crate) fn mark(&self) -> usize {
         self.heard.0.lock().unwrap().len()
     }
 
     /// Waits for a datagram with `part` after a mark; where it is.
     #[track_caller]
-    fn wait_after(&self, mark: usize, part: &str) -> usize {
+    pub(crate) fn wait_after(&self, mark: usize, part: &str) -> usize {
         let found = self.look(mark, part, PATIENCE);
         found.unwrap_or_else(|| panic!("{part:?} was never told:\n{}", self.all().join("\n--\n")))
     }
 
     /// Asserts that no datagram with `part` comes for `long`.
     #[track_caller]
-    fn silent(&self, part: &str, long: Duration) {
+    pub(crate) fn silent(&self, part: &str, long: Duration) {
         let found = self.look(self.mark(), part, long);
         assert!(found.is_none(), "{part:?} was told:\n{}", self.all().join("\n--\n"));
     }
 
-    fn look(&self, mark: usize, part: &str, long: Duration) -> Option<usize> {
+    pub(crate) fn look(&self, mark: usize, part: &str, long: Duration) -> Option<usize> {
         let begun = Instant::now();
         let mut heard = self.heard.0.lock().unwrap();
         loop {
@@ -77,7 +77,7 @@ impl Manager {
     }
 }
 
-const FED: &str = "WATCHDOG=1";
+pub(crate) const FED: &str = "WATCHDOG=1";
 const STARVED: &str = "no sign of life for the service manager";
 
 #[test]
