@@ -29,7 +29,6 @@ pub(super) fn warning(shown: &Path, file: &Path, values: &[(Key, Setting)]) -> O
     };
     let (names, file) = (secrets[..secrets.len().min(NAMED_MAX)].join(", "), shown.display());
     Some(format!(
-        "others may {may} {file} (mode {mode:04o}), which holds secrets ({names}{more}): chmod 600 it, or set them in the \
-         environment"
+        "others may {may} {file} (mode {mode:04o}), where {names}{more} stands: chmod 600 it, or set that in the environment"
     ))
 }

@@ -13,6 +13,7 @@ mod deploy;
 mod descriptors;
 mod disks;
 mod emoji;
+mod fault_table;
 mod faulty;
 mod floods;
 mod foreign;

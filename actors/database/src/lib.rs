@@ -4,6 +4,7 @@
 //!   [`DbError::Unavailable`] at once while there are none.
 //! - [`child`] makes the actor at path `database`: it connects, migrates, checks the schema, publishes the pools, watches
 //!   the database, and takes the pools back however it ends.
+//! - A file whose disk takes no more writes is read all the same; writes are turned away until they are kept again.
 //! - Nothing is ever recreated: a file that is damaged, newer than this program or read-only is refused and left as it is.
 //!
 //! diesel stays in here. What other crates get are plain values.
