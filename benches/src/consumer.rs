@@ -4,7 +4,10 @@
 use crate::{Failure, usage};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gateway::{Cache, Compression, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan};
-use impresario::config::{Flag, Sources, TokenRule};
+use impresario::{
+    config::{Flag, Sources, TokenRule},
+    process,
+};
 use protocol::{
     BoxFuture, Delivery, Dispatch, EventKind, EventSink, KindSet, Secret, SystemClock,
     ports::{GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NoCapture, NotNow},
@@ -90,7 +93,7 @@ impl Consumer {
 
     fn run(self, gateway: &str, api: &str, folder: &str) -> Result<ExitCode, Failure> {
         let wants = match self {
-            Self::Bot => return Ok(impresario::process::run(sources(gateway, api, folder), false, None)),
+            Self::Bot => return Ok(process::run(sources(gateway, api, folder), process::Start::default())),
             Self::GatewayUnwanted => KindSet::default(),
             Self::GatewayCommands | Self::GatewayMembers => {
                 KindSet::of(&[EventKind::MessageCreate, EventKind::InteractionCreate])
