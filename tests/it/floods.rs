@@ -189,7 +189,7 @@ fn two_guilds() -> sandbox::Strict {
 }
 
 fn seconds() -> u64 {
-    if full_tier() { 30 } else { 2 }
+    if full_tier() { 10 } else { 2 }
 }
 
 /// The shipped bot: nobody in it listens to what floods in, so that it is counted by type and never decoded.
