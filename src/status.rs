@@ -1,5 +1,8 @@
 //! Is it up, is it well, and what is wrong: one answer for the control channel and the probes.
 
+mod complaint;
+mod probes;
+
 use crate::{
     VERSION,
     admin::SharedTree,
@@ -10,9 +13,9 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use cog_host::CogHost;
+use complaint::{Wrong, complaint};
 use database::Db;
 use gateway::{Gateway, Phase};
-use metering::{Collector, PathPattern, Scrape};
 use protocol::method::{Method, NoParams};
 use serde_json::{Value, json};
 use std::{
@@ -23,9 +26,8 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use supervision::{Criticality, Exit, Node, Status as State};
+use supervision::Node;
 use task_supervisor::TaskRegistry;
-use telemetry::{Health, Verdict};
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
 pub struct Status {
@@ -269,81 +271,5 @@ impl Status {
                 async move { Ok(shown) }
             }),
         ]
-    }
-}
-
-/// One thing that is not as it should be.
-struct Wrong {
-    sentence: String,
-    /// Whether the bot is not ready because of it.
-    blocks: bool,
-}
-
-/// What is wrong with an actor, if that matters.
-fn complaint(node: &Node) -> Option<Wrong> {
-    if node.criticality == Criticality::Optional {
-        return None;
-    }
-    let on_purpose = is_stopped_on_purpose(node);
-    let sentence = match (node.status, &node.reason) {
-        (State::Running, None) => return None,
-        (State::Running, Some(reason)) => format!("{}: {reason}", node.path),
-        (state, Some(reason)) => format!("{} is {}: {reason}", node.path, state.name()),
-        (_, None) if on_purpose => format!("{0} is stopped by order; `start {0}` brings it back", node.path),
-        (state, None) => format!("{} is {}", node.path, state.name()),
-    };
-    Some(Wrong { sentence, blocks: !on_purpose })
-}
-
-/// One actor of a room that somebody stopped. A whole room stands for what all of the bot rests on.
-fn is_stopped_on_purpose(node: &Node) -> bool {
-    node.status == State::Down && node.path.depth() > 1 && matches!(node.last_exit, Some(Exit::Shutdown { .. }))
-}
-
-impl Health for Status {
-    fn live(&self) -> Verdict {
-        // Answered on the control plane from snapshots: that it answers is the proof.
-        Verdict::pass(json!({ "uptime_ms": millis(self.began.elapsed()) }))
-    }
-
-    fn ready(&self) -> Verdict {
-        let (ready, degraded) = self.look();
-        let detail = json!({ "degraded": degraded, "flags": self.flags.read() });
-        if ready { Verdict::pass(detail) } else { Verdict::fail(detail) }
-    }
-
-    fn started(&self) -> Verdict {
-        let detail = json!({ "phases": self.phases().len() });
-        if self.flags.read().setup_complete { Verdict::pass(detail) } else { Verdict::fail(detail) }
-    }
-}
-
-impl Collector for Status {
-    fn name(&self) -> &'static str {
-        "supervision"
-    }
-
-    fn collect(&self, scrape: &Scrape) {
-        let nodes = self.nodes();
-        // Every state is set, those that nobody is in with 0: a gauge keeps what it was told last.
-        let mut states: BTreeMap<&'static str, usize> = State::ALL.iter().map(|state| (state.name(), 0)).collect();
-        let mut depths: BTreeMap<PathPattern, usize> = BTreeMap::new();
-        let mut lost = 0;
-        for node in &nodes {
-            *states.entry(node.status.name()).or_default() += 1;
-            if let Some(mailbox) = &node.mailbox {
-                *depths.entry(PathPattern::from(node.path.as_str())).or_default() += mailbox.depth;
-                lost += mailbox.lost;
-            }
-        }
-        for (state, count) in states {
-            metering::supervision::in_state(scrape, state, count);
-        }
-        for (path, depth) in depths {
-            metering::supervision::mailbox_depth(scrape, path, depth);
-        }
-        let mut told = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        metering::supervision::lost(lost.saturating_sub(*told));
-        *told = lost;
     }
 }

@@ -3,6 +3,8 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 mod bounds;
 mod reload;
+mod secrets;
+mod sources;
 
 const TOKEN: &str = "sandbox.bot.token";
 
@@ -71,24 +73,6 @@ fn every_key_of_the_shipped_file_has_a_comment_above_it() {
         // A pair of keys may share one comment.
         commented = line.starts_with('#') || (is_key && commented);
     }
-}
-
-#[test]
-fn each_layer_overrides_the_one_below_it() {
-    let home = Home::with("[rest]\nattempts = 4\ndeadline_ms = 1\n[telemetry]\nlog = \"warn\"\n");
-    let env = [("LOG_LEVEL", "DEBUG"), ("IMPRESARIO_REST__ATTEMPTS", "5")];
-    let mut sources = home.sources(&env);
-    sources.flags.push(Flag { key: "rest.deadline_ms", value: toml::Value::from(7), flag: "--deadline" });
-    let loaded = load(&sources).unwrap();
-    assert_eq!((loaded.config.rest.attempts, loaded.config.rest.deadline_ms), (5, 7));
-    assert_eq!(loaded.config.telemetry.log, "debug");
-    assert_eq!(origin(&loaded, "rest.attempts"), "environment IMPRESARIO_REST__ATTEMPTS");
-    assert_eq!(origin(&loaded, "rest.deadline_ms"), "flag --deadline");
-    assert_eq!(origin(&loaded, "telemetry.log"), "environment LOG_LEVEL");
-    assert_eq!(origin(&loaded, "rest.invalid_limit"), "default");
-    let both = [("LOG_LEVEL", "DEBUG"), ("IMPRESARIO_TELEMETRY__LOG", "trace")];
-    assert_eq!(home.load(&both).unwrap().config.telemetry.log, "trace", "our own name wins");
-    assert_eq!(origin(&home.load(&[]).unwrap(), "rest.attempts"), "config.toml:2");
 }
 
 #[test]
@@ -230,99 +214,6 @@ fn what_goes_beyond_otp_is_switched_for_all_actors_and_for_each() {
 }
 
 #[test]
-fn shards_and_lists_can_be_given_in_the_environment() {
-    let env = [
-        ("IMPRESARIO_DISCORD__SHARDS", "{ total = 4, first = 1, last = 2 }"),
-        ("IMPRESARIO_DISCORD__OWNERS", "1, 2"),
-        ("IMPRESARIO_DISCORD__INTENTS", "GUILDS,GUILD_MESSAGES"),
-        ("IMPRESARIO_COGS__INFO__ENABLED", "false"),
-    ];
-    let loaded = Home::new().load(&env).unwrap();
-    assert_eq!(loaded.config.discord.shards, Shards::Share { total: 4, first: 1, last: 2 });
-    assert_eq!(loaded.config.discord.owners, [1, 2]);
-    assert_eq!(loaded.config.discord.intents, Intents::List(vec!["GUILDS".into(), "GUILD_MESSAGES".into()]));
-    assert_eq!(loaded.config.cogs["info"].enabled, Some(false));
-    let two = Home::new().load(&[("IMPRESARIO_DISCORD__SHARDS", "2")]).unwrap();
-    assert_eq!(two.config.discord.shards, Shards::Count(2));
-}
-
-#[test]
-fn aliases_say_where_a_value_came_from() {
-    let env = [
-        ("POSTGRES_HOST", "db"),
-        ("POSTGRES_USER", "bot"),
-        ("POSTGRES_PASSWORD", "p@ss/w"),
-        ("POSTGRES_DB", "tux"),
-        ("GUILD_ID", "42"),
-        ("SENTRY_DSN", "https://key@sentry.example/1"),
-        ("REDIS_URL", "redis://x"),
-        ("LOG_LEVEL", "WARNING"),
-    ];
-    let loaded = Home::new().load(&env).unwrap();
-    assert_eq!(loaded.config.database.url.expose(), "postgres://bot:p%40ss%2Fw@db:5432/tux");
-    assert_eq!((loaded.config.discord.guild, loaded.config.telemetry.log.as_str()), (42, "warn"));
-    assert_eq!(loaded.config.telemetry.sentry_dsn.expose(), "https://key@sentry.example/1");
-    assert_eq!(origin(&loaded, "database.url"), "environment POSTGRES_HOST, POSTGRES_DB, …");
-    assert_eq!(loaded.warnings, ["environment REDIS_URL is not used: there is no external cache"]);
-    let url = [("DATABASE_URL", "sqlite://other.db"), ("POSTGRES_HOST", "db")];
-    assert_eq!(Home::new().load(&url).unwrap().config.database.url.expose(), "sqlite://other.db");
-    assert_eq!(Home::new().lines(&[("GUILD_ID", "x")]).len(), 1);
-    let lone = Home::new().load(&[("POSTGRES_PASSWORD", "x")]).unwrap();
-    assert!(lone.warnings[0].contains("POSTGRES_PASSWORD is not used without"));
-}
-
-#[test]
-fn a_missing_explicit_file_is_a_problem_and_a_missing_implicit_one_is_not() {
-    let home = Home::new();
-    let mut sources = home.sources(&[]);
-    sources.explicit = Some("absent.toml".into());
-    let text = load(&sources).unwrap_err().to_string();
-    assert_eq!(text, "file absent.toml: there is no such file; `impresario init` writes one");
-    home.write("xdg/impresario/config.toml", "[rest]\nattempts = 9\n");
-    let xdg = home.0.path().join("xdg").to_string_lossy().into_owned();
-    assert_eq!(home.load(&[("XDG_CONFIG_HOME", &xdg)]).unwrap().config.rest.attempts, 9);
-    home.write("config.toml", "[rest]\nattempts = 2\n");
-    assert_eq!(
-        home.load(&[("XDG_CONFIG_HOME", &xdg)]).unwrap().config.rest.attempts,
-        2,
-        "the folder's own comes first"
-    );
-}
-
-#[test]
-fn a_missing_or_malformed_token_is_a_problem_and_is_never_repeated() {
-    let missing = Home::new().lines(&[("DISCORD_TOKEN", "unset")]);
-    assert!(missing[0].contains("discord.token: there is none: set DISCORD_TOKEN"), "{missing:?}");
-    for bad in ["hunter2hunter2", "a.b", "Bot a.b.c", "a.b.c.d", "a.b.ü"] {
-        let lines = Home::new().lines(&[("DISCORD_TOKEN", bad)]);
-        assert!(lines.len() == 1 && lines[0].starts_with("environment DISCORD_TOKEN: discord.token: "), "{lines:?}");
-        assert!(!lines[0].contains(bad), "{lines:?}");
-    }
-    let misplaced = Home::new().lines(&[("IMPRESARIO_DISCORD__TOKEN", "a.b.c")]);
-    assert!(misplaced.len() == 1 && misplaced[0].contains("set DISCORD_TOKEN instead"), "{misplaced:?}");
-    let loaded = Home::new().load(&[("DISCORD_TOKEN", "unset"), ("BOT_TOKEN", "x.y.z")]).unwrap();
-    assert_eq!(loaded.token.as_ref().unwrap().expose(), "x.y.z");
-    assert_eq!(origin(&loaded, "discord.token"), "environment BOT_TOKEN");
-    let mut sources = Home::new().sources(&[("DISCORD_TOKEN", "unset")]);
-    sources.token = TokenRule::Ignored;
-    assert_eq!(load(&sources).unwrap().token, None);
-}
-
-#[test]
-fn a_token_in_the_configuration_is_refused_with_the_remedy() {
-    let real = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GAbCdE.abcdefghijklmnopqrstuvwxyz0123456789AB";
-    for file in [
-        "[discord]\ntoken = \"x\"".to_owned(),
-        "token = \"x\"".to_owned(),
-        format!("[cogs.weather]\nmotd = \"{real}\""),
-        format!("[discord]\nprefix = \"{real}\""),
-    ] {
-        let lines = Home::with(&file).lines(&[]);
-        assert!(lines.len() == 1 && lines[0].contains("the token never stands in a configuration file"), "{lines:?}");
-        assert!(!lines[0].contains("MTIz"), "{lines:?}");
-    }
-}
-
 /// X7, a corpus: what stands in the file, its mode, and what is said of it.
 #[test]
 fn x7_a_file_with_secrets_that_others_may_read_is_warned_about() {
@@ -370,81 +261,6 @@ fn x7_a_secret_from_elsewhere_says_nothing_about_the_file() {
     assert_eq!(home.load(&[("DATABASE_URL", "sqlite://bot.db")]).unwrap().warnings.len(), 1);
 }
 
-#[test]
-fn a_token_file_must_be_its_owners() {
-    let home = Home::with("[discord]\ntoken_file = \"token\"\n");
-    home.write("token", "a.b.c\n");
-    let mode = |mode| fs::set_permissions(home.0.path().join("token"), fs::Permissions::from_mode(mode)).unwrap();
-    let env = [("DISCORD_TOKEN", "unset")];
-    mode(0o600);
-    let loaded = home.load(&env).unwrap();
-    assert_eq!((loaded.token.as_ref().unwrap().expose(), loaded.warnings.len()), ("a.b.c", 0));
-    assert_eq!(origin(&loaded, "discord.token"), "file token");
-    mode(0o644);
-    assert!(home.load(&env).unwrap().warnings[0].contains("others may read the token file token (mode 0644)"));
-    mode(0o622);
-    assert!(home.lines(&env)[0].contains("others may change the token file (mode 0622): chmod 600 it"));
-    let credentials = home.0.path().join("cred").to_string_lossy().into_owned();
-    home.write("cred/discord_token", "d.e.f");
-    let env = [("DISCORD_TOKEN", "unset"), ("CREDENTIALS_DIRECTORY", &credentials)];
-    assert_eq!(home.load(&env).unwrap().token.unwrap().expose(), "d.e.f", "systemd's comes before the file");
-}
-
-#[test]
-fn check_shows_every_origin_and_no_secret() {
-    let home = Home::with("[cogs.weather]\napi_key = \"hunter2\"\ndeep = { password = \"hunter2\" }\n");
-    let env = [("DATABASE_URL", "postgres://bot:hunter2@db/x"), ("SENTRY_DSN", "https://hunter2@sentry.example/1")];
-    let loaded = home.load(&env).unwrap();
-    let text = human(&loaded.values, loaded.file.as_deref(), &loaded.warnings);
-    let program = json(&loaded);
-    for shown in [&text, &program.to_string(), &format!("{loaded:?}")] {
-        assert!(!shown.contains("hunter2") && !shown.contains(TOKEN), "{shown}");
-    }
-    assert!(text.contains("database.url = \"postgres://bot:***@db/x\""), "{text}");
-    assert!(text.contains("# environment DATABASE_URL"), "{text}");
-    assert!(text.contains("discord.token = \"***\""), "{text}");
-    assert!(text.starts_with("# config.toml over the defaults\n"));
-    assert_eq!(program["ok"], true);
-    let attempts = program["values"].as_array().unwrap().iter().find(|v| v["key"] == "rest.attempts").unwrap();
-    assert_eq!(attempts["origin"], serde_json::json!({"kind": "default"}));
-}
-
-#[test]
-fn a_wrong_secret_is_not_repeated_in_its_problem() {
-    let lines = Home::new().lines(&[("SENTRY_DSN", "hunter2"), ("DATABASE_URL", "postgres://u:hunter3@")]);
-    assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("hunter")), "{lines:?}");
-}
-
-#[test]
-fn the_socket_goes_where_the_contract_says() {
-    let env = |vars: &[(&str, &str)]| vars.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    let path = |configured: &str, vars: &[(&str, &str)]| socket_path(configured, Path::new("data"), &env(vars));
-    let both = [("XDG_RUNTIME_DIR", "/run/user/1"), ("RUNTIME_DIRECTORY", "/run/impresario:/run/other")];
-    assert_eq!(path("/x/y", &both), Path::new("/x/y"));
-    assert_eq!(path("", &both), Path::new("/run/user/1/impresario/control.sock"));
-    assert_eq!(path("", &both[1..]), Path::new("/run/impresario/control.sock"));
-    assert_eq!(path("", &[("XDG_RUNTIME_DIR", "")]), Path::new("data/control.sock"));
-}
-
-#[test]
-fn a_client_finds_the_socket_in_a_configuration_that_is_wrong_elsewhere() {
-    let home = Home::with("[control]\nsocket = \"/s/one\"\n[nonsense]\nx = 1\n");
-    let sources = home.sources(&[]);
-    assert_eq!(locate_socket(&sources), Path::new("/s/one"));
-    let flagged = sources.with_socket(Some(Path::new("/s/two")));
-    assert_eq!(locate_socket(&flagged), Path::new("/s/two"));
-    assert_eq!(locate_socket(&Home::with("= = =").sources(&[])), Path::new("data/control.sock"));
-}
-
-#[test]
-fn the_sentry_keys_can_be_read_from_a_wrong_configuration() {
-    let home = Home::with("[telemetry]\nsentry_environment = \"stage\"\nnonsense = 1\n");
-    let keys = sentry_keys(&home.sources(&[("SENTRY_DSN", "https://k@s/1")]));
-    assert_eq!((keys.dsn.expose(), keys.environment.as_str()), ("https://k@s/1", "stage"));
-    assert_eq!(sentry_keys(&Home::with("= =").sources(&[])).environment, "production");
-}
-
-#[test]
 fn whoever_shortens_the_shutdown_shortens_its_drain() {
     assert!(Home::with("[shutdown]\ntotal_ms = 2000").load(&[]).is_ok());
 }

@@ -1,18 +1,20 @@
 //! What is registered. It outlives every actor: a restarted task supervisor brings the same tasks up again.
 
+mod held;
+
 use crate::{
-    admission::{self, rank},
+    admission::rank,
     config::TaskRules,
     health::{Facts, Verdict, judge},
     monitor::MonitorMsg,
-    rules::{Becomes, Rulebook, TaskChange},
-    schedule::{Moment, Timetable},
+    schedule::Timetable,
     stats::{Stats, TaskFigures},
     surroundings::Surroundings,
-    task::{self, TaskMsg},
+    task::TaskMsg,
     unowned::Unowned,
     way_down::WayDown,
 };
+use held::Held;
 use protocol::{
     BoxFuture,
     task::{RegisterError, Schedule, TaskSpec, Tasks},
@@ -28,11 +30,6 @@ use tracing::Instrument;
 
 /// How long registering waits for the task to come up.
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
-/// Tasks that may be registered at once.
-pub(crate) const TASKS_MAX: usize = 1_000;
-/// Tasks whose figures are remembered while they are not registered; those that left first are forgotten first.
-const REMEMBERED_MAX: usize = 1_000;
-
 /// Every registered task, its figures, and the way to the monitor that runs them.
 pub struct TaskRegistry {
     held: Mutex<Held>,
@@ -43,25 +40,6 @@ pub struct TaskRegistry {
     pub(crate) moving: tokio::sync::Mutex<()>,
     pub(crate) unowned: Unowned,
     pub(crate) way_down: WayDown,
-}
-
-#[derive(Default)]
-pub(crate) struct Held {
-    tasks: BTreeMap<String, Registered>,
-    /// Declarations that the rules switch off.
-    off: BTreeMap<String, Arc<TaskSpec>>,
-    book: Rulebook,
-    /// By cog and name: what a task did before it was unregistered, and how often it has been registered.
-    remembered: BTreeMap<(String, String), Remembered>,
-    registrations: u64,
-}
-
-struct Remembered {
-    generation: u64,
-    stats: Arc<Stats>,
-    judged: Arc<Mutex<Judged>>,
-    /// The number of the registration, over all tasks.
-    at: u64,
 }
 
 /// One registered task. Cog and name are its identity; registered anew it is the next generation of the same task.
@@ -124,7 +102,7 @@ impl TaskRegistry {
     /// An empty registry.
     pub fn within(around: Surroundings) -> Arc<Self> {
         Arc::new(Self {
-            held: Mutex::new(Held { book: around.book.clone(), ..Held::default() }),
+            held: Mutex::new(Held::under(around.book.clone())),
             around: Arc::new(around),
             monitor: Addr::new(format!("{}/monitor", crate::PATH), 64),
             tree: OnceLock::new(),
@@ -205,105 +183,6 @@ impl TaskRegistry {
             }
         }
         tasks.len()
-    }
-}
-
-impl Held {
-    /// Takes a declaration in, with what the rules say about it; none: they switch it off.
-    fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
-        if self.tasks.len() + self.off.len() >= TASKS_MAX {
-            let reason = "1,000 tasks are registered already".to_owned();
-            return Err(RegisterError::Invalid { name: declared.name.clone(), reason });
-        }
-        let Some(spec) = self.book.over(&declared) else {
-            tracing::info!(task = declared.name, "the task is switched off by configuration");
-            self.off.insert(declared.name.clone(), declared);
-            return Ok(None);
-        };
-        let known = self.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
-        let table = Arc::new(admission::admit(&spec, &known)?);
-        self.registrations += 1;
-        let turn = self.registrations;
-        let before = self.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
-            generation: 0,
-            stats: Arc::default(),
-            judged: Arc::default(),
-            at: 0,
-        });
-        (before.generation, before.at) = (before.generation + 1, turn);
-        before.stats.register(spec.run_at_start || matches!(spec.schedule, Schedule::Once(_)));
-        let (stats, judged, generation) = (Arc::clone(&before.stats), Arc::clone(&before.judged), before.generation);
-        let addr = task::addr(&spec.name);
-        let task = Registered { spec: Arc::new(spec), declared, table, addr, stats, judged, generation, turn };
-        self.tasks.insert(task.spec.name.clone(), task.clone());
-        self.forget();
-        Ok(Some(task))
-    }
-
-    /// Makes `new` the rules, and each task that `changes` names what it then is.
-    pub(crate) fn adopt(&mut self, new: Rulebook, changes: &[TaskChange], now: Moment) -> Result<(), RegisterError> {
-        self.book = new;
-        for change in changes {
-            let name = &change.task;
-            match (change.change, self.tasks.get(name).cloned()) {
-                (Becomes::Respec, Some(mut task)) => {
-                    let Some(spec) = self.book.over(&task.declared) else { continue };
-                    let invalid = |reason| RegisterError::Invalid { name: name.clone(), reason };
-                    task.table = Arc::new(Timetable::read(&spec.schedule).map_err(invalid)?);
-                    let before = std::mem::replace(&mut task.spec, Arc::new(spec));
-                    if before.schedule != task.spec.schedule {
-                        task.stats.reschedule(now); // another schedule counts from now
-                    }
-                    task.generation += 1;
-                    let identity = (task.spec.cog.clone(), name.clone());
-                    if let Some(before) = self.remembered.get_mut(&identity) {
-                        before.generation = task.generation;
-                    }
-                    self.tasks.insert(name.clone(), task);
-                }
-                (Becomes::Stop, Some(task)) => {
-                    self.tasks.remove(name);
-                    self.off.insert(name.clone(), task.declared);
-                }
-                (Becomes::Start, None) => {
-                    if let Some(declared) = self.off.remove(name) {
-                        self.enter(declared)?;
-                    }
-                }
-                (Becomes::Respec | Becomes::Stop, None) | (Becomes::Start, Some(_)) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Every declaration, switched off or not.
-    pub(crate) fn declared(&self) -> impl Iterator<Item = &Arc<TaskSpec>> {
-        self.tasks.values().map(|task| &task.declared).chain(self.off.values())
-    }
-
-    pub(crate) fn task(&self, name: &str) -> Option<&Registered> {
-        self.tasks.get(name)
-    }
-
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.declared().any(|declared| declared.name == name) || self.remembered.keys().any(|(_, known)| known == name)
-    }
-
-    fn holds(&self, task: &Registered) -> bool {
-        self.tasks.get(&task.spec.name).is_some_and(|there| there.turn == task.turn)
-    }
-
-    /// Forgets the figures of those that left first, when too many have left.
-    fn forget(&mut self) {
-        let gone =
-            |held: &Self, (cog, name): &(String, String)| held.tasks.get(name).is_none_or(|task| task.spec.cog != *cog);
-        while self.remembered.len() > self.tasks.len() + REMEMBERED_MAX {
-            let left = self.remembered.iter().filter(|(identity, _)| gone(self, identity));
-            let Some(oldest) = left.min_by_key(|(_, kept)| kept.at).map(|(identity, _)| identity.clone()) else {
-                return;
-            };
-            self.remembered.remove(&oldest);
-        }
     }
 }
 

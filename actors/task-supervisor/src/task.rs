@@ -1,31 +1,26 @@
 //! One task as an actor.
 
+mod child;
+
+pub(crate) use child::{child, rule};
+
 use crate::{
-    admission::rank,
     end::End,
     registry::{Registered, TaskRegistry},
     run::{self, Underway},
     schedule::{Next, Past},
 };
-use protocol::task::{Overlap, Schedule, TaskSpec};
+use protocol::task::{Overlap, Schedule};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use supervision::{
-    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Intensity, Message,
-    Policy, RETRY_AFTER, Restart, Role, Shutdown,
-};
+use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, RETRY_AFTER, Role};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How long a task is given to end its run when it is stopped.
-const STOP: Duration = Duration::from_secs(5);
 /// How long a run is given to end when the next one takes its place.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// A task on a calendar looks at the clock this often while it waits: somebody may set it.
 const CLOCK_LOOK: Duration = Duration::from_secs(30);
-/// First delay before a restart; it doubles up to [`BACKOFF_MAX`]. The cooldown holds besides.
-const BACKOFF_MIN: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// What a task says of itself while its run is due and the bot is not ready.
 const NOT_READY: &str = "waits until the gateway is ready";
 
@@ -61,34 +56,6 @@ pub(crate) fn addr(name: &str) -> Addr<TaskMsg> {
     Addr::new(TaskRegistry::path(name), 16)
 }
 
-pub(crate) fn child(task: &Registered, registry: &Arc<TaskRegistry>) -> ChildSpec {
-    let rules = Arc::clone(&task.spec);
-    let (task, registry) = (task.clone(), Arc::clone(registry));
-    ChildSpec::worker(&task.addr.clone(), move || TaskActor {
-        task: registry.now(&task),
-        registry: Arc::clone(&registry),
-        plan: 0,
-        planned: None,
-        draining: false,
-        run: None,
-    })
-    .restart(Restart::Transient)
-    .criticality(Criticality::Optional)
-    .with(|policy| rule(&rules, policy))
-    .shutdown(Shutdown::Within(STOP))
-    .needs(rules.needs.iter().map(String::as_str))
-    .rank(rank(&rules))
-}
-
-/// How a task is restarted, as its declaration says.
-pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
-    let window = spec.restart_window;
-    policy.budget = Some(Intensity::new(spec.restart_limit, window));
-    policy.backoff = Some(Backoff { reset_after: window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) });
-    policy.cooldown = Some(spec.cooldown);
-    policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
-}
-
 struct TaskActor {
     task: Registered,
     registry: Arc<TaskRegistry>,
@@ -101,6 +68,10 @@ struct TaskActor {
 }
 
 impl TaskActor {
+    fn new(task: Registered, registry: Arc<TaskRegistry>) -> Self {
+        Self { task, registry, plan: 0, planned: None, draining: false, run: None }
+    }
+
     fn is_once(&self) -> bool {
         matches!(self.task.spec.schedule, Schedule::Once(_))
     }

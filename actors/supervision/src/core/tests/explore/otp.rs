@@ -85,7 +85,8 @@ fn brutally(mut case: Case) -> Case {
 }
 
 /// The quick run takes every so-manieth case, beginning anywhere; the full one ten times as many. With
-/// `IMPRESARIO_EXPLORE=all` all of them are taken, which is meant for an optimised build and an hour.
+/// `IMPRESARIO_EXPLORE=all` all of them are taken, which takes an optimised build three minutes (docs/supervision.md has the
+/// figures, and why three and four children have a bound even then).
 fn some(cases: Vec<Case>, every: usize) -> Vec<Case> {
     if std::env::var("IMPRESARIO_EXPLORE").is_ok_and(|what| what == "all") {
         return cases;

@@ -1,0 +1,144 @@
+//! What the registry holds: who is registered, who is switched off, and what is remembered of those that were.
+
+use super::{Judged, Registered};
+use crate::{
+    admission,
+    rules::{Becomes, Rulebook, TaskChange},
+    schedule::{Moment, Timetable},
+    stats::Stats,
+    task,
+};
+use protocol::task::{RegisterError, Schedule, TaskSpec};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// Tasks that may be registered at once.
+const TASKS_MAX: usize = 1_000;
+/// Tasks whose figures are remembered while they are not registered; those that left first are forgotten first.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// All of it, under one lock.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(super) tasks: BTreeMap<String, Registered>,
+    /// Declarations that the rules switch off.
+    pub(super) off: BTreeMap<String, Arc<TaskSpec>>,
+    book: Rulebook,
+    /// By cog and name: what a task did before it was unregistered, and how often it has been registered.
+    remembered: BTreeMap<(String, String), Remembered>,
+    registrations: u64,
+}
+
+struct Remembered {
+    generation: u64,
+    stats: Arc<Stats>,
+    judged: Arc<Mutex<Judged>>,
+    /// The number of the registration, over all tasks.
+    at: u64,
+}
+
+impl Held {
+    /// Nothing yet, under these rules.
+    pub(super) fn under(book: Rulebook) -> Self {
+        Self { book, ..Self::default() }
+    }
+
+    /// Takes a declaration in, with what the rules say about it; none: they switch it off.
+    pub(super) fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
+        if self.tasks.len() + self.off.len() >= TASKS_MAX {
+            let reason = "1,000 tasks are registered already".to_owned();
+            return Err(RegisterError::Invalid { name: declared.name.clone(), reason });
+        }
+        let Some(spec) = self.book.over(&declared) else {
+            tracing::info!(task = declared.name, "the task is switched off by configuration");
+            self.off.insert(declared.name.clone(), declared);
+            return Ok(None);
+        };
+        let known = self.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
+        let table = Arc::new(admission::admit(&spec, &known)?);
+        self.registrations += 1;
+        let turn = self.registrations;
+        let before = self.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
+            generation: 0,
+            stats: Arc::default(),
+            judged: Arc::default(),
+            at: 0,
+        });
+        (before.generation, before.at) = (before.generation + 1, turn);
+        before.stats.register(spec.run_at_start || matches!(spec.schedule, Schedule::Once(_)));
+        let (stats, judged, generation) = (Arc::clone(&before.stats), Arc::clone(&before.judged), before.generation);
+        let addr = task::addr(&spec.name);
+        let task = Registered { spec: Arc::new(spec), declared, table, addr, stats, judged, generation, turn };
+        self.tasks.insert(task.spec.name.clone(), task.clone());
+        self.forget();
+        Ok(Some(task))
+    }
+
+    /// Makes `new` the rules, and each task that `changes` names what it then is.
+    pub(crate) fn adopt(&mut self, new: Rulebook, changes: &[TaskChange], now: Moment) -> Result<(), RegisterError> {
+        self.book = new;
+        for change in changes {
+            let name = &change.task;
+            match (change.change, self.tasks.get(name).cloned()) {
+                (Becomes::Respec, Some(mut task)) => {
+                    let Some(spec) = self.book.over(&task.declared) else { continue };
+                    let invalid = |reason| RegisterError::Invalid { name: name.clone(), reason };
+                    task.table = Arc::new(Timetable::read(&spec.schedule).map_err(invalid)?);
+                    let before = std::mem::replace(&mut task.spec, Arc::new(spec));
+                    if before.schedule != task.spec.schedule {
+                        task.stats.reschedule(now); // another schedule counts from now
+                    }
+                    task.generation += 1;
+                    let identity = (task.spec.cog.clone(), name.clone());
+                    if let Some(before) = self.remembered.get_mut(&identity) {
+                        before.generation = task.generation;
+                    }
+                    self.tasks.insert(name.clone(), task);
+                }
+                (Becomes::Stop, Some(task)) => {
+                    self.tasks.remove(name);
+                    self.off.insert(name.clone(), task.declared);
+                }
+                (Becomes::Start, None) => {
+                    if let Some(declared) = self.off.remove(name) {
+                        self.enter(declared)?;
+                    }
+                }
+                (Becomes::Respec | Becomes::Stop, None) | (Becomes::Start, Some(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every declaration, switched off or not.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &Arc<TaskSpec>> {
+        self.tasks.values().map(|task| &task.declared).chain(self.off.values())
+    }
+
+    pub(crate) fn task(&self, name: &str) -> Option<&Registered> {
+        self.tasks.get(name)
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.declared().any(|declared| declared.name == name) || self.remembered.keys().any(|(_, known)| known == name)
+    }
+
+    pub(super) fn holds(&self, task: &Registered) -> bool {
+        self.tasks.get(&task.spec.name).is_some_and(|there| there.turn == task.turn)
+    }
+
+    /// Forgets the figures of those that left first, when too many have left.
+    fn forget(&mut self) {
+        let gone =
+            |held: &Self, (cog, name): &(String, String)| held.tasks.get(name).is_none_or(|task| task.spec.cog != *cog);
+        while self.remembered.len() > self.tasks.len() + REMEMBERED_MAX {
+            let left = self.remembered.iter().filter(|(identity, _)| gone(self, identity));
+            let Some(oldest) = left.min_by_key(|(_, kept)| kept.at).map(|(identity, _)| identity.clone()) else {
+                return;
+            };
+            self.remembered.remove(&oldest);
+        }
+    }
+}
