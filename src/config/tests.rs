@@ -135,7 +135,7 @@ fn a_value_out_of_range_names_its_line() {
         ("[supervision.rest]\nstall_ms = 0", "config.toml:2: supervision.rest.stall_ms: must be at least 1"),
         ("[supervision.rest]\nprobe_ms = 90000", "looking every 90000 ms does not see a stall of 60000 ms in time"),
         ("[supervision.rest]\nneeds = [\"rest\"]", "\"rest\" is no other actor's path"),
-        ("[supervision.rest]\nkill_waiting = true", "unknown rule; there are restarts, "),
+        ("[supervision.rest]\nkill_waiting = true", "unknown rule; there are restart, restarts, "),
         (
             "[supervision.rest]\nretry_parked_min_ms = 9\nretry_parked_max_ms = 8",
             "config.toml:2: supervision.rest.retry_parked_min_ms: is above retry_parked_max_ms",
