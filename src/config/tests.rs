@@ -213,7 +213,6 @@ fn what_goes_beyond_otp_is_switched_for_all_actors_and_for_each() {
     assert_eq!(ruled("gateway", Kind::Supervisor).probe, None, "no code but the kernel's runs in a supervisor");
 }
 
-#[test]
 /// X7, a corpus: what stands in the file, its mode, and what is said of it.
 #[test]
 fn x7_a_file_with_secrets_that_others_may_read_is_warned_about() {
@@ -261,6 +260,7 @@ fn x7_a_secret_from_elsewhere_says_nothing_about_the_file() {
     assert_eq!(home.load(&[("DATABASE_URL", "sqlite://bot.db")]).unwrap().warnings.len(), 1);
 }
 
+#[test]
 fn whoever_shortens_the_shutdown_shortens_its_drain() {
     assert!(Home::with("[shutdown]\ntotal_ms = 2000").load(&[]).is_ok());
 }
