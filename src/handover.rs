@@ -1,8 +1,8 @@
 //! What one process leaves to the next: the gateway's sessions with the cache, in one file of the data folder that is used
 //! once. With it a restart RESUMEs: no IDENTIFY is spent, and what Discord sent meanwhile is replayed.
 
-use crate::folder::bounded;
-use gateway::{Gateway, Snapshot};
+use crate::{folder::bounded, shutdown::Left};
+use gateway::{Gateway, Restored, Snapshot};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -15,30 +15,48 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// with it costs one IDENTIFY and is no reason not to run.
 pub async fn take(gateway: &Gateway, folder: &Path) {
     let place = folder.to_owned();
-    let read = match bounded(LIMIT, move || Snapshot::consume(&place)).await {
-        Ok(Some(snapshot)) => gateway.restore_snapshot(snapshot),
+    let (read, waiting) = match bounded(LIMIT, move || Snapshot::consume(&place)).await {
+        Ok(Some(snapshot)) => {
+            let waiting = snapshot.waiting();
+            (gateway.restore_snapshot(snapshot), waiting)
+        }
         Ok(None) => return,
-        Err(error) => Err(error),
+        Err(error) => (Err(error), 0),
     };
     match read {
-        Ok(restored) => tracing::info!(
-            sessions = restored.sessions,
-            guilds = restored.guilds,
-            age_seconds = restored.age.as_secs_f64(),
-            "the sessions of the process before are taken up: {} will resume",
-            restored.sessions,
+        Ok(restored) => {
+            let Restored { sessions, guilds, waiting, lost, age } = restored;
+            tracing::info!(
+                sessions,
+                guilds,
+                waiting,
+                age_seconds = age.as_secs_f64(),
+                "the sessions of the process before are taken up: {sessions} will resume, {waiting} event(s) wait for it",
+            );
+            if lost > 0 {
+                tracing::warn!(lost, "{lost} event(s) of shards that do not run here now are lost");
+            }
+        }
+        Err(error) => tracing::warn!(
+            lost = waiting,
+            "{error}; the shards identify anew, and {waiting} event(s) that had not begun are lost"
         ),
-        Err(error) => tracing::warn!("{error}; the shards identify anew"),
     }
 }
 
-/// Writes down what the next process can resume; call it once the tree has stopped.
-pub async fn leave(gateway: Gateway, folder: PathBuf) {
+/// Writes down what the next process can resume; call it once the tree has stopped. Tells what became of events that were
+/// not done.
+pub async fn leave(gateway: Gateway, folder: PathBuf) -> Left {
     let snapshot = gateway.snapshot().await;
-    let sessions = snapshot.sessions().len();
+    let (sessions, waiting, cut_off) = (snapshot.sessions().len(), snapshot.waiting(), snapshot.cut_off());
+    let kept = Left { handed_on: waiting, cut_off, ..Left::default() };
     match bounded(LIMIT, move || snapshot.write(&folder)).await {
         Ok(0) => tracing::info!("there is no session for the next process to resume"),
-        Ok(bytes) => tracing::info!(sessions, bytes, "{sessions} session(s) are saved: the next process resumes"),
-        Err(error) => tracing::warn!("{error}; the next process identifies anew"),
+        Ok(bytes) => {
+            tracing::info!(sessions, bytes, waiting, "{sessions} session(s) are saved: the next process resumes");
+            return kept;
+        }
+        Err(error) => tracing::warn!(lost = waiting, "{error}; the next process identifies anew"),
     }
+    Left { handed_on: 0, lost: waiting, cut_off }
 }

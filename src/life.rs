@@ -12,7 +12,7 @@ use crate::{
     notify::{self, Notifier, Word},
     reload::Reloader,
     remembered,
-    shutdown::{self, Down, EndReport, Why},
+    shutdown::{self, Down, EndReport, Left, Why},
     signals::Wish,
     status::Status,
     system,
@@ -101,8 +101,9 @@ impl Life<'_> {
         let data = self.loaded.config.data.dir.clone();
         let held = Arc::clone(&gateway);
         let leave = async move {
-            if let Some(gateway) = held.get() {
-                handover::leave(gateway.clone(), data).await;
+            match held.get() {
+                Some(gateway) => handover::leave(gateway.clone(), data).await,
+                None => Left::default(),
             }
         };
         let (stop, mut stopped) = mpsc::channel::<String>(STOPS_WAITING);

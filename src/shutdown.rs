@@ -6,7 +6,7 @@ mod plan;
 mod report;
 
 pub use plan::{Limits, OVERRUN, plan};
-pub use report::{EndReport, StepTime};
+pub use report::{EndReport, Left, StepTime};
 
 use crate::{
     exit::Code,
@@ -73,7 +73,7 @@ pub struct Down<'a> {
 
 impl Down<'_> {
     /// Takes the tree down, does `save` once it is, and tells what it took.
-    pub async fn run(self, why: Why, save: impl Future<Output = ()>) -> EndReport {
+    pub async fn run(self, why: Why, save: impl Future<Output = Left>) -> EndReport {
         let begun_wall = SystemTime::now();
         let mut clock = Clock::start(self.limits, self.wishes);
         self.flags.mark(Step::ShuttingDown);
@@ -132,7 +132,7 @@ impl Down<'_> {
     }
 
     /// The account of a way down that the tree took by itself, once it is over; `save` is done after it.
-    pub async fn account(self, why: Why, save: impl Future<Output = ()>) -> EndReport {
+    pub async fn account(self, why: Why, save: impl Future<Output = Left>) -> EndReport {
         self.notifier.tell(&[Word::Stopping, Word::Extend(self.limits.total + SLACK)]);
         self.flags.mark(Step::ShuttingDown);
         let entries = self.tree.decisions(0, usize::MAX);
@@ -184,14 +184,17 @@ struct Last<'a> {
 
 impl Last<'_> {
     /// Saves, reports, flushes and writes the account, each within what is left.
-    async fn finish(self, mut report: EndReport, mut clock: Clock<'_>, save: impl Future<Output = ()>) -> EndReport {
+    async fn finish(self, mut report: EndReport, mut clock: Clock<'_>, save: impl Future<Output = Left>) -> EndReport {
         self.notifier.status("saving what the next process takes up");
         if !report.forced {
             let begun = Instant::now();
             let mut save = std::pin::pin!(save);
             let cut = loop {
                 match clock.bound(clock.save_by(), &mut save).await {
-                    Ok(()) => break None,
+                    Ok(left) => {
+                        report.left = left;
+                        break None;
+                    }
                     Err(Cut::Hurry) => {}
                     Err(cut) => break Some(cut),
                 }

@@ -301,6 +301,7 @@ impl Bot {
             guild: Some(GuildId::new(guild)),
             event: Arc::new(Event::MessageCreate(serde_json::from_value(message).unwrap())),
             received: Instant::now(),
+            backlog: Arc::default(),
         });
         if let Some(wait) = wait {
             wait.await;

@@ -18,6 +18,18 @@ pub struct StepTime {
     pub cut_off: bool,
 }
 
+/// What became of events that were not done when the process stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Had not begun: Discord sends them to the next process again.
+    pub handed_on: usize,
+    /// Had not begun, and could not be handed on.
+    pub lost: usize,
+    /// Had begun and were ended in the middle. They are not done again: they may have had their effect.
+    #[serde(rename = "events_cut_off")]
+    pub cut_off: usize,
+}
+
 /// What the way down came to. Its JSON is a stable schema: `status --last-shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EndReport {
@@ -43,6 +55,9 @@ pub struct EndReport {
     pub killed: Vec<String>,
     /// Of those, what even a kill did not end.
     pub left_behind: Vec<String>,
+    /// What became of events that were not done.
+    #[serde(flatten)]
+    pub left: Left,
     /// Tasks that no actor owns and that still ran: told of, never cancelled.
     pub unowned: usize,
     /// Whether a third signal ended it.
@@ -64,6 +79,7 @@ impl EndReport {
             cut_off: Vec::new(),
             killed: Vec::new(),
             left_behind: Vec::new(),
+            left: Left::default(),
             unowned: 0,
             forced: false,
         }
@@ -106,6 +122,7 @@ impl EndReport {
         if !self.cut_off.is_empty() {
             lines.push(format!("  cut off: {}", self.cut_off.join(", ")));
         }
+        lines.extend(self.left.line());
         lines
     }
 
@@ -120,6 +137,9 @@ impl EndReport {
             duration_seconds = self.took_ms as f64 / 1e3,
             cut_off = self.cut_off.join(", "),
             unowned = self.unowned,
+            handed_on = self.left.handed_on,
+            lost = self.left.lost,
+            events_cut_off = self.left.cut_off,
             forced = self.forced,
             exit_code = self.code,
             "{}",
@@ -149,6 +169,19 @@ impl EndReport {
                 tags: Vec::new(),
             });
         }
+    }
+}
+
+impl Left {
+    /// For people; none when everything was done.
+    fn line(self) -> Option<String> {
+        let parts = [
+            (self.handed_on, "wait for the next process"),
+            (self.lost, "are lost"),
+            (self.cut_off, "were ended in the middle"),
+        ];
+        let told: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        (!told.is_empty()).then(|| format!("  events: {}", told.join(", ")))
     }
 }
 

@@ -5,7 +5,7 @@ use impresario::{
     exit::Code,
     flags::Flags,
     notify::Notifier,
-    shutdown::{Down, Limits, Why},
+    shutdown::{Down, Left, Limits, Why},
 };
 use protocol::task::{RunOutcome, Schedule, TaskSpec, Tasks};
 use std::{
@@ -64,7 +64,7 @@ async fn d8_a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_
         own_tasks: 1,
     };
     let why = Why { reason: "test".to_owned(), signal: None, code: Code::Stopped };
-    let report = down.run(why, async {}).await;
+    let report = down.run(why, async { Left::default() }).await;
     assert!(asked.load(SeqCst), "it was asked first");
     assert!(begun.elapsed() <= TOTAL, "{:?}", begun.elapsed());
     assert_eq!(report.killed, ["task-supervisor/deaf"]);

@@ -3,10 +3,11 @@
 
 use crate::{
     gateway::assert_once_each,
-    harness::{Bot, Home, PATIENCE, assert_answers, discord, full_tier, reply_to, until},
+    harness::{Bot, Home, PATIENCE, answers, assert_answers, discord, discord_with, full_tier, reply_to, until},
+    signals::POST,
 };
 use rustix::process::Signal;
-use sandbox::{Fault, Sandbox};
+use sandbox::{Fault, MessageId, Rate, Sandbox};
 use std::{collections::BTreeSet, fs};
 
 const MESSAGES: usize = 1_000;
@@ -115,6 +116,107 @@ fn a_thousand_messages_survive_ninety_cuts_and_ten_restarts_with_one_identify() 
         stats.resumes
     );
     assert_eq!((stats.identifies, stats.resumes, stats.resumes_refused), (1, INTERRUPTIONS as u64, 0), "{stats:?}");
+    assert_eq!(bot.terminate(), 0);
+}
+
+/// Commands that come faster than they are answered: each reply takes a while, and Discord limits them as well.
+fn burst(discord: &Sandbox, commands: usize) -> BTreeSet<MessageId> {
+    discord.fault(Fault::RestDelay { route: POST.into(), millis: 50, times: 10 * commands as u32 });
+    let guild = discord.guild_id();
+    let channels = ["general", "random"].map(|name| discord.channel_id(guild, name).unwrap());
+    let say = |n: usize| discord.say_in(guild, channels[n % 2], &format!("user{}", n % 7), "!ping").unwrap();
+    let asked = (0..commands).map(say).collect();
+    assert!(discord.wait_until(PATIENCE, |stats, _| stats.messages_received_from_bot >= 5), "{:?}", discord.stats());
+    asked
+}
+
+/// What the process that has just ended says of events that were not done: handed on, lost, ended in the middle.
+fn left(home: &Home) -> [u64; 3] {
+    let last = home.json(&["status", "--last-shutdown"]).exits(0).json();
+    ["handed_on", "lost", "events_cut_off"].map(|key| last["report"][key].as_u64().unwrap_or_else(|| panic!("{last}")))
+}
+
+#[test]
+fn what_waits_when_a_stop_begins_is_answered_by_the_next_process_once_each() {
+    const COMMANDS: usize = 200;
+    let discord = discord_with(|config| config.message_bucket = Rate { requests: 10, window_ms: 200 });
+    let home = Home::new(&discord).set("shutdown.drain_ms = 8000").set("shutdown.total_ms = 30000");
+    let mut bot = home.start();
+    let asked = burst(&discord, COMMANDS);
+    bot.signal(Signal::TERM);
+    // Said while nothing begins any more.
+    bot.log.wait_message("shutting down");
+    let asked: BTreeSet<MessageId> = asked.into_iter().chain([discord.say("bob", "!ping")]).collect();
+    assert_eq!(bot.ended(), 0);
+    let [handed_on, lost, cut_off] = left(&home);
+    let answered = discord.bot_messages().len();
+    assert!(handed_on >= 20 && (lost, cut_off) == (0, 0), "{handed_on} handed on, {lost} lost, {cut_off} cut off");
+
+    let bot = home.start();
+    let all = |stats: &sandbox::SandboxStats| stats.messages_received_from_bot >= asked.len() as u64;
+    discord.wait_until(PATIENCE, |stats, _| all(stats)); // what is missing is named below
+    assert_answers(&discord); // whatever was doubled would have come before this
+    assert_once_each(&discord, &asked);
+    let stats = discord.stats();
+    println!(
+        "drain commands={} answered_before={answered} handed_on={handed_on} lost=0 doubled=0 identifies={} resumes={}",
+        asked.len(),
+        stats.identifies,
+        stats.resumes
+    );
+    assert_eq!((stats.identifies, stats.resumes, stats.resumes_refused), (1, 1, 0), "{stats:?}");
+    assert_eq!(bot.json(&["status"])["shards"][0]["lost"], 0);
+    assert_eq!(bot.terminate(), 0);
+}
+
+/// What had begun may have had its effect: it is not done again, answered or not. All the rest is.
+#[test]
+fn a_second_signal_ends_what_runs_and_hands_on_what_waits() {
+    const COMMANDS: usize = 100;
+    let discord = discord();
+    let home = Home::new(&discord).set("shutdown.drain_ms = 60000").set("shutdown.total_ms = 70000");
+    let home = home.set("cog_host.deadline_ms = 100000").set("rest.deadline_ms = 100000");
+    let mut bot = home.start();
+    let mut asked = burst(&discord, COMMANDS);
+    discord.fault(Fault::Clear);
+    discord.fault(Fault::RestDelay { route: POST.into(), millis: 120_000, times: 1_000 });
+    bot.signal(Signal::TERM);
+    bot.log.wait_message("nothing begins any more");
+    bot.signal(Signal::INT);
+    assert_eq!(bot.ended(), 0);
+    let [handed_on, lost, cut_off] = left(&home);
+    assert!(handed_on > 0 && lost == 0 && cut_off > 0, "{handed_on} handed on, {lost} lost, {cut_off} cut off");
+    discord.fault(Fault::Clear);
+    let bot = home.start();
+    asked.insert(discord.say("bob", "!ping"));
+    let expected = asked.len() - cut_off as usize;
+    let answered = |discord: &Sandbox| discord.bot_messages().iter().filter_map(answers).collect::<Vec<_>>();
+    until("all but those are answered", || (answered(&discord).len() >= expected).then_some(()));
+    assert_answers(&discord);
+    let answered = answered(&discord);
+    let once: BTreeSet<MessageId> = answered.iter().copied().collect();
+    assert_eq!(once.len(), answered.len(), "none is answered twice");
+    let unanswered = asked.difference(&once).count();
+    println!("second signal: commands={} handed_on={handed_on} cut_off={cut_off} unanswered={unanswered}", asked.len());
+    assert!(unanswered <= cut_off as usize, "{unanswered} unanswered, {cut_off} had begun");
+    assert_eq!(discord.stats().identifies, 1);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn what_was_handed_on_in_a_session_that_discord_has_forgotten_is_counted_as_lost() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let mut bot = home.start();
+    burst(&discord, 100);
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    let [handed_on, ..] = left(&home);
+    assert!(handed_on > 0);
+    discord.fault(Fault::RefuseSessions { times: 1, resumable: false });
+    let bot = home.start();
+    bot.log.wait_message(&format!("{handed_on} event(s) that the process before had not begun are lost"));
+    assert_eq!(bot.json(&["status"])["shards"][0]["lost"], handed_on);
     assert_eq!(bot.terminate(), 0);
 }
 

@@ -18,7 +18,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) cells: Vec<Arc<CogCell>>,
     /// The lanes of the dispatcher's incarnation; none while it is down.
     pub(crate) lanes: watch::Sender<Option<Arc<Lanes<Event>>>>,
+    /// Whether the process ends: what has not begun is the next one's. There is no way back from it.
+    pub(crate) hands_on: AtomicBool,
     pub(crate) limiter: Mutex<ErrorLimiter>,
     events: KindSet,
     reported: Mutex<HashSet<Vec<String>>>,
@@ -127,6 +129,7 @@ impl CogHost {
                 catalogue,
                 cells,
                 lanes: watch::Sender::new(None),
+                hands_on: AtomicBool::new(false),
                 limiter: Mutex::default(),
                 events,
                 reported: Mutex::default(),

@@ -82,6 +82,8 @@ pub(crate) struct Lanes<W> {
     room: Places,
     /// What may run.
     places: Arc<Places>,
+    /// Nothing more begins.
+    frozen: CancellationToken,
     over: CancellationToken,
 }
 
@@ -139,6 +141,7 @@ impl Drop for Counted {
 
 impl<W: Work> Lanes<W> {
     pub(crate) fn new(bounds: Bounds, data: Handle) -> Arc<Self> {
+        let over = CancellationToken::new();
         Arc::new(Self {
             bounds,
             data,
@@ -150,7 +153,8 @@ impl<W: Work> Lanes<W> {
             books: Arc::default(),
             room: Places::new(bounds.waiting),
             places: Arc::new(Places::new(bounds.running)),
-            over: CancellationToken::new(),
+            frozen: over.child_token(),
+            over,
         })
     }
 
@@ -201,14 +205,14 @@ impl<W: Work> Lanes<W> {
                 let sent = sender.try_send(queued).map_err(|error| (error.into_inner(), Some(sender.clone())));
                 free.insert(sender);
                 let lane = Arc::clone(self).run(key, receiver);
-                self.data.spawn(self.over.clone().run_until_cancelled_owned(lane));
+                self.data.spawn(self.frozen.clone().run_until_cancelled_owned(lane));
                 sent
             }
         }
     }
 
     async fn wait(self: Arc<Self>, key: LaneKey, mut queued: Waiting<W>, mut sender: Option<mpsc::Sender<Waiting<W>>>) {
-        let over = self.over.clone();
+        let frozen = self.frozen.clone();
         let work = async {
             if queued.room.is_none() {
                 let room = Arc::clone(self.room.of(queued.work.urgency()));
@@ -232,7 +236,7 @@ impl<W: Work> Lanes<W> {
                 }
             }
         };
-        over.run_until_cancelled(work).await;
+        frozen.run_until_cancelled(work).await;
     }
 
     async fn run(self: Arc<Self>, key: LaneKey, mut queue: mpsc::Receiver<Waiting<W>>) {
@@ -245,6 +249,7 @@ impl<W: Work> Lanes<W> {
             begun: Arc::default(),
             books: Arc::clone(&self.books),
             data: self.data.clone(),
+            frozen: self.frozen.clone(),
             over: self.over.clone(),
         };
         loop {
@@ -302,6 +307,12 @@ impl<W> Lanes<W> {
         self.books.closed.store(true, SeqCst);
     }
 
+    /// Takes nothing more, and nothing that waits begins any more: it is dropped. What runs goes on.
+    pub(crate) fn freeze(&self) {
+        self.close();
+        self.frozen.cancel();
+    }
+
     /// Ends once nothing waits and nothing runs.
     pub(crate) async fn settled(&self) {
         loop {
@@ -326,6 +337,15 @@ impl<W> Lanes<W> {
     /// Lanes, events that wait, jobs that run.
     pub(crate) fn depth(&self) -> (usize, usize, usize) {
         (self.count.load(SeqCst), self.books.waiting.load(SeqCst), self.books.running.load(SeqCst))
+    }
+
+    /// Runs `work` beside the lanes as one of their jobs: [`Lanes::settled`] waits for it.
+    pub(crate) fn last_word(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let running = Counted::new(&self.books, |books| &books.running);
+        self.beside(async move {
+            let _running = running;
+            work.await;
+        });
     }
 
     /// Runs `work` beside the lanes, until they are over.

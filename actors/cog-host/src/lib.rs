@@ -16,6 +16,7 @@ mod budget;
 mod call;
 mod catalogue;
 mod cell;
+mod claim;
 mod cog;
 mod command;
 mod config;

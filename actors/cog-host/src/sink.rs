@@ -2,12 +2,12 @@
 
 use crate::{
     call::{Called, Target, Whence, from_interaction, from_message},
+    claim::{self, Claim, say_closed},
     context::CogCtx,
     host::Shared,
     invoke,
     lanes::{Class, Lane, LaneKey, Urgency, Work},
     peek::{self, Said},
-    reply::Reply,
     responder::Responder,
 };
 use protocol::{BoxFuture, Delivery, Dispatch, Event as Gateway, EventKind, EventSink, KindSet, Secret};
@@ -43,28 +43,26 @@ impl EventSink for Sink {
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {
         let shared = &self.0;
-        let event = match &*dispatch.event {
+        let (responder, command) = match &*dispatch.event {
             Gateway::MessageCreate(created) => {
                 let command = may_be_command(shared, &created.message, &dispatch);
                 if !command && !shared.is_subscribed(dispatch.kind) {
                     return None;
                 }
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None, command }
+                (None, command)
             }
             Gateway::InteractionCreate(created) => {
                 metering::commands::interaction_received(interaction_kind(&created.interaction));
                 let Interaction::Command(command) = &created.interaction else {
                     return None; // no cog has components, modals or autocompletion yet
                 };
-                let responder = Some(responder(shared, command));
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder, command: true }
+                (Some(responder(shared, command)), true)
             }
-            _ if shared.is_subscribed(dispatch.kind) => {
-                Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder: None, command: false }
-            }
+            _ if shared.is_subscribed(dispatch.kind) => (None, false),
             _ => return None,
         };
-        event.enqueue()
+        let claim = Claim::new(shared, &dispatch, responder.clone());
+        Event { shared: Arc::clone(shared), key: key(&dispatch), dispatch, responder, command, claim }.enqueue()
     }
 }
 
@@ -120,6 +118,7 @@ pub(crate) struct Event {
     responder: Option<Arc<Responder>>,
     /// Whether it could be a command.
     command: bool,
+    claim: Claim,
 }
 
 impl Event {
@@ -128,7 +127,8 @@ impl Event {
         let Some(lanes) = lanes else { return Some(Box::pin(self.enqueue_when_up())) };
         if lanes.is_closed() {
             let Some(responder) = &self.responder else { return Some(Box::pin(self.enqueue_when_reopened())) };
-            lanes.beside(say_closed(Arc::clone(responder)));
+            self.claim.settle(); // with this answer it is done
+            lanes.last_word(say_closed(Arc::clone(responder)));
             return None;
         }
         if let Some(responder) = &self.responder {
@@ -164,6 +164,7 @@ impl Event {
     }
 
     async fn handle(self, lane: Lane) {
+        let claim = Arc::new(self.claim);
         for cell in self.shared.catalogue.subscribers(self.dispatch.kind) {
             let (Ok(state), Some(hook)) = (cell.state(), &cell.cog.on_event) else { continue };
             let services = Arc::clone(&self.shared.services);
@@ -171,7 +172,7 @@ impl Event {
             let (hook, shared, dispatch) = (Arc::clone(hook), Arc::clone(&self.shared), self.dispatch.clone());
             let hook = async move { hook(&ctx, &dispatch).await };
             let job = invoke::run_hook(shared, Arc::clone(cell), self.dispatch.kind, hook);
-            lane.start(None, job).await;
+            lane.start(None, claim::claimed(&claim, job)).await;
         }
         let whence =
             Whence { shard: self.dispatch.shard, received: self.dispatch.received, guild: self.dispatch.guild };
@@ -184,13 +185,15 @@ impl Event {
             _ => None,
         };
         match called {
-            None => {}
+            None => claim.settle(), // there is nothing in it to do, or nothing but hooks
             Some(Called::Run(call)) => {
                 let serial = call.runnable.serial.then(|| call.runnable.path.clone());
-                lane.start(serial.as_deref(), invoke::run(self.shared, *call)).await;
+                let job = claim::claimed(&claim, invoke::run(self.shared, *call));
+                lane.start(serial.as_deref(), job).await;
             }
             Some(Called::Say { invocation, responder, text, is_error }) => {
-                lane.start(None, invoke::say(self.shared, invocation, responder, text, is_error)).await;
+                let job = invoke::say(self.shared, invocation, responder, text, is_error);
+                lane.start(None, claim::claimed(&claim, job)).await;
             }
         }
     }
@@ -203,12 +206,5 @@ impl Work for Event {
 
     fn urgency(&self) -> Urgency {
         if self.responder.is_some() { Urgency::Interaction } else { Urgency::Message }
-    }
-}
-
-async fn say_closed(responder: Arc<Responder>) {
-    let reply = Reply::text("I am restarting; try again in a moment.").ephemeral();
-    if let Err(error) = responder.send(&reply).await {
-        tracing::debug!(%error, "an interaction could not be refused");
     }
 }

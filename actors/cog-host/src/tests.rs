@@ -2,6 +2,7 @@
 
 mod answers;
 mod definitions;
+mod hand_over;
 mod life;
 mod members;
 mod trouble;

@@ -1,6 +1,7 @@
 //! What outlives a shard actor: the session that the next incarnation resumes, and what the shard has done so far.
 
 use crate::{
+    books::{Books, Left},
     cache::Ready,
     members::Pending,
     session::ResumePoint,
@@ -8,7 +9,7 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, Utc};
-use protocol::ShardId;
+use protocol::{ShardId, Unfinished};
 use serde::{Deserialize, Serialize};
 use serenity::model::gateway::GatewayIntents;
 use std::sync::{
@@ -16,60 +17,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-
-/// One Discord session: its address and how far it has come. The reader of the connection writes it, alone.
-///
-/// `received` is told to Discord in heartbeats. `accepted` is what RESUME asks to continue after: it moves only once
-/// the event is in the sink, so that a crash in between loses nothing. `applied` is how far the cache has come, so that
-/// an event that was in the cache but not yet in the sink is not counted twice.
-#[derive(Debug)]
-pub struct Books {
-    point: ResumePoint,
-    received: AtomicU64,
-    accepted: AtomicU64,
-    applied: AtomicU64,
-}
-
-impl Books {
-    /// A session that has come to `accepted`, and its cache to `applied`.
-    fn new(point: ResumePoint, accepted: u64, applied: u64) -> Self {
-        Self {
-            point,
-            received: AtomicU64::new(accepted),
-            accepted: AtomicU64::new(accepted),
-            applied: AtomicU64::new(applied),
-        }
-    }
-
-    /// The last sequence number received.
-    pub fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
-    /// The last sequence number whose event is in the sink.
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Relaxed)
-    }
-
-    /// Books that `seq` has come, before anything is done with it.
-    pub(crate) fn receive(&self, seq: u64) {
-        self.received.store(self.received().max(seq), Relaxed);
-    }
-
-    /// Whether the cache has seen `seq` already; if not, it has from now on.
-    pub(crate) fn apply(&self, seq: u64) -> bool {
-        let fresh = seq > self.applied.load(Relaxed);
-        if fresh {
-            self.applied.store(seq, Relaxed);
-        }
-        fresh
-    }
-
-    /// Books that nothing more has to be done for `seq`.
-    pub(crate) fn accept(&self, seq: u64) {
-        self.accepted.store(self.accepted().max(seq), Relaxed);
-    }
-}
 
 /// A session as it can be written down and resumed by another process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +29,14 @@ pub struct SavedSession {
     pub session_id: Box<str>,
     /// The address to resume at.
     pub resume_url: Box<str>,
-    /// The last accepted sequence number.
+    /// All up to this sequence number is done: a RESUME continues after it.
     pub seq: u64,
+    /// All above this one is new to everybody.
+    #[serde(default)]
+    pub accepted: u64,
+    /// What lies between the two and has not begun. All others there have, and are not to be done again.
+    #[serde(default)]
+    pub waiting: Vec<u64>,
     /// How far the cache has come: further, if the last event waited for a full sink.
     #[serde(default)]
     pub applied: u64,
@@ -93,6 +46,15 @@ pub struct SavedSession {
     /// When it began.
     #[serde(default)]
     pub since: Option<DateTime<Utc>>,
+}
+
+/// What went with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// Whether its part of the cache came from another process and was never confirmed.
+    pub(crate) restored: bool,
+    /// Events that the process before had not begun, and that nobody will send again.
+    pub(crate) lost: usize,
 }
 
 /// What outlives the incarnations of one shard.
@@ -155,16 +117,27 @@ impl Keeper {
     /// Begins the session that READY told of, at sequence number `seq`.
     pub(crate) fn begin(&self, ready: &Ready, seq: u64) -> Arc<Books> {
         let point = ResumePoint { session_id: ready.session_id.clone(), url: ready.resume_gateway_url.clone() };
-        let books = Arc::new(Books::new(point, seq, seq));
+        let books = Arc::new(Books::begin(point, seq));
         self.books.store(Some(Arc::clone(&books)));
         books
     }
 
-    /// Forgets the session: it cannot be resumed. Returns whether its part of the cache came from another process and
-    /// was never confirmed.
-    pub(crate) fn forget(&self) -> bool {
-        self.books.store(None);
-        self.unconfirmed.swap(false, Relaxed)
+    /// Forgets the session: it cannot be resumed.
+    pub(crate) fn forget(&self) -> Forgotten {
+        let books = self.books.swap(None);
+        let lost = books.map_or(0, |books| books.give_up_due());
+        self.lost(lost);
+        Forgotten { restored: self.unconfirmed.swap(false, Relaxed), lost }
+    }
+
+    /// Counts events that another process had not begun and that do not come again.
+    pub(crate) fn lost(&self, events: usize) {
+        self.tally.lost.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// From now on no event of the session begins in this process. Gives what is not done.
+    pub(crate) fn seal(&self) -> Unfinished {
+        self.books.load().as_ref().map(|books| books.seal()).unwrap_or_default()
     }
 
     /// Notes what an IDENTIFY asks for.
@@ -184,15 +157,20 @@ impl Keeper {
 
     /// The session as it can be written down.
     pub fn save(&self) -> Option<SavedSession> {
-        self.books.load().as_ref().map(|books| SavedSession {
-            shard: self.shard,
-            total: self.total,
-            session_id: books.point.session_id.clone(),
-            resume_url: books.point.url.clone(),
-            seq: books.accepted(),
-            applied: books.applied.load(Relaxed).max(books.accepted()),
-            intents: self.intents.load(Relaxed),
-            since: self.since(),
+        self.books.load().as_ref().map(|books| {
+            let Left { seq, accepted, applied, waiting } = books.left();
+            SavedSession {
+                shard: self.shard,
+                total: self.total,
+                session_id: books.point.session_id.clone(),
+                resume_url: books.point.url.clone(),
+                seq,
+                accepted,
+                waiting,
+                applied,
+                intents: self.intents.load(Relaxed),
+                since: self.since(),
+            }
         })
     }
 
@@ -205,8 +183,7 @@ impl Keeper {
     pub fn restore(&self, saved: &SavedSession) -> bool {
         let fits = saved.shard == self.shard && saved.total == self.total;
         if fits {
-            let point = ResumePoint { session_id: saved.session_id.clone(), url: saved.resume_url.clone() };
-            self.books.store(Some(Arc::new(Books::new(point, saved.seq, saved.applied.max(saved.seq)))));
+            self.books.store(Some(Arc::new(Books::restored(saved))));
             self.intents.store(saved.intents, Relaxed);
             self.published.rcu(|published| Published { restored_since: saved.since, ..Published::clone(published) });
         }

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
+mod books;
 mod cache;
 mod config;
 pub mod decode;
@@ -33,6 +34,7 @@ mod status;
 mod tests;
 mod tree;
 
+pub use books::Books;
 pub use cache::{
     Cache,
     members::{Listing, Members as MemberCache, Told},
@@ -41,7 +43,7 @@ pub use config::{Compression, GatewayConfig, Intents, PlanError, ShardPlan};
 pub use handle::{Gateway, ReconnectError, methods};
 pub use hosts::{AddressError, AllowHosts};
 pub use identify::Budget;
-pub use keeper::{Books, Keeper, SavedSession};
+pub use keeper::{Keeper, SavedSession};
 pub use limiter::SendBudget;
 pub use presence::{Activity, ActivityKind, OnlineStatus, Presence, PresenceData, PresenceError};
 pub use session::{Cause, Phase};

@@ -153,7 +153,9 @@ impl Shard {
             Action::Close { code } => self.closing = self.link.take().map(|link| link.close(Some(code))),
             Action::SetTimer { timer, after } => ctx.send_after(after, ShardMsg::Timer(timer)),
             Action::Forget => {
-                if self.keeper.forget() {
+                let gone = self.keeper.forget();
+                self.herald.gave_up(gone.lost, "its session is gone");
+                if gone.restored {
                     tracing::info!(
                         shard.id = self.id(),
                         "the session that was restored is gone, and its cache with it"

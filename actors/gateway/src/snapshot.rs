@@ -3,6 +3,9 @@
 //!
 //! Both belong together: a resumed session replays neither READY nor the guilds, only what came after the sequence
 //! number it is resumed at. So a session is in a snapshot only if nobody is writing its part of the cache any more.
+//!
+//! What this process has taken and not begun is the next one's: the session is resumed below the first such event, and of
+//! what Discord then sends again only these and what is new are handed over (`docs/adr/0013`).
 
 mod file;
 #[cfg(test)]
@@ -24,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
 
 /// The format of a [`Snapshot`]; another one is refused, the next process then IDENTIFYs.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Older ones are refused. Discord keeps a session without a connection "a few minutes" and does not say how many:
 /// after five a RESUME would only be answered with an invalid session, and the cache would show what is long past.
 pub const AGE_MAX: Duration = Duration::from_secs(300);
@@ -43,6 +46,9 @@ pub struct Snapshot {
     token: u64,
     sessions: Vec<SavedSession>,
     cache: SavedCache,
+    /// Events that had begun and were not done.
+    #[serde(skip)]
+    cut_off: usize,
 }
 
 /// What was taken up of a snapshot.
@@ -52,6 +58,10 @@ pub struct Restored {
     pub sessions: usize,
     /// Guilds that are in the cache from the start.
     pub guilds: usize,
+    /// Events that the process before had not begun and that Discord is asked for again.
+    pub waiting: usize,
+    /// Such events of shards that this process does not have: nobody asks for them.
+    pub lost: usize,
     /// How old the snapshot was.
     pub age: Duration,
 }
@@ -101,17 +111,26 @@ pub enum SnapshotError {
 
 impl Gateway {
     /// What the next process needs to resume: call it once the gateway has stopped. Sessions that are still in use are
-    /// left out, with their guilds.
+    /// left out, with their guilds. From now on no event of a session begins in this process any more.
     pub async fn snapshot(&self) -> Snapshot {
-        let (mut turns, mut sessions) = (Vec::new(), Vec::new());
+        let (mut turns, mut sessions, mut cut_off) = (Vec::new(), Vec::new(), 0);
         for (keeper, _) in &self.inner.shards {
+            let unfinished = keeper.seal();
+            cut_off += unfinished.running;
             // Whoever holds the turn may be writing the cache; while we hold it nobody is.
             match tokio::time::timeout(REST_LIMIT, keeper.rest()).await {
                 Ok(turn) => {
                     sessions.extend(keeper.save());
                     turns.push(turn);
                 }
-                Err(_elapsed) => tracing::warn!(shard.id = keeper.shard().0, "its session is in use and not saved"),
+                Err(_elapsed) => {
+                    let (shard, lost) = (keeper.shard().0, unfinished.waiting.len());
+                    tracing::warn!(
+                        shard.id = shard,
+                        lost,
+                        "its session is in use and not saved; {lost} event(s) with it"
+                    );
+                }
             }
         }
         let shards: HashSet<u32> = sessions.iter().map(|session| session.shard.0).collect();
@@ -125,6 +144,7 @@ impl Gateway {
             token: fingerprint(&self.inner.shard.token),
             sessions,
             cache,
+            cut_off,
         }
     }
 
@@ -134,18 +154,20 @@ impl Gateway {
     /// When none of it can be used; nothing has changed then.
     pub fn restore_snapshot(&self, snapshot: Snapshot) -> Result<Restored, SnapshotError> {
         let age = self.check(&snapshot)?;
-        let mut shards = HashSet::new();
+        let (mut shards, mut waiting) = (HashSet::new(), 0);
         for (keeper, _) in &self.inner.shards {
-            if snapshot.sessions.iter().any(|session| keeper.take_up(session)) {
+            if let Some(session) = snapshot.sessions.iter().find(|session| keeper.take_up(session)) {
                 shards.insert(keeper.shard().0);
+                waiting += session.waiting.len();
             }
         }
+        let lost = snapshot.waiting() - waiting;
         let total = self.inner.total;
         let guilds = match shards.is_empty() {
             true => 0,
             false => self.inner.cache.restore(snapshot.cache, |guild| shards.contains(&shard_of(guild, total))),
         };
-        Ok(Restored { sessions: shards.len(), guilds, age })
+        Ok(Restored { sessions: shards.len(), guilds, waiting, lost, age })
     }
 
     /// Whether its sessions are ours; its age.
@@ -180,6 +202,16 @@ impl Snapshot {
     /// Whether there is no session in it: nothing to write.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// Events that have not begun: Discord is asked for them again.
+    pub fn waiting(&self) -> usize {
+        self.sessions.iter().map(|session| session.waiting.len()).sum()
+    }
+
+    /// Events that had begun and were not done when it was taken. They are not done again.
+    pub fn cut_off(&self) -> usize {
+        self.cut_off
     }
 
     /// Its sessions.

@@ -86,6 +86,8 @@ pub struct Counts {
     pub unwanted: u64,
     /// Dispatches that came again after a RESUME and were dropped.
     pub replayed: u64,
+    /// Dispatches that the process before had taken and not begun, and that did not come again.
+    pub lost: u64,
     /// Dispatches of a type that this version does not know.
     pub unknown: u64,
     /// Frames and dispatches that did not fit their type.
@@ -127,7 +129,19 @@ macro_rules! tally {
     };
 }
 
-tally!(disconnects, dials_failed, resumes, identifies, delivered, unwanted, replayed, unknown, malformed, pushbacks);
+tally!(
+    disconnects,
+    dials_failed,
+    resumes,
+    identifies,
+    delivered,
+    unwanted,
+    replayed,
+    lost,
+    unknown,
+    malformed,
+    pushbacks
+);
 
 /// Adds one; returns what it was before.
 pub(crate) fn count(counter: &AtomicU64) -> u64 {

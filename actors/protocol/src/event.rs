@@ -1,7 +1,9 @@
 //! Gateway events on their way from a shard to whoever subscribed.
 
+mod backlog;
 mod kind;
 
+pub use backlog::{Backlog, Held, Unfinished};
 pub use kind::{EventKind, KindSet};
 pub use serenity::model::event::Event;
 
@@ -20,7 +22,7 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// One decoded gateway event. Cloning it clones two words: the event itself is shared.
+/// One decoded gateway event. Cloning it clones a few words: the event itself is shared.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
     /// The shard it came over.
@@ -35,6 +37,16 @@ pub struct Dispatch {
     pub event: Arc<Event>,
     /// When the frame had been read.
     pub received: Instant,
+    /// The books of its session.
+    pub backlog: Arc<Backlog>,
+}
+
+impl Dispatch {
+    /// Takes charge of it: for a sink that queues events. Until the returned [`Held`] has begun, a process that ends leaves
+    /// it to the next one. A sink that holds nothing may be given the event again then, if another sink held it.
+    pub fn hold(&self) -> Held {
+        self.backlog.hold(self.seq)
+    }
 }
 
 /// What became of a delivery: nothing to wait for, or a future that ends once there is room and the event is in.

@@ -15,7 +15,7 @@ pub mod task;
 
 pub use class::Class;
 pub use clock::{Clock, SystemClock, millis};
-pub use event::{Delivery, Dispatch, Event, EventKind, EventSink, FanOut, KindSet, ShardId};
+pub use event::{Backlog, Delivery, Dispatch, Event, EventKind, EventSink, FanOut, Held, KindSet, ShardId, Unfinished};
 pub use futures_util::future::BoxFuture;
 pub use secret::Secret;
 /// Discord's ids, as serenity types them.

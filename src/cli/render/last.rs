@@ -39,6 +39,15 @@ pub(in crate::cli) fn last_shutdown(answer: &Value, output: &Output) -> String {
             lines.push(format!("  {name}: {paths}"));
         }
     }
+    for (key, what) in [
+        ("handed_on", "events that had not begun and wait for the next process"),
+        ("lost", "events that had not begun and are lost"),
+        ("events_cut_off", "events that were ended in the middle"),
+    ] {
+        if let Some(events) = report[key].as_u64().filter(|events| *events > 0) {
+            lines.push(format!("  {what}: {events}"));
+        }
+    }
     if let Some(unowned) = report["unowned"].as_u64().filter(|unowned| *unowned > 0) {
         lines.push(format!("  tasks of no actor that still ran: {unowned}"));
     }

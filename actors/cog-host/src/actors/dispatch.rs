@@ -6,7 +6,7 @@ use crate::{
     sink::Event,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
 use tokio::runtime::Handle;
 
@@ -51,10 +51,20 @@ impl Actor for DispatchActor {
         Ok(())
     }
 
-    /// Takes no more events; running commands and waiting events finish. The caller bounds the wait.
+    /// Takes no more events; running commands finish, and what waits is left to the next process, which is sent it again.
+    /// A slash command that waits is told so: its three seconds would be over by then. The caller bounds the wait.
     async fn drain(&mut self, ctx: &Ctx<Self>) {
         let Some(lanes) = &self.lanes else { return };
-        lanes.close();
+        self.shared.hands_on.store(true, SeqCst);
+        let (_, waiting, running) = lanes.depth();
+        if waiting + running > 0 {
+            tracing::info!(
+                waiting,
+                running,
+                "nothing begins any more; {running} run, {waiting} wait for the next process"
+            );
+        }
+        lanes.freeze();
         ctx.stopping().run_until_cancelled(lanes.settled()).await;
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Lane {
     pub(super) begun: Arc<std::sync::Mutex<Option<oneshot::Receiver<()>>>>,
     pub(super) books: Arc<Books>,
     pub(super) data: Handle,
+    /// Who waits for a serial turn waits in vain.
+    pub(super) frozen: CancellationToken,
     pub(super) over: CancellationToken,
 }
 
@@ -75,7 +77,7 @@ impl Lane {
         let Ok(of_all) = Arc::clone(self.places.of(self.urgency)).acquire_owned().await else { return };
         metering::lanes::waited(self.since.elapsed().as_secs_f64());
         let place = (place, of_all);
-        let turn = serial.map(|name| self.turn(name));
+        let turn = serial.map(|name| (self.turn(name), self.frozen.clone()));
         let running = Counted::new(&self.books, |books| &books.running);
         let (begun, has_begun) = oneshot::channel();
         // In a box: each wrapper below would hold it twice, a command's 1.2 KB as 11 in the end.
@@ -85,7 +87,7 @@ impl Lane {
     }
 
     async fn job(
-        turn: Option<Arc<Mutex<()>>>,
+        turn: Option<(Arc<Mutex<()>>, CancellationToken)>,
         begun: oneshot::Sender<()>,
         _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
         _running: Counted,
@@ -99,13 +101,14 @@ impl Lane {
         };
         let _turn = match turn {
             None => None,
-            Some(turn) => {
+            Some((turn, frozen)) => {
                 let mut lock = Box::pin(turn.lock_owned());
                 match lock.as_mut().now_or_never() {
                     Some(held) => Some(held),
                     None => {
                         say(); // the lock is first come, first served: the place in its queue is taken
-                        Some(lock.await)
+                        let Some(held) = frozen.run_until_cancelled(lock).await else { return };
+                        Some(held)
                     }
                 }
             }

@@ -365,3 +365,34 @@ async fn when_all_that_may_wait_waits_commands_push_back_and_the_rest_is_dropped
     ended.sort_unstable();
     assert_eq!(ended, [1, 2, 3, 6]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn frozen_lanes_finish_what_runs_and_begin_nothing_more() {
+    let lanes = lanes(10, 3, 10);
+    let log = Log::new(0);
+    for name in 0..6 {
+        assert!(lanes.offer(guild(1), log.job(name)).is_none());
+    }
+    // Another lane whose second job has a place and waits for its turn, and a third job that has no place.
+    let serial = Log::new(0);
+    for name in 0..4 {
+        assert!(lanes.offer(guild(2), Job { serial: true, ..serial.job(name) }).is_none());
+    }
+    quiet().await;
+    lanes.freeze();
+    let told = Log::new(0);
+    lanes.last_word({
+        let told = Arc::clone(&told);
+        async move { told.ended.lock().unwrap().push(0) }
+    });
+    log.gate.add_permits(10);
+    serial.gate.add_permits(10);
+    tokio::time::timeout(Duration::from_secs(1), lanes.settled()).await.expect("nothing is waited for in vain");
+    assert_eq!((log.ended(), serial.ended(), told.ended()), (vec![0, 1, 2], vec![0], vec![0]));
+    assert_eq!(lanes.depth().1, 0);
+    if let Some(wait) = lanes.offer(guild(1), log.job(9)) {
+        wait.await; // dropped
+    }
+    lanes.settled().await;
+    assert_eq!(log.began(), [0, 1, 2]);
+}

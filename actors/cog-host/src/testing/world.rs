@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use database::{DatabaseConfig, Db};
 use emoji_cache::EmojiConfig;
 use protocol::{
-    BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, Secret, ShardId, SystemClock,
+    Backlog, BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, Secret, ShardId, SystemClock,
     cache::{CacheCounts, CacheView, CachedGuild, CachedMember, CachedRole},
     ports::{Capture, Report},
     task::{RegisterError, TaskSpec, Tasks},
@@ -271,6 +271,8 @@ pub(crate) struct World {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) store: Arc<MapStore>,
     pub(crate) nothing: Arc<Nothing>,
+    /// Of all that is dispatched.
+    pub(crate) backlog: Arc<Backlog>,
     sent: AsyncMutex<mpsc::Receiver<Sent>>,
     ids: AtomicU64,
 }
@@ -321,7 +323,8 @@ impl World {
         let tree = Tree::start(Planes::single(), flags, vec![host.child()], Arc::new(NoObserver)).await.unwrap();
         tree.started().await.unwrap();
         let sink = host.sink();
-        Self { tree, host, sink, store, nothing, sent: AsyncMutex::new(sent), ids: AtomicU64::new(1000) }
+        let (backlog, ids) = (Arc::default(), AtomicU64::new(1000));
+        Self { tree, host, sink, store, nothing, backlog, sent: AsyncMutex::new(sent), ids }
     }
 
     /// What was sent next, waiting for it.
@@ -399,6 +402,7 @@ impl World {
             guild: guild.map(GuildId::new),
             event: Arc::new(event),
             received: Instant::now(),
+            backlog: Arc::clone(&self.backlog),
         }
     }
 

@@ -45,6 +45,17 @@ impl Herald {
         self.keeper.mark_ready();
     }
 
+    /// Events that the process before left will not come again.
+    pub(super) fn gave_up(&self, lost: usize, why: &str) {
+        if lost > 0 {
+            tracing::warn!(
+                shard.id = self.id(),
+                lost,
+                "{lost} event(s) that the process before had not begun are lost: {why}"
+            );
+        }
+    }
+
     /// A connection is lost, or could not be opened.
     pub(super) fn lost(&mut self, loss: &Loss) {
         let (id, now, wait_ms) = (self.id(), self.clock.now(), protocol::millis(loss.wait));

@@ -8,11 +8,12 @@ use super::{
     message::{Control, ShardMsg},
 };
 use crate::{
+    books::Books,
     cache::{Cache, Passed, Ready},
     config::Compression,
     decode::decode,
     inflate::{Inflate, InflateError},
-    keeper::{Books, Keeper},
+    keeper::Keeper,
     scan::{Header, scan},
     session::ResumePoint,
     socket::Socket,
@@ -204,7 +205,10 @@ impl Reader {
         self.counters.received(place(kind));
         match kind {
             EventKind::Ready => return self.ready(seq, header).await,
-            EventKind::Resumed => self.tell(Control::Resumed).await,
+            EventKind::Resumed => {
+                self.replayed();
+                self.tell(Control::Resumed).await;
+            }
             _ => {}
         }
         let Some(books) = self.books.clone() else {
@@ -217,13 +221,28 @@ impl Reader {
             self.counters.dropped(place(kind), DropReason::Draining);
             return;
         }
-        if seq <= books.accepted() {
+        if books.is_done(seq) {
             count(&self.keeper.tally.replayed);
             self.counters.dropped(place(kind), DropReason::Duplicate);
             return;
         }
         if self.hand_over(seq, kind, header, &books).await {
             self.accept(seq, kind != EventKind::Resumed);
+        }
+    }
+
+    /// All that Discord kept of the time without a connection has come.
+    fn replayed(&self) {
+        let Some(books) = self.books.as_ref().filter(|_| !self.draining.load(Relaxed)) else { return };
+        let lost = books.give_up_due();
+        if lost > 0 {
+            self.keeper.lost(lost);
+            let shard = self.keeper.shard().0;
+            tracing::warn!(
+                shard.id = shard,
+                lost,
+                "{lost} event(s) that the process before had not begun did not come again"
+            );
         }
     }
 
@@ -301,7 +320,7 @@ impl Reader {
             }
         };
         let shard = self.keeper.shard();
-        let dispatch = Dispatch { shard, seq, kind, guild, event, received };
+        let dispatch = Dispatch { shard, seq, kind, guild, event, received, backlog: Arc::clone(books.backlog()) };
         match guarded_sync(|| self.sink.deliver(dispatch)) {
             Ok(None) => {}
             Ok(Some(room)) => {
@@ -336,7 +355,7 @@ impl Reader {
     fn accept(&self, seq: u64, fresh: bool) {
         let Some(books) = &self.books else { return };
         books.receive(seq);
-        if seq <= books.accepted() {
+        if books.is_done(seq) {
             return;
         }
         books.accept(seq);

@@ -34,11 +34,11 @@ impl Shard {
     }
 
     pub(super) fn send_resume(&mut self, session_id: &str) {
-        let accepted = self.keeper.books().map_or(0, |books| books.accepted());
+        let after = self.keeper.books().map_or(0, |books| books.resume_after());
         count(&self.keeper.tally.resumes);
         metering::gateway::resume(self.id());
-        tracing::info!(shard.id = self.id(), seq = accepted, "RESUME");
-        self.send(payload::resume(&self.shared.token, session_id, accepted));
+        tracing::info!(shard.id = self.id(), seq = after, "RESUME");
+        self.send(payload::resume(&self.shared.token, session_id, after));
     }
 
     /// Sends what cannot wait.

@@ -19,7 +19,9 @@ async fn taken(setup: &Setup) -> Snapshot {
         session_id: "s".into(),
         resume_url: "wss://r".into(),
         seq: 7,
-        applied: 8,
+        accepted: 9,
+        waiting: vec![8],
+        applied: 9,
         intents,
         since: Some(gateway.inner.shard.clock.now()),
     };
@@ -49,7 +51,7 @@ async fn a_snapshot_is_written_for_its_owner_alone_and_consumed_once() {
     assert!(Snapshot::consume(folder.path()).unwrap().is_none(), "it is used once");
     let (gateway, ..) = setup().build();
     let restored = gateway.restore_snapshot(read).unwrap();
-    assert_eq!((restored.sessions, restored.guilds), (1, 0));
+    assert_eq!((restored.sessions, restored.guilds, restored.waiting, restored.lost), (1, 0, 1, 0));
     assert_eq!(gateway.sessions(), snapshot.sessions());
 }
 
@@ -97,9 +99,9 @@ async fn another_version_another_place_and_a_folder_that_keeps_the_file_are_refu
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
     taken(&setup()).await.write(folder.path()).unwrap();
-    let newer = fs::read_to_string(&path).unwrap().replacen(" 1 ", " 2 ", 1);
+    let newer = fs::read_to_string(&path).unwrap().replacen(" 2 ", " 3 ", 1);
     fs::write(&path, newer).unwrap();
-    assert!(matches!(Snapshot::consume(folder.path()), Err(SnapshotError::Format { found: 2 })));
+    assert!(matches!(Snapshot::consume(folder.path()), Err(SnapshotError::Format { found: 3 })));
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
     assert!(matches!(Snapshot::consume(folder.path()), Err(SnapshotError::Damaged(_))));
     assert!(matches!(taken(&setup()).await.write(Path::new("/proc")), Err(SnapshotError::Io(_))));
@@ -143,5 +145,6 @@ async fn a_session_in_use_is_not_in_the_snapshot() {
 async fn shards_that_run_elsewhere_now_are_left_out() {
     let here = Setup { plan: ShardPlan { total: 2, first: 0, last: 0 }, ..setup() };
     let (gateway, ..) = here.build();
-    assert_eq!(gateway.restore_snapshot(taken(&setup()).await).unwrap().sessions, 0);
+    let restored = gateway.restore_snapshot(taken(&setup()).await).unwrap();
+    assert_eq!((restored.sessions, restored.waiting, restored.lost), (0, 0, 1), "and what waited on them is told of");
 }
