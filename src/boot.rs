@@ -265,6 +265,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         clock: Arc::clone(&clock),
         cache,
         presence: Presence::new(PresenceData::default()),
+        control: planes.control.clone(),
     };
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
     gateway.set(made.clone()).ok(); // boot runs once

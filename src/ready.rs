@@ -72,6 +72,7 @@ pub async fn follow(post: PostReady) {
 /// neither slash commands nor tasks wait for that.
 async fn rest_is_parked(gateway: &Gateway) {
     let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         look.tick().await;
         let shards = gateway.statuses();

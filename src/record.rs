@@ -106,6 +106,7 @@ impl Record {
     /// Notes again and again that the process is alive, until it is dropped.
     pub async fn stay_alive(self) {
         let mut looks = tokio::time::interval(ALIVE_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay); // a process that was stopped is alive once
         let mut well = true;
         loop {
             looks.tick().await;

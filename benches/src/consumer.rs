@@ -170,6 +170,7 @@ async fn shard(url: String, sink: Sink) -> Result<(), Failure> {
         clock: Arc::new(SystemClock),
         cache: Arc::new(Cache::default()),
         presence: Presence::default(),
+        control: tokio::runtime::Handle::current(),
     };
     let (_gateway, child) = gateway::build(&config, deps);
     let flags = Flags::new(Strategy::OneForOne);

@@ -32,6 +32,7 @@ mod reload;
 mod reports;
 mod restarts;
 mod signals;
+mod stopped;
 mod suspension;
 mod sync;
 mod tryout;

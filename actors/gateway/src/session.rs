@@ -74,6 +74,10 @@ pub struct Session {
     interval: Duration,
     /// Frames seen when the last heartbeat was sent; none before the first.
     beat: Option<u64>,
+    /// When the last heartbeat was sent.
+    beat_sent_at: Option<Instant>,
+    /// When the next heartbeat is due.
+    beat_due: Option<Instant>,
     beat_sent: Option<Instant>,
     latency: Option<Duration>,
     answer_seen: u64,
@@ -103,6 +107,8 @@ impl Session {
             timers: 0,
             interval: INTERVAL.1,
             beat: None,
+            beat_sent_at: None,
+            beat_due: None,
             beat_sent: None,
             latency: None,
             answer_seen: 0,
@@ -143,7 +149,7 @@ impl Session {
             Input::ConnectFailed { refused } if self.phase == Phase::Connecting => {
                 self.connect_failed(refused, pulse, now, &mut out);
             }
-            Input::Hello { interval } if self.phase == Phase::AwaitingHello => self.hello(interval, &mut out),
+            Input::Hello { interval } if self.phase == Phase::AwaitingHello => self.hello(interval, now, &mut out),
             Input::Ack => self.latency = self.beat_sent.take().map(|sent| now - sent).or(self.latency),
             Input::Ready(point) if matches!(self.phase, Phase::Identifying) => {
                 self.point = Some(point);
@@ -203,16 +209,17 @@ impl Session {
     fn connected(&mut self, out: &mut Vec<Action>) {
         self.phase = Phase::AwaitingHello;
         (self.beat, self.beat_sent, self.online_since, self.resume_sent) = (None, None, None, false);
+        (self.beat_sent_at, self.beat_due) = (None, None);
         self.arm(TimerKind::Hello, self.timing.hello, out);
     }
 
-    fn hello(&mut self, interval: Duration, out: &mut Vec<Action>) {
+    fn hello(&mut self, interval: Duration, now: Instant, out: &mut Vec<Action>) {
         self.disarm(TimerKind::Hello);
         self.dials_failed = 0;
         self.interval = interval.clamp(INTERVAL.0, INTERVAL.1);
         // The jitter keeps a fleet that was cut off together from beating together.
         let first = self.interval.mul_f64(self.rng.random_range(0.0..1.0));
-        self.arm(TimerKind::Beat, first, out);
+        self.next_beat(first, now, out);
         match &self.point {
             Some(point) => {
                 out.push(Action::SendResume { session_id: point.session_id.clone() });
@@ -234,8 +241,27 @@ impl Session {
         out.push(Action::Online { resumed });
     }
 
+    fn next_beat(&mut self, after: Duration, now: Instant, out: &mut Vec<Action>) {
+        self.beat_due = Some(now + after);
+        self.arm(TimerKind::Beat, after, out);
+    }
+
+    /// Whether a heartbeat comes a whole interval late: the process was stopped, or nothing in it could run. Discord has
+    /// closed such a connection or is about to, and whether we hear of that is chance.
+    fn has_overslept(&self, pulse: Pulse, now: Instant) -> bool {
+        let kept = pulse.stood_in.map(|at| at + self.interval);
+        let due = self.beat_due.map(|due| kept.map_or(due, |kept| due.max(kept)));
+        due.is_some_and(|due| now.saturating_duration_since(due) >= self.interval)
+    }
+
+    /// Whether we could not run since the last heartbeat, as whoever sent one for us shows.
+    fn was_starved(&self, pulse: Pulse) -> bool {
+        pulse.stood_in.is_some_and(|at| self.beat_sent_at.is_some_and(|sent| at > sent))
+    }
+
     fn send_beat(&mut self, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
         self.beat = Some(pulse.frames);
+        self.beat_sent_at = Some(now);
         self.beat_sent = Some(now);
         out.push(Action::SendHeartbeat);
     }
@@ -249,13 +275,17 @@ impl Session {
             TimerKind::Hello if self.phase == Phase::AwaitingHello => {
                 self.drop_connection(Cause::HelloTimeout, true, pulse, now, out);
             }
+            TimerKind::Beat if self.is_connected() && self.has_overslept(pulse, now) => {
+                self.drop_connection(Cause::Overslept, true, pulse, now, out);
+            }
             TimerKind::Beat if self.is_connected() => {
                 // Any frame is a sign of life: an acknowledgement may wait behind a backlog of events.
-                if self.beat.is_some_and(|seen| seen == pulse.frames) && !pulse.paused {
+                let silent = self.beat.is_some_and(|seen| seen == pulse.frames);
+                if silent && !pulse.paused && !self.was_starved(pulse) {
                     return self.drop_connection(Cause::Zombie, true, pulse, now, out);
                 }
                 self.send_beat(pulse, now, out);
-                self.arm(TimerKind::Beat, self.interval, out);
+                self.next_beat(self.interval, now, out);
             }
             TimerKind::Answer if matches!(self.phase, Phase::Identifying | Phase::Resuming) => {
                 if pulse.fresh == self.answer_seen && !pulse.paused {
@@ -355,7 +385,7 @@ impl Session {
         if self.resume_sent {
             let lived = self.online_since.is_some_and(|since| now - since >= BARREN);
             // What we ended ourselves, on request, says nothing about the session.
-            let asked = matches!(cause, Cause::ReconnectRequested | Cause::Operator);
+            let asked = matches!(cause, Cause::ReconnectRequested | Cause::Operator | Cause::Overslept);
             let weight = if cause == Cause::Cut { BARREN_CUT } else { BARREN_ENDED };
             self.barren = if useful || lived || asked { 0 } else { self.barren + weight };
         }

@@ -3,6 +3,7 @@
 mod herald;
 mod link;
 mod message;
+mod pacemaker;
 mod reader;
 mod sends;
 
@@ -24,6 +25,7 @@ use futures_util::StreamExt;
 use herald::Herald;
 use link::Link;
 use message::Control;
+use pacemaker::Pacemaker;
 use protocol::{Clock, EventSink, KindSet, Secret, ports::Capture};
 use reader::Reader;
 use serde_json::Value;
@@ -36,7 +38,7 @@ use std::{
     time::Duration,
 };
 use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
@@ -66,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) presence: Presence,
     pub(crate) identify: Addr<IdentifyMsg>,
+    /// Where heartbeats go out whatever holds up the rest.
+    pub(crate) control: Handle,
 }
 
 impl Shared {
@@ -147,6 +151,7 @@ impl Shard {
             Action::SendIdentify => self.send_identify(),
             Action::SendResume { session_id } => self.send_resume(&session_id),
             Action::SendHeartbeat => {
+                self.link.iter().for_each(|link| link.vitals.beat());
                 let received = self.keeper.books().map(|books| books.received());
                 self.send(payload::heartbeat(received));
             }
@@ -220,7 +225,7 @@ impl Shard {
             compression: self.shared.connect.compression,
         };
         ctx.spawn(Reader::new(&link, shared).run(stream));
-        ctx.spawn(link::write(sink, outgoing));
+        self.aside("writer", link::write(sink, outgoing));
         self.link = Some(link);
         self.step(Input::Connected, ctx)
     }
@@ -229,6 +234,7 @@ impl Shard {
         let input = match control {
             Control::Hello(interval) => {
                 self.herald.beats(interval);
+                self.keep_beating(interval);
                 Input::Hello { interval }
             }
             Control::Ack => {
@@ -265,6 +271,30 @@ impl Shard {
             self.keeper.acked.notify_waiters();
         }
         Ok(())
+    }
+
+    /// Sees to it that heartbeats go out also while this actor cannot run.
+    fn keep_beating(&self, interval: Duration) {
+        let Some(link) = &self.link else { return };
+        link.vitals.beat(); // the first one is due an interval from now at the latest
+        let pacemaker = Pacemaker {
+            keeper: Arc::clone(&self.keeper),
+            vitals: Arc::clone(&link.vitals),
+            out: link.out(),
+            over: link.over.clone(),
+            interval,
+        };
+        self.aside("pacemaker", pacemaker.run());
+    }
+
+    /// Runs `work` on the control plane. It ends with the connection that it belongs to.
+    fn aside(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let shard = self.id();
+        self.shared.control.spawn(async move {
+            if let Err(exit) = supervision::guarded(work).await {
+                tracing::error!(shard.id = shard, task = name, cause = exit.to_string(), "{name} has ended: {exit}");
+            }
+        });
     }
 
     fn ask_identify(&self, ctx: &Ctx<Self>) {

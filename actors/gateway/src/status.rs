@@ -94,6 +94,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Times that a full sink made the reader wait.
     pub pushbacks: u64,
+    /// Heartbeats that were sent for the shard because it could not run in time.
+    pub stood_in: u64,
 }
 
 /// What the shard actor publishes when it changes.
@@ -140,7 +142,8 @@ tally!(
     lost,
     unknown,
     malformed,
-    pushbacks
+    pushbacks,
+    stood_in
 );
 
 /// Adds one; returns what it was before.

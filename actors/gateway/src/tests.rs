@@ -16,5 +16,6 @@ mod quota;
 mod requests;
 mod restarts;
 mod sends;
+mod starved;
 mod unreachable;
 mod unstable;

@@ -20,6 +20,7 @@ use protocol::{
 use serenity::model::gateway::GatewayIntents;
 use std::{sync::Arc, time::Duration};
 use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
+use tokio::runtime::Handle;
 
 /// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY. The window is long
 /// against the longest backoff, or a shard that crashes again and again would never spend it, and never be parked.
@@ -57,6 +58,8 @@ pub struct GatewayDeps {
     pub cache: Arc<Cache>,
     /// What Discord shows of the bot.
     pub presence: Presence,
+    /// The control plane: heartbeats go out there when nothing else can run.
+    pub control: Handle,
 }
 
 /// The gateway, and its child for the root: supervisor `gateway`, one_for_one, with `identify` and `shard-N`.
@@ -91,6 +94,7 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
         clock,
         presence: deps.presence.clone(),
         identify: identify_addr.clone(),
+        control: deps.control,
     });
     let shards: Vec<_> = deps
         .plan

@@ -14,7 +14,7 @@ mod secret;
 pub mod task;
 
 pub use class::Class;
-pub use clock::{Clock, SystemClock, millis};
+pub use clock::{Clock, SystemClock, Uptime, millis};
 pub use event::{Backlog, Delivery, Dispatch, Event, EventKind, EventSink, FanOut, Held, KindSet, ShardId, Unfinished};
 pub use futures_util::future::BoxFuture;
 pub use secret::Secret;

@@ -78,7 +78,11 @@ impl Actor for Monitor {
                 let (every, me) = (self.every, ctx.me());
                 ctx.spawn(async move {
                     look(&registry).await;
-                    pause(&registry, next_look(&registry, every)).await;
+                    let (begun, wait) = (Instant::now(), next_look(&registry, every));
+                    pause(&registry, wait).await;
+                    if begun.elapsed() >= wait + every {
+                        pause(&registry, every).await; // the process was stopped: what was due meanwhile goes first
+                    }
                     me.send(MonitorMsg::Look).await.ok(); // the monitor is gone; its next incarnation looks first
                 });
             }

@@ -3,6 +3,7 @@
 use super::close::Fatal;
 use serde::Serialize;
 use std::{fmt, time::Duration};
+use tokio::time::Instant;
 
 /// What RESUME needs besides the sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Pulse {
     pub fresh: u64,
     /// Whether it waits for a full sink: silence then says nothing about the connection.
     pub paused: bool,
+    /// When somebody else last sent a heartbeat because we could not run: silence before that says nothing either.
+    pub stood_in: Option<Instant>,
 }
 
 /// A timer that the session has set. Setting one of a kind again replaces it.
@@ -184,6 +187,8 @@ pub enum Cause {
     AnswerTimeout,
     /// Nothing came between two heartbeats.
     Zombie,
+    /// A heartbeat came a whole interval late: the process was stopped or starved.
+    Overslept,
     /// Op 7.
     ReconnectRequested,
     /// Op 9.
@@ -203,6 +208,7 @@ impl fmt::Display for Cause {
             Self::HelloTimeout => "no HELLO",
             Self::AnswerTimeout => "neither READY nor RESUMED",
             Self::Zombie => "silent between two heartbeats",
+            Self::Overslept => "a heartbeat was late by a whole interval: the process was stopped or starved",
             Self::ReconnectRequested => "Discord asked for a reconnect",
             Self::InvalidSession => "session invalidated",
             Self::IdentifyDenied => "no IDENTIFY allowed yet",

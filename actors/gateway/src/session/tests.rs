@@ -70,7 +70,11 @@ impl Drive {
         drive.on(Input::Start);
         drive.connect();
         drive.on(Input::Ready(point()));
-        drive.pass(STABLE);
+        for _ in 0..2 {
+            drive.fire(TimerKind::Beat);
+            drive.pulse.frames += 1;
+        }
+        drive.pass(STABLE / 3);
         drive
     }
 
@@ -152,6 +156,53 @@ fn silence_between_two_heartbeats_closes_resumably_and_resumes() {
     assert_eq!(drive.now - sent, Duration::from_secs(40), "found within one interval");
     drive.connect();
     assert!(drive.resumes());
+}
+
+/// X6: the process was stopped for five minutes. All its timers are due at once, and the socket still holds what came before.
+#[test]
+fn who_overslept_resumes_at_once_and_once() {
+    let mut drive = Drive::online(21);
+    drive.fire(TimerKind::Beat);
+    drive.pulse.frames += 1; // its answer
+    drive.now += Duration::from_secs(300);
+    let before = drive.timers.len();
+    drive.fire(TimerKind::Beat);
+    assert_eq!(drive.last[0], Action::Close { code: CLOSE_RESUMABLE }, "not one more heartbeat into a dead connection");
+    let lost: Vec<&Action> = drive.last.iter().filter(|action| matches!(action, Action::Lost(_))).collect();
+    assert_eq!((lost.len(), drive.timers.len() - before), (1, 1), "one connection is lost, one is planned");
+    assert_eq!((drive.loss().cause, drive.loss().resume), (Cause::Overslept, true));
+    assert!(drive.loss().wait <= Duration::from_millis(500), "{:?}", drive.loss().wait);
+    drive.connect();
+    assert!(drive.resumes());
+    drive.on(Input::Resumed);
+    drive.pulse.frames += 1;
+    assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat, "the new connection beats as usual");
+}
+
+/// X8: threads that are held up for three intervals, while somebody else keeps the connection alive.
+#[test]
+fn who_was_starved_while_a_stand_in_kept_the_connection_alive_goes_on_with_it() {
+    let mut drive = Drive::online(23);
+    drive.fire(TimerKind::Beat);
+    drive.now += Duration::from_secs(120);
+    drive.pulse.stood_in = Some(drive.now - Duration::from_secs(5));
+    // Nothing was read either: the answers wait in the socket.
+    assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat);
+    assert_eq!(
+        drive.fire(TimerKind::Beat)[0],
+        Action::Close { code: CLOSE_RESUMABLE },
+        "silence after that is silence"
+    );
+    assert_eq!(drive.loss().cause, Cause::Zombie);
+}
+
+#[test]
+fn a_heartbeat_that_is_late_by_less_than_an_interval_goes_out() {
+    let mut drive = Drive::online(22);
+    for _ in 0..20 {
+        drive.pass(Duration::from_secs(39));
+        assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat);
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Herald {
         }
         self.report(ReportLevel::Warning, message, word(loss.cause), loss.code);
         // What was never open was not lost, and what we close ourselves for a reason says nothing about the connection.
-        if !matches!(loss.cause, Cause::ConnectFailed | Cause::IdentifyDenied | Cause::Operator) {
+        if !matches!(loss.cause, Cause::ConnectFailed | Cause::IdentifyDenied | Cause::Operator | Cause::Overslept) {
             self.unsettled(loss);
         }
     }
@@ -187,6 +187,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::HelloTimeout => "hello",
         Cause::AnswerTimeout => "answer",
         Cause::Zombie => "zombie",
+        Cause::Overslept => "overslept",
         Cause::ReconnectRequested => "op7",
         Cause::InvalidSession => "op9",
         Cause::IdentifyDenied => "denied",

@@ -9,7 +9,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -21,19 +21,62 @@ const OUT_CAPACITY: usize = 64;
 /// How long a close frame may take to go out.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the reader has seen; written by it, read by the shard.
-#[derive(Debug, Default)]
+/// What the reader has seen; written by it, read by the shard. And what was sent to keep the connection alive.
+#[derive(Debug)]
 pub(crate) struct Vitals {
     pub(crate) frames: AtomicU64,
     pub(crate) fresh: AtomicU64,
     pub(crate) paused: AtomicBool,
     /// The shard has given the connection up: what still comes over it does not count.
     pub(crate) over: AtomicBool,
+    opened: Instant,
+    /// The last heartbeat, whoever sent it; microseconds since `opened`.
+    beaten: AtomicU64,
+    /// The last one of the pacemaker; likewise, plus one: 0 means none.
+    stood_in: AtomicU64,
 }
 
 impl Vitals {
+    fn new() -> Self {
+        Self {
+            frames: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            opened: Instant::now(),
+            beaten: AtomicU64::new(0),
+            stood_in: AtomicU64::new(0),
+        }
+    }
+
     pub(crate) fn pulse(&self) -> Pulse {
-        Pulse { frames: self.frames.load(Relaxed), fresh: self.fresh.load(Relaxed), paused: self.paused.load(Relaxed) }
+        let stood_in = self.stood_in.load(Relaxed).checked_sub(1);
+        Pulse {
+            frames: self.frames.load(Relaxed),
+            fresh: self.fresh.load(Relaxed),
+            paused: self.paused.load(Relaxed),
+            stood_in: stood_in.map(|micros| self.opened + Duration::from_micros(micros)),
+        }
+    }
+
+    /// Notes a heartbeat, or what counts from when the first one is due.
+    pub(crate) fn beat(&self) {
+        self.beaten.store(self.now(), Relaxed);
+    }
+
+    /// Notes a heartbeat that the pacemaker sent.
+    pub(crate) fn stand_in(&self) {
+        self.beat();
+        self.stood_in.store(self.now() + 1, Relaxed);
+    }
+
+    /// When the last heartbeat was sent.
+    pub(crate) fn beaten(&self) -> Instant {
+        self.opened + Duration::from_micros(self.beaten.load(Relaxed))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX - 1)
     }
 }
 
@@ -62,7 +105,7 @@ impl Link {
         let (out, outgoing) = mpsc::channel(OUT_CAPACITY);
         let link = Self {
             generation,
-            vitals: Arc::default(),
+            vitals: Arc::new(Vitals::new()),
             over: CancellationToken::new(),
             gone: CancellationToken::new(),
             out,
@@ -73,6 +116,11 @@ impl Link {
     /// Sends without waiting. Returns whether there was room.
     pub(crate) fn send(&self, payload: String) -> bool {
         self.out.try_send(Outgoing::Text(payload)).is_ok()
+    }
+
+    /// The way out for somebody who does not keep the connection open.
+    pub(crate) fn out(&self) -> mpsc::WeakSender<Outgoing> {
+        self.out.downgrade()
     }
 
     /// Gives the connection up, with a close frame if `code` is given. Fires the returned token once it is closed.

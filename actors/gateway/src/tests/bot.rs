@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use supervision::{ChildSpec, Flags, NoObserver, Planes, Strategy, Tree};
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 /// Takes the ids of messages, and the sequence numbers of new members; can be shut, and panics where it is told to.
 #[derive(Default)]
@@ -142,6 +142,8 @@ pub(crate) struct Setup {
     pub(crate) intents: Intents,
     pub(crate) sink: Arc<Sink>,
     pub(crate) presence: Presence,
+    /// In place of the test's own runtime.
+    pub(crate) control: Option<Handle>,
     pub(crate) config: GatewayConfig,
 }
 
@@ -165,6 +167,7 @@ impl Setup {
             intents: Intents::Auto,
             sink: Arc::default(),
             presence: Presence::default(),
+            control: None,
             config: GatewayConfig {
                 identify_limit: 900,
                 reconnect_min_ms: 2,
@@ -201,6 +204,7 @@ impl Setup {
             clock: Arc::new(SystemClock),
             cache: Arc::new(Cache::default()),
             presence: self.presence.clone(),
+            control: self.control.clone().unwrap_or_else(Handle::current),
         };
         let (gateway, child) = build(&self.config, deps);
         (gateway, child, reports)

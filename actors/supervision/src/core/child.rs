@@ -134,6 +134,9 @@ pub struct Child {
     /// Whether it drains: it is not started again.
     #[serde(default)]
     pub draining: bool,
+    /// When it is looked at next.
+    #[serde(default)]
+    pub look_at: Option<Time>,
     /// The lack of progress that was noted of it last; none while it makes some.
     #[serde(default)]
     pub stalled: Option<Activity>,
@@ -171,6 +174,7 @@ impl Child {
             half_open_tries: 0,
             stop_by: None,
             draining: false,
+            look_at: None,
             stalled: None,
             stopped_for_stall: false,
             deaths: VecDeque::new(),

@@ -33,9 +33,7 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
         step.actions.push(Action::Resume { id: id.to_owned() });
     }
     step.note(&state.children[at], now, Rule::Up, "came up");
-    if let Some(probe) = state.children[at].policy.probe {
-        step.timer(&state.children[at], super::Timer::Probe, probe.every);
-    }
+    super::probe::watch(state, at, now, step);
 }
 
 /// An incarnation is gone.

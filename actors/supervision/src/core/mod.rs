@@ -120,7 +120,7 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
                 decision.because(reason);
             }
         }
-        (Timer::Probe, Life::Running) => probe::look(state, at, step),
+        (Timer::Probe, Life::Running) => probe::look(state, at, now, step),
         (Timer::Stop | Timer::Killed | Timer::Aborted, Life::Stopping { .. }) => {
             stopping::climb(state, at, timer, now, step);
         }

@@ -111,12 +111,23 @@ pub struct Finding {
     pub message: Option<String>,
 }
 
-/// It is time to look at the child at `at`.
-pub(super) fn look(state: &State, at: usize, step: &mut Step) {
+/// Begins to look at the child at `at`, which has come up.
+pub(super) fn watch(state: &mut State, at: usize, now: Time, step: &mut Step) {
+    let child = &mut state.children[at];
+    let Some(probe) = child.policy.probe else { return };
+    child.look_at = Some(now + probe.every);
+    step.timer(child, Timer::Probe, probe.every);
+}
+
+/// It is time to look at the child at `at`. A look that is late by a whole period itself is left out: the process was
+/// stopped, and whatever is measured across that time looks stuck. The next one sees what still is.
+pub(super) fn look(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let child = &state.children[at];
     let Some(probe) = child.policy.probe else { return };
-    step.actions.push(Action::Probe { id: child.id().to_owned(), incarnation: child.incarnation, probe });
-    step.timer(child, Timer::Probe, probe.every);
+    if child.look_at.is_none_or(|due| now < due + probe.every) {
+        step.actions.push(Action::Probe { id: child.id().to_owned(), incarnation: child.incarnation, probe });
+    }
+    watch(state, at, now, step);
 }
 
 /// A probe has looked at an incarnation.

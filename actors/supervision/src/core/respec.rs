@@ -208,6 +208,7 @@ pub(super) fn respec(
     child.policy = new.policy.bounded();
     limit_stop(&mut child, now, step);
     if let (Life::Running, Some(probe), false) = (&child.life, child.policy.probe, watched) {
+        child.look_at = Some(now + probe.every);
         step.timer(&child, Timer::Probe, probe.every);
     }
     fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));

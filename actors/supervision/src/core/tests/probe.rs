@@ -76,6 +76,20 @@ fn a_running_child_is_looked_at_once_a_period_and_one_that_is_down_is_not() {
     assert!(script.decisions.iter().all(|(_, rule, _)| !matches!(rule, Rule::Slow | Rule::Stalled)));
 }
 
+/// X6: the process was stopped for five minutes, and what was in the middle of something looks stuck for as long.
+#[test]
+fn a_look_that_overslept_itself_says_nothing_and_the_next_one_does() {
+    let mut script = up(watched("a"));
+    script.pass(S(3));
+    script.actions.clear();
+    script.now += S(300);
+    let looks = |script: &Script| script.actions.iter().filter(|action| matches!(action, Action::Probe { .. })).count();
+    script.pass(S(0));
+    assert_eq!(looks(&script), 0, "one timer is due, and it is the late one");
+    script.pass(S(1));
+    assert_eq!(looks(&script), 1, "it is looked at a period later, when it has had time to go on");
+}
+
 #[test]
 fn what_is_stuck_is_warned_about_once_then_stopped_and_restarted_with_the_stall_as_the_cause() {
     let mut script = up(watched("a"));
