@@ -1,17 +1,20 @@
 //! The IDENTIFY budget: one row each, written before it is sent. Discord resets the token of a bot that sends more than
 //! 1,000 in 24 hours, whatever its restarts.
 
+mod jump;
+
 use crate::{
     db::{Db, Op},
     engine::{read, tx, write},
     error::DbError,
     raw::CountLock,
-    schema::identify,
+    schema::{identify, identify_clock},
     time,
 };
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
+use jump::Reading;
 use protocol::{
     BoxFuture,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow},
@@ -22,8 +25,9 @@ use std::{sync::Arc, time::Duration};
 pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
 
 impl IdentifyLedger for Db {
-    /// Counts and inserts in one transaction under a lock, so that two shards cannot both take the last one. A clock that
-    /// went backwards leaves rows in the future: they count.
+    /// Counts and inserts in one transaction under a lock, so that two shards cannot both take the last one. When the wall
+    /// clock has jumped since the last one, the rows are moved along: each keeps its age, so that nobody waits for a time
+    /// that never comes and none is forgotten before its 24 hours are over.
     fn take(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
         Box::pin(async move { Ok(self.take_identify(ask, now).await?) })
     }
@@ -40,6 +44,35 @@ impl Db {
                 c.lock_identify().await?;
                 // It is sent once this is granted, however long that took.
                 let now = now + (clock.now() - asked).max(TimeDelta::zero());
+                let reading = Reading::of(&*clock);
+                let anchor = identify_clock::table
+                    .select((identify_clock::boot, identify_clock::up_ms, identify_clock::at))
+                    .first::<(String, i64, NaiveDateTime)>(c)
+                    .await
+                    .optional()?;
+                let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
+                let newest = newest.get_result::<NaiveDateTime>(c).await.optional()?;
+                if let Some(jump) = jump::since(anchor.as_ref(), &reading, newest, time::stored(now)) {
+                    tracing::warn!(
+                        seconds = jump.num_seconds(),
+                        "the wall clock has jumped by {} s since the last IDENTIFY: those before keep their age",
+                        jump.num_seconds()
+                    );
+                    let rows = identify::table.select((identify::id, identify::at)).order(identify::at.desc());
+                    let rows: Vec<(i64, NaiveDateTime)> = rows.limit(jump::ROWS_MAX).load(c).await?;
+                    for (id, at) in rows {
+                        let moved = at.checked_add_signed(jump).unwrap_or(at);
+                        diesel::update(identify::table.find(id)).set(identify::at.eq(moved)).execute(c).await?;
+                    }
+                }
+                diesel::delete(identify_clock::table).execute(c).await?;
+                let anchor = (
+                    identify_clock::id.eq(1),
+                    identify_clock::boot.eq(&reading.boot),
+                    identify_clock::up_ms.eq(reading.up_ms),
+                    identify_clock::at.eq(reading.at),
+                );
+                diesel::insert_into(identify_clock::table).values(anchor).execute(c).await?;
                 let (at, cutoff) = (time::stored(now), time::stored(now - IDENTIFY_WINDOW));
                 let (earliest, latest) = (time::stored(now - spacing), time::stored(now + spacing));
                 let counted = identify::table.filter(identify::at.gt(cutoff)).count();
@@ -98,7 +131,7 @@ impl Db {
 }
 
 /// How long the bucket that `ask` is for stays closed after those of `near`, shard and time; none if it is open. By a clock
-/// that went back a little it is closed for two distances at most; one that went back further is not noticed.
+/// that went back by less than is taken for a jump it is closed for two distances at most.
 fn closed_for(ask: IdentifyAsk, near: &[(i64, NaiveDateTime)], now: NaiveDateTime) -> Option<Duration> {
     let buckets = i64::from(ask.buckets.max(1));
     let ours = near.iter().filter(|(shard, _)| shard % buckets == i64::from(ask.shard) % buckets);

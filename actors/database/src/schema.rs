@@ -17,6 +17,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    identify_clock (id) {
+        id -> BigInt,
+        boot -> Text,
+        up_ms -> BigInt,
+        at -> Timestamp,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> BigInt,
         at -> Timestamp,

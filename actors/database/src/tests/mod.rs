@@ -3,6 +3,7 @@
 
 mod actor;
 mod crash;
+mod jumps;
 mod promises;
 mod refusal;
 mod schema;

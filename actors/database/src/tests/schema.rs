@@ -6,7 +6,7 @@ use diesel::{QueryableByName, sql_query, sql_types::Text};
 use diesel_async::RunQueryDsl;
 
 /// `table.column type null?`, and `index table`: what `schema.rs` and every engine must say.
-const EXPECTED: [&str; 15] = [
+const EXPECTED: [&str; 19] = [
     "audit.action TEXT not null",
     "audit.actor TEXT not null",
     "audit.at TIMESTAMP not null",
@@ -20,6 +20,10 @@ const EXPECTED: [&str; 15] = [
     "identify.at TIMESTAMP not null",
     "identify.id BIGINT not null",
     "identify.shard BIGINT not null",
+    "identify_clock.at TIMESTAMP not null",
+    "identify_clock.boot TEXT not null",
+    "identify_clock.id BIGINT not null",
+    "identify_clock.up_ms BIGINT not null",
     "index audit_at on audit",
     "index identify_at on identify",
 ];
@@ -80,7 +84,7 @@ async fn every_declared_column_can_be_read_with_its_declared_type() {
 
 /// Selects all columns of all tables, so that a wrong name or type in `schema.rs` fails.
 pub(super) async fn reads_every_column(db: &Db) {
-    use crate::schema::{applied_migration, audit, guild_config, identify};
+    use crate::schema::{applied_migration, audit, guild_config, identify, identify_clock};
     use chrono::NaiveDateTime as Time;
     let live = db.live().unwrap();
     macro_rules! load {
@@ -88,6 +92,7 @@ pub(super) async fn reads_every_column(db: &Db) {
             let conn = $conn;
             guild_config::table.load::<(i64, Option<String>, Time)>(conn).await.unwrap();
             identify::table.load::<(i64, i64, Time)>(conn).await.unwrap();
+            identify_clock::table.load::<(i64, String, i64, Time)>(conn).await.unwrap();
             type Audit = (i64, Time, String, String, String, serde_json::Value, String);
             audit::table.load::<Audit>(conn).await.unwrap();
             let migrations = applied_migration::table.load::<(String, Time)>(conn).await.unwrap();

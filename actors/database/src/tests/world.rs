@@ -1,11 +1,11 @@
 //! What the tests stand on: a folder, a clock that stands still, a handle that is open without an actor.
 
 use crate::{DatabaseConfig, Db, DbError, live, live::Live};
-use chrono::{DateTime, Utc};
-use protocol::{Clock, Secret};
+use chrono::{DateTime, TimeDelta, Utc};
+use protocol::{Clock, Secret, Uptime};
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -13,18 +13,43 @@ use tempfile::TempDir;
 /// Longest wait for something that other tasks bring about.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Stands still, at a moment that both engines can store.
-pub(super) struct TestClock(DateTime<Utc>);
+/// Stands still, at a moment that both engines can store, until a test moves it.
+pub(super) struct TestClock {
+    wall: Mutex<DateTime<Utc>>,
+    uptime: Mutex<Uptime>,
+}
 
 impl TestClock {
     pub(super) fn new() -> Self {
-        Self("2026-05-01T12:00:00.123456Z".parse().unwrap())
+        let uptime = Uptime { boot: "first".to_owned(), since: Duration::from_secs(1_000) };
+        Self { wall: Mutex::new("2026-05-01T12:00:00.123456Z".parse().unwrap()), uptime: Mutex::new(uptime) }
+    }
+
+    /// Time passes, on both clocks.
+    pub(super) fn pass(&self, time: TimeDelta) {
+        *self.wall.lock().unwrap() += time;
+        self.uptime.lock().unwrap().since += time.to_std().unwrap();
+    }
+
+    /// Somebody sets the wall clock.
+    pub(super) fn jump(&self, by: TimeDelta) {
+        *self.wall.lock().unwrap() += by;
+    }
+
+    /// The machine is started anew; the wall clock goes on.
+    pub(super) fn reboot(&self) {
+        let mut uptime = self.uptime.lock().unwrap();
+        *uptime = Uptime { boot: format!("{} again", uptime.boot), since: Duration::ZERO };
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
-        self.0
+        *self.wall.lock().unwrap()
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.uptime.lock().unwrap().clone()
     }
 
     fn monotonic(&self) -> tokio::time::Instant {

@@ -1,0 +1,140 @@
+//! A wall clock that jumps, within a process and between two: the budget of IDENTIFYs holds, and nobody waits for ever.
+
+use super::world::{TestClock, close, config, open};
+use crate::{Db, IDENTIFY_WINDOW};
+use chrono::TimeDelta;
+use protocol::{
+    Clock,
+    ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+const LIMIT: u32 = 3;
+
+async fn process(folder: &Path, clock: &Arc<TestClock>) -> Db {
+    let db = Db::new(config("sqlite://bot.db"), folder, Arc::clone(clock) as Arc<dyn Clock>).unwrap();
+    open(&db).await.unwrap();
+    db
+}
+
+async fn take(db: &Db, clock: &TestClock) -> IdentifyGrant {
+    let ask = IdentifyAsk { shard: 0, limit: LIMIT, buckets: 1, spacing: Duration::ZERO };
+    db.take(ask, clock.now()).await.unwrap()
+}
+
+/// How long a refused one is told to wait.
+async fn refused(db: &Db, clock: &TestClock) -> TimeDelta {
+    match take(db, clock).await {
+        IdentifyGrant::Exhausted { retry_at, used: LIMIT } => retry_at - clock.now(),
+        other => panic!("{other:?} beyond the budget"),
+    }
+}
+
+async fn spend(db: &Db, clock: &TestClock) {
+    for used in 1..=LIMIT {
+        assert_eq!(take(db, clock).await, IdentifyGrant::Granted { used });
+        clock.pass(TimeDelta::minutes(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_changes_neither_the_budget_nor_the_wait() {
+    for (years, restarts) in [(1, false), (-10, false), (1, true), (-10, true)] {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
+        let mut db = process(folder.path(), &clock).await;
+        spend(&db, &clock).await;
+        clock.pass(TimeDelta::hours(1));
+        let before = refused(&db, &clock).await;
+        clock.jump(TimeDelta::days(365 * years));
+        if restarts {
+            close(&db).await;
+            db = process(folder.path(), &clock).await;
+        }
+        let wait = refused(&db, &clock).await;
+        assert_eq!(wait, before, "{years} years, another process: {restarts}");
+        clock.jump(TimeDelta::days(-365 * years)); // somebody notices
+        assert_eq!(refused(&db, &clock).await, before);
+        clock.pass(before);
+        assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: LIMIT });
+    }
+}
+
+/// A machine without a clock of its own: it starts in the past, and learns the time later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothing() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
+    let db = process(folder.path(), &clock).await;
+    spend(&db, &clock).await;
+    close(&db).await;
+    clock.reboot();
+    clock.jump(TimeDelta::days(-20_000));
+    let db = process(folder.path(), &clock).await;
+    let wait = refused(&db, &clock).await;
+    assert!(wait <= IDENTIFY_WINDOW && wait > TimeDelta::hours(23), "{wait}");
+    clock.pass(TimeDelta::minutes(5));
+    clock.jump(TimeDelta::days(20_000));
+    assert_eq!(refused(&db, &clock).await, wait - TimeDelta::minutes(5), "the time is right now, and nothing is older");
+    clock.pass(wait);
+    assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_longer_than_a_day() {
+    let seed = 1_313_u64;
+    let mut state = seed;
+    let mut below = move |n: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
+    let mut db = process(folder.path(), &clock).await;
+    // Time as it really passes, which no clock shows.
+    let (mut real, mut granted, mut jumps) = (TimeDelta::zero(), Vec::new(), 0);
+    let mut longest = TimeDelta::zero();
+    for _ in 0..600 {
+        let passes = TimeDelta::minutes(below(400) as i64);
+        clock.pass(passes);
+        real += passes;
+        match below(10) {
+            0 | 1 => {
+                clock.jump(TimeDelta::minutes(below(2_000_000) as i64 - 1_000_000));
+                jumps += 1;
+            }
+            2 => {
+                close(&db).await;
+                db = process(folder.path(), &clock).await;
+            }
+            3 => {
+                // The clock of a machine that starts anew may be behind, as after an empty battery.
+                clock.reboot();
+                clock.jump(TimeDelta::minutes(-(below(100_000) as i64)));
+                close(&db).await;
+                db = process(folder.path(), &clock).await;
+            }
+            _ => {}
+        }
+        match take(&db, &clock).await {
+            IdentifyGrant::Granted { .. } => granted.push(real),
+            IdentifyGrant::Exhausted { retry_at, .. } => {
+                let wait = retry_at - clock.now();
+                longest = longest.max(wait);
+                if below(3) == 0 {
+                    clock.pass(wait);
+                    real += wait;
+                    let after = take(&db, &clock).await;
+                    assert!(matches!(after, IdentifyGrant::Granted { .. }), "seed {seed}: {after:?} after {wait}");
+                    granted.push(real);
+                }
+            }
+            IdentifyGrant::TooSoon { retry_after } => panic!("there is no distance: {retry_after:?}"),
+        }
+    }
+    let most = granted.iter().map(|at| granted.iter().filter(|it| **it <= *at && **it + IDENTIFY_WINDOW > *at).count());
+    let most = most.max().unwrap();
+    println!(
+        "ledger seed={seed} jumps={jumps} granted={} most_in_24h={most} limit={LIMIT} longest_wait_h={}",
+        granted.len(),
+        longest.num_hours()
+    );
+    assert!(most <= LIMIT as usize && granted.len() > 50 && longest <= IDENTIFY_WINDOW);
+}

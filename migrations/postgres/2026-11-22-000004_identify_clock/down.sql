@@ -1,0 +1,1 @@
+DROP TABLE identify_clock;
