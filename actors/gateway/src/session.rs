@@ -246,12 +246,12 @@ impl Session {
         self.arm(TimerKind::Beat, after, out);
     }
 
-    /// Whether a heartbeat comes a whole interval late: the process was stopped, or nothing in it could run. Discord has
-    /// closed such a connection or is about to, and whether we hear of that is chance.
+    /// Whether a heartbeat comes a whole interval late: the process was stopped, the machine slept, or nothing could run.
+    /// Discord has closed such a connection or is about to, and whether we hear of that is chance.
     fn has_overslept(&self, pulse: Pulse, now: Instant) -> bool {
         let kept = pulse.stood_in.map(|at| at + self.interval);
         let due = self.beat_due.map(|due| kept.map_or(due, |kept| due.max(kept)));
-        due.is_some_and(|due| now.saturating_duration_since(due) >= self.interval)
+        due.is_some_and(|due| now.saturating_duration_since(due) + pulse.asleep >= self.interval)
     }
 
     /// Whether we could not run since the last heartbeat, as whoever sent one for us shows.

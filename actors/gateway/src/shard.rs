@@ -25,8 +25,7 @@ use futures_util::StreamExt;
 use herald::Herald;
 use link::Link;
 use message::Control;
-use pacemaker::Pacemaker;
-use protocol::{Clock, EventSink, KindSet, Secret, ports::Capture};
+use protocol::{Clock, EventSink, KindSet, Secret, Uptime, ports::Capture};
 use reader::Reader;
 use serde_json::Value;
 use serenity::model::gateway::GatewayIntents;
@@ -90,6 +89,8 @@ pub(crate) struct Shard {
     generation: u64,
     link: Option<Link>,
     closing: Option<CancellationToken>,
+    /// When the last heartbeat was sent, by the clock that counts on while the machine sleeps, and by the one that does not.
+    beaten: Option<(Uptime, Instant)>,
     budget: SendBudget,
     draining: Arc<AtomicBool>,
     /// What Discord was last told to show.
@@ -119,6 +120,7 @@ impl Shard {
             generation: 0,
             link: None,
             closing: None,
+            beaten: None,
             budget: SendBudget::default(),
             draining: Arc::default(),
             shown: None,
@@ -134,8 +136,12 @@ impl Shard {
 
     /// One input to the session, and all that follows from it.
     fn step(&mut self, input: Input, ctx: &Ctx<Self>) -> Result<(), Failure> {
-        let pulse = self.link.as_ref().map_or(Pulse::default(), |link| link.vitals.pulse());
-        let actions = self.session.on(input, pulse, self.shared.clock.monotonic());
+        let now = self.shared.clock.monotonic();
+        let mut pulse = self.link.as_ref().map_or(Pulse::default(), |link| link.vitals.pulse());
+        if matches!(input, Input::Timer(_)) {
+            pulse.asleep = self.asleep(now);
+        }
+        let actions = self.session.on(input, pulse, now);
         let mut done = Ok(());
         for action in actions {
             done = done.and(self.act(action, ctx));
@@ -152,6 +158,7 @@ impl Shard {
             Action::SendResume { session_id } => self.send_resume(&session_id),
             Action::SendHeartbeat => {
                 self.link.iter().for_each(|link| link.vitals.beat());
+                self.beaten = Some((self.shared.clock.uptime(), self.shared.clock.monotonic()));
                 let received = self.keeper.books().map(|books| books.received());
                 self.send(payload::heartbeat(received));
             }
@@ -271,30 +278,6 @@ impl Shard {
             self.keeper.acked.notify_waiters();
         }
         Ok(())
-    }
-
-    /// Sees to it that heartbeats go out also while this actor cannot run.
-    fn keep_beating(&self, interval: Duration) {
-        let Some(link) = &self.link else { return };
-        link.vitals.beat(); // the first one is due an interval from now at the latest
-        let pacemaker = Pacemaker {
-            keeper: Arc::clone(&self.keeper),
-            vitals: Arc::clone(&link.vitals),
-            out: link.out(),
-            over: link.over.clone(),
-            interval,
-        };
-        self.aside("pacemaker", pacemaker.run());
-    }
-
-    /// Runs `work` on the control plane. It ends with the connection that it belongs to.
-    fn aside(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-        let shard = self.id();
-        self.shared.control.spawn(async move {
-            if let Err(exit) = supervision::guarded(work).await {
-                tracing::error!(shard.id = shard, task = name, cause = exit.to_string(), "{name} has ended: {exit}");
-            }
-        });
     }
 
     fn ask_identify(&self, ctx: &Ctx<Self>) {

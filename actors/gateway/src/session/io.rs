@@ -25,6 +25,8 @@ pub struct Pulse {
     pub paused: bool,
     /// When somebody else last sent a heartbeat because we could not run: silence before that says nothing either.
     pub stood_in: Option<Instant>,
+    /// How long the machine has slept since the last heartbeat. The monotonic clock stands still meanwhile.
+    pub asleep: Duration,
 }
 
 /// A timer that the session has set. Setting one of a kind again replaces it.

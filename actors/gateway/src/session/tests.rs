@@ -179,6 +179,18 @@ fn who_overslept_resumes_at_once_and_once() {
     assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat, "the new connection beats as usual");
 }
 
+/// X6: the machine slept, and with it the clock that timers go by.
+#[test]
+fn a_machine_that_slept_resumes_with_the_first_heartbeat_after_it() {
+    let mut drive = Drive::online(24);
+    drive.pulse.asleep = Duration::from_secs(30);
+    assert_eq!(drive.fire(TimerKind::Beat)[0], Action::SendHeartbeat, "less than an interval");
+    drive.pulse.frames += 1;
+    drive.pulse.asleep = Duration::from_secs(300);
+    assert_eq!(drive.fire(TimerKind::Beat)[0], Action::Close { code: CLOSE_RESUMABLE });
+    assert_eq!((drive.loss().cause, drive.loss().resume), (Cause::Overslept, true));
+}
+
 /// X8: threads that are held up for three intervals, while somebody else keeps the connection alive.
 #[test]
 fn who_was_starved_while_a_stand_in_kept_the_connection_alive_goes_on_with_it() {

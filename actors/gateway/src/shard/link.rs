@@ -56,6 +56,7 @@ impl Vitals {
             fresh: self.fresh.load(Relaxed),
             paused: self.paused.load(Relaxed),
             stood_in: stood_in.map(|micros| self.opened + Duration::from_micros(micros)),
+            asleep: Duration::ZERO,
         }
     }
 

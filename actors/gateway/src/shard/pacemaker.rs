@@ -4,7 +4,10 @@
 //! The session decides about heartbeats and sends them; this one looks a moment later whether it did. It does not judge
 //! the connection: it cannot read it.
 
-use super::link::{Outgoing, Vitals};
+use super::{
+    Shard,
+    link::{Outgoing, Vitals},
+};
 use crate::{keeper::Keeper, payload, status::count};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -19,21 +22,60 @@ const PATIENCE_SHARE: u32 = 8;
 const PATIENCE_LEAST: Duration = Duration::from_millis(10);
 /// And not later than this: Discord's patience is not known.
 const PATIENCE_MOST: Duration = Duration::from_secs(3);
+/// Two clocks that are read one after the other differ by less without any sleep.
+const SLEEP_LEAST: Duration = Duration::from_secs(1);
+
+impl Shard {
+    /// How long the machine has slept since the last heartbeat.
+    pub(super) fn asleep(&self, now: Instant) -> Duration {
+        let Some((then, at)) = &self.beaten else { return Duration::ZERO };
+        let uptime = self.shared.clock.uptime();
+        let passed = uptime.since.saturating_sub(then.since);
+        let awake = now.saturating_duration_since(*at);
+        let asleep = passed.saturating_sub(awake);
+        if uptime.boot == then.boot && asleep >= SLEEP_LEAST { asleep } else { Duration::ZERO }
+    }
+
+    /// Sees to it that heartbeats go out also while this actor cannot run.
+    pub(super) fn keep_beating(&mut self, interval: Duration) {
+        self.beaten = Some((self.shared.clock.uptime(), self.shared.clock.monotonic()));
+        let Some(link) = &self.link else { return };
+        link.vitals.beat(); // the first one is due an interval from now at the latest
+        let pacemaker = Pacemaker {
+            keeper: Arc::clone(&self.keeper),
+            vitals: Arc::clone(&link.vitals),
+            out: link.out(),
+            over: link.over.clone(),
+            interval,
+        };
+        self.aside("pacemaker", pacemaker.run());
+    }
+
+    /// Runs `work` on the control plane. It ends with the connection that it belongs to.
+    pub(super) fn aside(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let shard = self.id();
+        self.shared.control.spawn(async move {
+            if let Err(exit) = supervision::guarded(work).await {
+                tracing::error!(shard.id = shard, task = name, cause = exit.to_string(), "{name} has ended: {exit}");
+            }
+        });
+    }
+}
 
 /// What the pacemaker of one connection holds of it.
-pub(super) struct Pacemaker {
-    pub(super) keeper: Arc<Keeper>,
-    pub(super) vitals: Arc<Vitals>,
+struct Pacemaker {
+    keeper: Arc<Keeper>,
+    vitals: Arc<Vitals>,
     /// The way out; it closes with the connection.
-    pub(super) out: mpsc::WeakSender<Outgoing>,
-    pub(super) over: CancellationToken,
+    out: mpsc::WeakSender<Outgoing>,
+    over: CancellationToken,
     /// As HELLO told it.
-    pub(super) interval: Duration,
+    interval: Duration,
 }
 
 impl Pacemaker {
     /// Watches until the connection is given up.
-    pub(super) async fn run(self) {
+    async fn run(self) {
         let over = self.over.clone();
         over.run_until_cancelled(self.watch()).await;
     }
