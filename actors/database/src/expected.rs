@@ -5,7 +5,7 @@ use crate::{
     engine::{Pools, read},
     error::{DbError, Trouble},
     location::Location,
-    schema::{audit, guild_config, identify},
+    schema::{audit, guild_config, identify, identify_clock},
 };
 use diesel::QueryDsl;
 use diesel_async::RunQueryDsl;
@@ -26,7 +26,7 @@ pub(crate) async fn check(pools: &Pools, at: &Location) -> Result<(), DbError> {
             )*
         };
     }
-    tables!(guild_config, identify, audit);
+    tables!(guild_config, identify, identify_clock, audit);
     Ok(())
 }
 
