@@ -95,7 +95,15 @@ impl Bot {
         let event: Event = serde_json::from_value(json!({"t": kind.name(), "d": data})).unwrap();
         assert!(!matches!(event, Event::Unknown(_)), "{} does not parse", kind.name());
         let event = Arc::new(event);
-        let dispatch = Dispatch { shard: ShardId(0), seq: 1, kind, guild: None, event, received: Instant::now(), backlog: Arc::default() };
+        let dispatch = Dispatch {
+            shard: ShardId(0),
+            seq: 1,
+            kind,
+            guild: None,
+            event,
+            received: Instant::now(),
+            backlog: Arc::default(),
+        };
         assert!(self.emojis.wants().contains(kind));
         assert!(self.emojis.deliver(dispatch).is_none(), "the shard would have to wait");
     }
