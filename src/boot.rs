@@ -241,6 +241,9 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     phases.run(Phase::Database, builder.add(database_child)).await?;
     folder.keep();
     remembered::keep(&tree);
+    if ignore_budgets {
+        remembered::audit(&db, clock.now()).await;
+    }
     status.db.set(db.clone()).ok(); // boot runs once
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
     phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;

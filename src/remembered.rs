@@ -4,6 +4,8 @@ use crate::{
     exit::{Code, Fatal},
     wire,
 };
+use chrono::{DateTime, Utc};
+use protocol::ports::{AuditLog, AuditRow};
 use std::{
     path::Path,
     sync::Arc,
@@ -11,7 +13,7 @@ use std::{
 };
 use supervision::{Flags, Limits, Observer, Past, Planes, Recorder, Tree, Withheld};
 
-/// How long the last records may take to be on the disk.
+/// How long the last records may take to be on the disk, and an audit row.
 const SEAL: Duration = Duration::from_secs(2);
 
 /// Reads what earlier runs left in `folder`. Whatever is wrong with it costs a memory and no start.
@@ -27,7 +29,6 @@ pub(crate) async fn past(folder: &Path, ignore_budgets: bool) -> Result<Past, Fa
     }
     if ignore_budgets {
         past.forget();
-        tracing::warn!("restart budgets begin anew, and nothing is parked: --ignore-budgets");
     }
     match past.withheld() {
         None => Ok(past),
@@ -76,6 +77,29 @@ pub(crate) async fn start(
 pub(crate) fn keep(tree: &Tree) {
     if let Some(recorder) = tree.recorder() {
         recorder.keep();
+    }
+}
+
+/// That somebody had this run begin with fresh budgets stands where other orders stand.
+pub(crate) async fn audit(log: &dyn AuditLog, at: DateTime<Utc>) {
+    let row = AuditRow {
+        at,
+        actor: format!("uid {} (pid {})", rustix::process::getuid().as_raw(), std::process::id()),
+        action: "run --ignore-budgets".to_owned(),
+        target: String::new(),
+        detail: serde_json::Value::Null,
+        outcome: "done".to_owned(),
+    };
+    tracing::warn!(
+        audit.actor = row.actor,
+        audit.action = row.action,
+        audit.outcome = row.outcome,
+        "restart budgets began anew, and nothing is parked: {} by {}",
+        row.action,
+        row.actor
+    );
+    if tokio::time::timeout(SEAL, log.record(row)).await.is_err() {
+        tracing::warn!("the audit row of --ignore-budgets was not kept within {} s", SEAL.as_secs());
     }
 }
 

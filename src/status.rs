@@ -26,7 +26,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use supervision::Node;
+use supervision::{Node, Recorder};
 use task_supervisor::TaskRegistry;
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
@@ -50,6 +50,7 @@ pub struct Status {
     before: OnceLock<Option<Value>>,
     notifier: Arc<Notifier>,
     lost: Mutex<u64>,
+    unwritten: Mutex<u64>,
     token_refused: AtomicBool,
 }
 
@@ -77,6 +78,7 @@ impl Status {
             before: OnceLock::new(),
             notifier,
             lost: Mutex::default(),
+            unwritten: Mutex::default(),
             token_refused: AtomicBool::new(false),
         })
     }
@@ -169,6 +171,10 @@ impl Status {
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn recorder(&self) -> Option<&Recorder> {
+        self.tree.get()?.recorder()
+    }
+
     fn nodes(&self) -> Vec<Node> {
         self.tree.get().map(supervision::Tree::nodes).unwrap_or_default()
     }
@@ -206,6 +212,11 @@ impl Status {
         let flags = self.flags.read();
         if flags.setup_complete && !flags.first_ready {
             blocks("the gateway has not been ready yet: slash commands and tasks wait for it".to_owned());
+        }
+        if let Some(trouble) = self.recorder().and_then(Recorder::trouble) {
+            let sentence =
+                format!("the journal of supervision cannot be written ({trouble}): budgets end with this process");
+            wrong.push(Wrong { sentence, blocks: false });
         }
         wrong
     }

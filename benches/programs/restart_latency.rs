@@ -1,5 +1,5 @@
 //! How long supervision takes: from a crash to the next incarnation's first line, and the ordered start and stop of many
-//! children; memory of an idle child.
+//! children; memory of an idle child. Each without and with the journal on disk, in turn within one run.
 //!
 //! `cargo bench -p benches --bench restart_latency -- [--crashes N] [--children N] [--runs N]`
 
@@ -7,15 +7,18 @@ use benches::{
     Failure,
     figures::{quantile, spread},
     option, scale,
-    usage::rss_kb,
+    usage::{cpu, rss_kb},
 };
 use std::{
+    collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use supervision::{
-    Actor, Addr, Backoff, ChildSpec, Ctx, Flags, Intensity, Message, NoObserver, Planes, Strategy, Tree,
+    Actor, Addr, Backoff, ChildSpec, Ctx, Flags, Intensity, Limits, Message, NoObserver, Past, Planes, Recorder,
+    Strategy, Tree,
 };
+use tempfile::TempDir;
 use tokio::{runtime::Builder, sync::mpsc};
 
 /// How a child ends.
@@ -60,11 +63,11 @@ fn main() -> Result<(), Failure> {
     let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
     let crashes = option("--crashes").unwrap_or_else(|| scale(2_000, 20));
     let children = option("--children").unwrap_or_else(|| scale(10_000, 100));
-    let runs = option("--runs").unwrap_or_else(|| scale(3, 1));
+    let runs = option("--runs").unwrap_or_else(|| scale(5, 1));
     control.block_on(async {
         for siblings in [0, 100] {
             for end in [End::Fail, End::Panic] {
-                restarts(&planes, crashes, siblings, end).await?;
+                restarts(&planes, crashes, siblings, end, runs).await?;
             }
         }
         for count in [children / 10, children] {
@@ -74,7 +77,103 @@ fn main() -> Result<(), Failure> {
     })
 }
 
-async fn restarts(planes: &Planes, crashes: usize, siblings: usize, end: End) -> Result<(), Failure> {
+/// A tree, and the folder of its journal if it has one.
+struct Grown {
+    tree: Tree,
+    journal: Option<TempDir>,
+}
+
+impl Grown {
+    async fn new(planes: &Planes, flags: Flags, children: Vec<ChildSpec>, recorded: bool) -> Result<Self, Failure> {
+        let journal = if recorded { Some(TempDir::new()?) } else { None };
+        let record = match &journal {
+            None => None,
+            Some(folder) => {
+                let past = Past::read(folder.path(), SystemTime::now());
+                let recorder = Recorder::begin(&past)?;
+                recorder.keep();
+                Some((past, recorder))
+            }
+        };
+        let tree =
+            Tree::start_within(planes.clone(), flags, children, Arc::new(NoObserver), Limits::default(), record).await;
+        let tree = tree.map_err(|exit| exit.to_string())?;
+        tree.started().await.map_err(|exit| exit.to_string())?;
+        Ok(Self { tree, journal })
+    }
+
+    /// Stops the tree; its records are on the disk then. How many bytes they are.
+    async fn end(self) -> Result<u64, Failure> {
+        self.tree.shutdown(None);
+        self.tree.ended().await;
+        let (Some(folder), Some(recorder)) = (self.journal, self.tree.recorder()) else { return Ok(0) };
+        if !recorder.seal(true, Duration::from_secs(60)).await {
+            return Err("the journal was not written within a minute".into());
+        }
+        if recorder.lost() > 0 {
+            return Err(format!("{} records were lost", recorder.lost()).into());
+        }
+        let mut bytes = 0;
+        for file in std::fs::read_dir(folder.path())? {
+            bytes += file?.metadata()?.len();
+        }
+        Ok(bytes)
+    }
+}
+
+/// What was measured without and with a journal.
+#[derive(Default)]
+struct Both([BTreeMap<&'static str, Vec<f64>>; 2]);
+
+impl Both {
+    fn note(&mut self, recorded: bool, what: &'static str, value: f64) {
+        self.0[usize::from(recorded)].entry(what).or_default().push(value);
+    }
+
+    fn print(&self, what: &str) {
+        for (name, values) in ["without journal", "with journal"].iter().zip(&self.0) {
+            let shown = values.iter().map(|(what, values)| format!("{what} {}", spread(values, 1)));
+            println!("{what}, {name:<15}: {}", shown.collect::<Vec<_>>().join(", "));
+        }
+    }
+}
+
+/// Which comes first changes from run to run: what the first one warms serves the second.
+fn in_turn(run: usize) -> [bool; 2] {
+    [!run.is_multiple_of(2), run.is_multiple_of(2)]
+}
+
+fn busy_us() -> Result<f64, Failure> {
+    Ok(cpu(std::process::id())?.as_secs_f64() * 1e6)
+}
+
+async fn restarts(planes: &Planes, crashes: usize, siblings: usize, end: End, runs: usize) -> Result<(), Failure> {
+    let mut both = Both::default();
+    for run in 0..runs {
+        for recorded in in_turn(run) {
+            let busy = busy_us()?;
+            let (tree, micros) = crash_often(planes, crashes, siblings, end, recorded).await?;
+            let bytes = tree.end().await?;
+            both.note(recorded, "CPU us", (busy_us()? - busy) / crashes as f64);
+            both.note(recorded, "p50 us", quantile(&micros, 0.5));
+            both.note(recorded, "p99 us", quantile(&micros, 0.99));
+            both.note(recorded, "worst us", quantile(&micros, 1.0));
+            if recorded {
+                both.note(recorded, "bytes", bytes as f64 / crashes as f64);
+            }
+        }
+    }
+    both.print(&format!("{:<5} with {siblings:>3} siblings, {crashes} restarts", format!("{end:?}").to_lowercase()));
+    Ok(())
+}
+
+async fn crash_often(
+    planes: &Planes,
+    crashes: usize,
+    siblings: usize,
+    end: End,
+    recorded: bool,
+) -> Result<(Grown, Vec<f64>), Failure> {
     let (up, mut ups) = mpsc::channel(4);
     let addr: Addr<End> = Addr::new("crashes", 8);
     let at_once =
@@ -86,9 +185,7 @@ async fn restarts(planes: &Planes, crashes: usize, siblings: usize, end: End) ->
     let flags =
         Flags { intensity: Intensity::new(u32::MAX, Duration::from_secs(1)), ..Flags::new(Strategy::OneForOne) };
     let children = std::iter::once(child).chain(idle).collect();
-    let tree =
-        Tree::start(planes.clone(), flags, children, Arc::new(NoObserver)).await.map_err(|exit| exit.to_string())?;
-    tree.started().await.map_err(|exit| exit.to_string())?;
+    let tree = Grown::new(planes, flags, children, recorded).await?;
     ups.recv().await.ok_or("it never came up")?;
     let mut micros = Vec::new();
     for _ in 0..crashes {
@@ -100,37 +197,33 @@ async fn restarts(planes: &Planes, crashes: usize, siblings: usize, end: End) ->
             tokio::task::yield_now().await;
         }
     }
-    println!(
-        "{:<5} with {siblings:>3} siblings: {crashes} restarts, p50 {:.0} us, p99 {:.0} us, worst {:.0} us",
-        format!("{end:?}").to_lowercase(),
-        quantile(&micros, 0.5),
-        quantile(&micros, 0.99),
-        quantile(&micros, 1.0)
-    );
-    tree.shutdown(None);
-    tree.ended().await;
-    Ok(())
+    Ok((tree, micros))
 }
 
 async fn many(planes: &Planes, children: usize, runs: usize) -> Result<(), Failure> {
-    let (mut starts, mut stops, mut kilobytes) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..runs {
-        let before = rss_kb(std::process::id())?;
-        let specs = (0..children).map(|n| ChildSpec::worker(&Addr::<End>::new(format!("c{n}"), 8), || Child(None)));
-        let specs: Vec<ChildSpec> = specs.collect();
-        let begun = Instant::now();
-        let tree = Tree::start(planes.clone(), Flags::new(Strategy::OneForOne), specs, Arc::new(NoObserver))
-            .await
-            .map_err(|exit| exit.to_string())?;
-        tree.started().await.map_err(|exit| exit.to_string())?;
-        starts.push(begun.elapsed().as_secs_f64() * 1e3);
-        kilobytes.push(rss_kb(std::process::id())?.saturating_sub(before) as f64 / children as f64);
-        let begun = Instant::now();
-        tree.shutdown(None);
-        tree.ended().await;
-        stops.push(begun.elapsed().as_secs_f64() * 1e3);
+    let (mut both, mut kilobytes) = (Both::default(), Vec::new());
+    for run in 0..runs {
+        for recorded in in_turn(run) {
+            let before = rss_kb(std::process::id())?;
+            let specs = (0..children).map(|n| ChildSpec::worker(&Addr::<End>::new(format!("c{n}"), 8), || Child(None)));
+            let specs: Vec<ChildSpec> = specs.collect();
+            let (begun, busy) = (Instant::now(), busy_us()?);
+            let tree = Grown::new(planes, Flags::new(Strategy::OneForOne), specs, recorded).await?;
+            both.note(recorded, "start ms", begun.elapsed().as_secs_f64() * 1e3);
+            kilobytes.push(rss_kb(std::process::id())?.saturating_sub(before) as f64 / children as f64);
+            let begun = Instant::now();
+            let ended = tree.tree.clone();
+            ended.shutdown(None);
+            ended.ended().await;
+            both.note(recorded, "stop ms", begun.elapsed().as_secs_f64() * 1e3);
+            let bytes = tree.end().await?;
+            both.note(recorded, "CPU ms", (busy_us()? - busy) / 1e3);
+            if recorded {
+                both.note(recorded, "MB", bytes as f64 / 1e6);
+            }
+        }
     }
-    println!("{children} children in order: start {} ms, stop {} ms", spread(&starts, 0), spread(&stops, 0));
+    both.print(&format!("{children} children in order"));
     // Later runs reuse what the first one freed.
     println!("{children} idle children: {:.1} KB each", kilobytes.first().copied().unwrap_or(0.0));
     Ok(())

@@ -5,7 +5,7 @@ use crate::wire::millis;
 use metering::{Collector, PathPattern, Scrape};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::PoisonError};
-use supervision::Status as State;
+use supervision::{Recorder, Status as State};
 use telemetry::{Health, Verdict};
 
 impl Health for Status {
@@ -53,5 +53,9 @@ impl Collector for Status {
         let mut told = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         metering::supervision::lost(lost.saturating_sub(*told));
         *told = lost;
+        let unwritten = self.recorder().map_or(0, Recorder::lost);
+        let mut told = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        metering::supervision::unwritten(unwritten.saturating_sub(*told));
+        *told = unwritten;
     }
 }

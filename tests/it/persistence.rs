@@ -111,7 +111,14 @@ fn a_vital_actors_crash_loop_over_processes_ends_in_a_refusal_that_asks_nobody()
     let bot = Bot::spawn(&home, home.command(&["run", "--ignore-budgets", "--socket", socket.to_str().unwrap()]));
     bot.wait_ready();
     assert_eq!(restarts(&bot, "database").0, 0);
+    bot.log.wait("who did that", |record| {
+        let fields = &record["fields"];
+        fields["audit.action"] == "run --ignore-budgets" && fields["audit.actor"].is_string()
+    });
     assert_eq!(bot.terminate(), 0);
+    let row = b"run --ignore-budgets";
+    let kept = std::fs::read(home.path("data/impresario.sqlite3")).unwrap();
+    assert!(kept.windows(row.len()).any(|bytes| bytes == row), "it is an audit row in the database");
     assert_eq!(home.start().terminate(), 0);
     replayed(&home);
 }

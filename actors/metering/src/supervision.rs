@@ -19,7 +19,14 @@ static LOST: Metric = Metric::counter(
 static ACTORS: Metric = Metric::gauge("impresario_actors", &[State], 16, "Actors, by state");
 static MAILBOX: Metric = Metric::gauge("impresario_mailbox_depth", &[Path], 300, "Messages waiting, by path pattern");
 
-pub(crate) static METRICS: &[&Metric] = &[&DECISIONS, &RESTARTS, &EXITS, &LOST, &ACTORS, &MAILBOX];
+static UNWRITTEN: Metric = Metric::counter(
+    "impresario_supervision_records_lost_total",
+    &[],
+    1,
+    "Records of supervision's journal that could not be written",
+);
+
+pub(crate) static METRICS: &[&Metric] = &[&DECISIONS, &RESTARTS, &EXITS, &LOST, &ACTORS, &MAILBOX, &UNWRITTEN];
 
 /// A supervisor decided about the child at `path`; `rule` is the fixed word of the rule that it applied.
 pub fn decision(path: impl Into<PathPattern>, rule: &'static str) {
@@ -39,6 +46,11 @@ pub fn exit(kind: &'static str) {
 /// `n` messages were lost with a mailbox.
 pub fn lost(n: u64) {
     LOST.count([], n);
+}
+
+/// `n` records of supervision's journal could not be written.
+pub fn unwritten(n: u64) {
+    UNWRITTEN.count([], n);
 }
 
 /// Actors in one state (a fixed word).

@@ -88,7 +88,7 @@ impl Journal {
     pub(crate) fn write(&self, path: ActorPath, decision: Decision) -> Arc<Entry> {
         let entry = {
             let mut kept = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.0 += 1;
+            kept.0 = kept.0.saturating_add(1); // where it goes on from stands in a file
             let entry = Arc::new(Entry { seq: kept.0, wall: SystemTime::now(), path, earlier: false, decision });
             if kept.1.len() >= JOURNAL_MAX {
                 kept.1.pop_front();

@@ -121,12 +121,16 @@ impl Change {
 /// # Errors
 /// What JSON cannot hold; no record of ours is such.
 pub(crate) fn write(record: &Record, out: &mut Vec<u8>, checksum: &mut u32) -> serde_json::Result<()> {
-    let line = serde_json::to_vec(record)?;
-    *checksum = crc(*checksum, &line);
-    out.extend_from_slice(format!("{checksum:08x} ").as_bytes());
-    out.extend_from_slice(&line);
-    out.push(b'\n');
+    seal(&serde_json::to_vec(record)?, out, checksum);
     Ok(())
+}
+
+/// Appends `json` as a line to `out`.
+pub(crate) fn seal(json: &[u8], out: &mut Vec<u8>, checksum: &mut u32) {
+    *checksum = crc(*checksum, json);
+    out.extend_from_slice(format!("{checksum:08x} ").as_bytes());
+    out.extend_from_slice(json);
+    out.push(b'\n');
 }
 
 /// The JSON of a line (without its end) whose checksum goes on from `checksum`.

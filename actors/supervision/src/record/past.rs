@@ -180,7 +180,8 @@ impl Past {
                 return None;
             }
         };
-        let (mut kept, mut orderly) = (Kept::default(), None);
+        // A segment begins with all that is carried over. Cut off before that, it says nothing against the one before.
+        let (mut kept, mut whole, mut orderly) = (Kept::default(), false, None);
         let broken = loop {
             let glance = match lines.next() {
                 Ok(Next::Json(json)) => serde_json::from_slice(json),
@@ -194,9 +195,11 @@ impl Past {
                 }
                 Ok(Glance::Head(_) | Glance::Lost {}) => {}
                 Ok(Glance::Process(process)) => {
-                    orderly = if process.goes_on { orderly } else { None };
+                    if !process.goes_on && orderly.take() == Some(true) {
+                        kept.unpark(); // it says so itself next, if it came that far
+                    }
                 }
-                Ok(Glance::Kept(all)) => kept = all,
+                Ok(Glance::Kept(all)) => (kept, whole) = (all, true),
                 Ok(Glance::State(begun)) => kept.begins(&begun.path, &begun.kept, &begun.own),
                 Ok(Glance::Step(went)) => {
                     let went = *went;
@@ -211,7 +214,7 @@ impl Past {
         if orderly == Some(true) {
             kept.unpark();
         }
-        if lines.good > 0 {
+        if whole {
             self.kept = kept;
         }
         if let Some(what) = broken {

@@ -15,7 +15,11 @@ use crate::{
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -79,6 +83,10 @@ pub(super) struct Queue {
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Records that were lost in this process, for whatever reason.
+    lost: AtomicU64,
+    /// Why nothing can be written, while nothing can.
+    trouble: Mutex<Option<String>>,
 }
 
 /// What the writer is given.
@@ -112,8 +120,12 @@ impl Shared {
     pub(super) fn generation(&self) -> Option<u64> {
         let mut queue = self.lock();
         queue.choked = queue.items.len() >= if queue.choked { QUEUE_MAX / 2 } else { QUEUE_MAX - LEAST };
-        if queue.choked || queue.ended {
+        if queue.ended {
+            return None; // the tree goes down beside a record that is closed
+        }
+        if queue.choked {
             queue.lost += 1;
+            self.lost.fetch_add(1, Relaxed);
             return None;
         }
         if std::mem::replace(&mut queue.full, false) {
@@ -160,6 +172,24 @@ impl Shared {
         self.lock().generation += 1;
     }
 
+    /// The writer's: what it lost, and why it cannot write, if it cannot.
+    pub(super) fn account(&self, lost: u64, trouble: Option<&str>) {
+        self.lost.fetch_add(lost, Relaxed);
+        let mut told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_deref() != trouble {
+            *told = trouble.map(ToOwned::to_owned);
+        }
+    }
+
+    /// The writer's: it ends before its time, and nobody is to fill its queue.
+    pub(super) fn give_up(&self, why: String) {
+        self.account(0, Some(&why));
+        let mut queue = self.lock();
+        queue.ended = true;
+        queue.items.clear();
+        queue.closing = None; // whoever waits for the end is told by its sender that is gone
+    }
+
     fn close(&self, closing: Closing) {
         let mut queue = self.lock();
         queue.ended = true;
@@ -203,11 +233,32 @@ impl Recorder {
 
     pub(crate) fn with(segment: Segment) -> io::Result<Self> {
         let queue = Queue { held: true, ..Queue::default() };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            changed: Condvar::new(),
+            lost: AtomicU64::new(0),
+            trouble: Mutex::default(),
+        });
         let writers = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("supervision-record".to_owned());
         thread.spawn(move || writer::run(&writers, segment))?;
         Ok(Self { _last: Arc::new(Last(Arc::clone(&shared))), shared })
+    }
+
+    /// Records that could not be kept so far: the disk failed, or the writer could not keep up.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Relaxed)
+    }
+
+    /// Why nothing can be written, while nothing can.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts segments.
+    #[cfg(test)]
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.lock().generation
     }
 
     /// From now on what is recorded is written.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     core::{self, State},
     journal,
+    panics::guarded_sync,
     path::ActorPath,
 };
 use std::{
@@ -101,7 +102,7 @@ pub fn replay(file: &Path) -> Result<Compared, ReplayError> {
         let line = lines.good + 1;
         let json = match lines.next()? {
             Next::Json(json) => json,
-            Next::End { torn } if line == 1 && !torn => return Err(ReplayError::Foreign),
+            Next::End { .. } if line == 1 => return Err(ReplayError::Foreign),
             Next::End { torn } => {
                 replay.compared.torn = torn;
                 break;
@@ -120,7 +121,7 @@ pub fn replay(file: &Path) -> Result<Compared, ReplayError> {
             (_, 1) => return Err(ReplayError::Foreign),
             _ => {}
         }
-        replay.take(record, line);
+        replay.take(record, line)?;
         if replay.compared.difference.is_some() {
             break;
         }
@@ -137,7 +138,7 @@ struct Replay {
 }
 
 impl Replay {
-    fn take(&mut self, record: Record, line: u64) {
+    fn take(&mut self, record: Record, line: u64) -> Result<(), ReplayError> {
         match record {
             Record::Head(_) | Record::Kept(_) | Record::Ended { .. } => {}
             Record::Process(process) => {
@@ -150,17 +151,22 @@ impl Replay {
                 self.paths.insert(written.path.clone());
                 self.known.insert(written.sup, (written.path, written.incarnation, written.state));
             }
-            Record::Step(stepped) => self.step(*stepped, line),
+            Record::Step(stepped) => return self.step(*stepped, line),
         }
+        Ok(())
     }
 
-    fn step(&mut self, stepped: Stepped, line: u64) {
+    fn step(&mut self, stepped: Stepped, line: u64) -> Result<(), ReplayError> {
         let Stepped { sup, at, event, told, .. } = stepped;
         let Some((path, incarnation, state)) = self.known.get_mut(&sup) else {
             self.compared.unchecked += told.len() as u64;
-            return;
+            return Ok(());
         };
-        let step = core::decide(state, event.clone(), at);
+        // A file may say anything, such as a state that no supervisor was ever in.
+        let step = guarded_sync(|| core::decide(state, event.clone(), at)).map_err(|panic| {
+            let reason = format!("no supervisor was ever in that state ({panic})");
+            ReplayError::Record { line, reason, version: self.version.clone() }
+        })?;
         let decided = step.decisions.into_iter().filter_map(|it| journal::told(path, *incarnation, it));
         let decided: Vec<_> = decided.map(|(_, decision)| decision).collect();
         for n in 0..told.len().max(decided.len()) {
@@ -176,10 +182,11 @@ impl Replay {
                     recorded: shown(recorded),
                     decided: shown(now),
                 }));
-                return;
+                return Ok(());
             }
             self.compared.decisions += 1;
         }
+        Ok(())
     }
 
     fn done(self) -> Compared {

@@ -12,14 +12,19 @@ use std::{
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Bytes that are gathered before they are written.
 const LARGE: usize = 1 << 18;
+/// How long a file that could not be written is left alone: every try costs the states of all supervisors, written anew.
+pub(crate) const RETRY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1_000 });
+/// States that a segment may hold on top of its bound. They do not count, since a segment that begins with more of them
+/// than it may hold would give way at once; but a disk that comes and goes must not fill up with them.
+const FREE_MAX: u64 = 64 << 20;
 
 /// The segment that is written to. A failure costs the records that were being written, is said once, and is tried anew
-/// with each later record: the file is cut back to its last good one then.
+/// after [`RETRY`]: the file is cut back to its last good record then.
 pub(crate) struct Segment {
     folder: PathBuf,
     /// What is carried over, as of the last record.
@@ -38,9 +43,17 @@ pub(crate) struct Segment {
     begun: bool,
     /// Records that could not be written and are not accounted for in the file.
     lost: u64,
-    trouble: bool,
+    /// The same since somebody asked.
+    lost_lately: u64,
+    /// Why it cannot be written, since the last time that it could be.
+    trouble: Option<String>,
+    retry_at: Option<Instant>,
+    /// Records are missing: supervisors' states are to be written down anew.
     gap: bool,
     asked: bool,
+    /// Bytes that a test's disk has room for.
+    #[cfg(test)]
+    pub(crate) room: Option<std::sync::Arc<std::sync::atomic::AtomicUsize>>,
 }
 
 impl Segment {
@@ -58,23 +71,26 @@ impl Segment {
             free: 0,
             begun: false,
             lost: 0,
-            trouble: false,
+            lost_lately: 0,
+            trouble: None,
+            retry_at: None,
             gap: false,
             asked: false,
+            #[cfg(test)]
+            room: None,
         }
     }
 
     /// Appends a record; `free` when it does not count against the bound.
     pub(super) fn push(&mut self, record: &Record, free: bool) {
         if self.file.is_none() && !self.open() {
-            self.lost += 1;
+            self.lose(1);
             self.gap = true;
             return;
         }
         let before = self.buffer.len();
         if !self.append(record) {
-            self.lost += 1;
-            self.gap = true; // an absurdly long one: what follows it could not be decided again
+            self.lose(1); // an absurdly long one, which it would be again: what follows it cannot be decided again
             return;
         }
         if free {
@@ -83,6 +99,11 @@ impl Segment {
         if self.buffer.len() >= LARGE {
             self.write();
         }
+    }
+
+    fn lose(&mut self, records: u64) {
+        self.lost += records;
+        self.lost_lately += records;
     }
 
     fn append(&mut self, record: &Record) -> bool {
@@ -99,10 +120,13 @@ impl Segment {
 
     /// Opens the file and begins this process's part of it.
     fn open(&mut self) -> bool {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
         let (file, tail) = match self.opened() {
             Ok(opened) => opened,
             Err(error) => {
-                self.complain(&error);
+                self.failed(&error);
                 return false;
             }
         };
@@ -118,7 +142,9 @@ impl Segment {
         }
         self.append(&Record::Kept(self.kept.clone()));
         self.pending = 0; // these can be written again
-        self.free += self.buffer.len() as u64;
+        if tail.end == 0 {
+            self.free += self.buffer.len() as u64;
+        }
         true
     }
 
@@ -142,19 +168,23 @@ impl Segment {
     /// Writes what has gathered.
     pub(super) fn write(&mut self) {
         let (Some(file), Some(tail)) = (&mut self.file, &mut self.tail) else { return };
-        match file.write_all(&self.buffer) {
+        #[cfg(test)]
+        let written = full_disk(self.room.as_deref(), file, &self.buffer);
+        #[cfg(not(test))]
+        let written = file.write_all(&self.buffer);
+        match written {
             Ok(()) => {
                 *tail = Tail { end: tail.end + self.buffer.len() as u64, checksum: self.checksum };
-                if std::mem::take(&mut self.trouble) {
+                if self.trouble.take().is_some() {
                     tracing::info!(lost = self.lost, "the journal of supervision is written again");
                 }
-                self.lost = 0;
+                (self.lost, self.retry_at) = (0, None);
             }
             Err(error) => {
-                self.lost += self.pending;
+                self.lose(self.pending);
                 self.gap = true;
                 self.file = None;
-                self.complain(&error);
+                self.failed(&error);
             }
         }
         self.pending = 0;
@@ -167,7 +197,12 @@ impl Segment {
         if self.open() {
             self.write();
         }
-        if self.trouble { Err(io::Error::other("its folder cannot be written")) } else { Ok(()) }
+        self.trouble.map_or(Ok(()), |trouble| Err(io::Error::other(trouble)))
+    }
+
+    /// The last chance: a file that is left alone for a while is tried at once.
+    pub(super) fn hurry(&mut self) {
+        self.retry_at = None;
     }
 
     /// The next record begins a new segment.
@@ -181,28 +216,48 @@ impl Segment {
     /// Has the disk hold what was written.
     pub(super) fn sync(&mut self) {
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_data) {
-            self.complain(&error);
+            let path = self.folder.join(FILE);
+            tracing::warn!("{} may not outlive a loss of power: {error}", path.display());
         }
     }
 
-    /// Whether records are missing since this was last asked.
+    /// Whether records are missing since this was last asked, and could be written now.
     pub(super) fn take_gap(&mut self) -> bool {
-        std::mem::take(&mut self.gap)
+        self.trouble.is_none() && std::mem::take(&mut self.gap)
+    }
+
+    /// Records that were lost since this was last asked, and why it cannot be written, if it cannot.
+    pub(super) fn account(&mut self) -> (u64, Option<&str>) {
+        (std::mem::take(&mut self.lost_lately), self.trouble.as_deref())
     }
 
     /// Whether it has become full; said once.
     pub(super) fn take_full(&mut self) -> bool {
-        let full = self.tail.is_some_and(|tail| tail.end > self.max.saturating_add(self.free));
+        let full = self.tail.is_some_and(|tail| tail.end > self.max.saturating_add(self.free.min(FREE_MAX)));
         full && !std::mem::replace(&mut self.asked, true)
     }
 
-    fn complain(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.trouble, true) {
+    /// Leaves the file alone for a while; said once.
+    fn failed(&mut self, error: &io::Error) {
+        self.retry_at = Some(Instant::now() + RETRY);
+        if self.trouble.is_none() {
             let path = self.folder.join(FILE);
             let path = path.display();
             tracing::warn!(
                 "{path} cannot be written: {error}; what is decided meanwhile is not kept for the next process"
             );
         }
+        self.trouble = Some(error.to_string());
     }
+}
+
+/// Writes as a disk does that has only so much room left: part of it, then no more.
+#[cfg(test)]
+fn full_disk(room: Option<&std::sync::atomic::AtomicUsize>, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    use std::sync::atomic::Ordering::SeqCst;
+    let Some(room) = room else { return file.write_all(bytes) };
+    let fits = bytes.len().min(room.load(SeqCst));
+    room.fetch_sub(fits, SeqCst);
+    file.write_all(&bytes[..fits])?;
+    if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }

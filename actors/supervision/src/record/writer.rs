@@ -5,10 +5,18 @@ use super::{
     queue::{Batch, Closing, Item, Shared, Taken},
     segment::Segment,
 };
+use crate::panics::guarded_sync;
 use std::collections::VecDeque;
 
 /// Writes until it is told to end.
-pub(super) fn run(shared: &Shared, mut segment: Segment) {
+pub(super) fn run(shared: &Shared, segment: Segment) {
+    if let Err(panic) = guarded_sync(|| turns(shared, segment)) {
+        tracing::error!(%panic, "the journal of supervision is not written any more");
+        shared.give_up(panic.to_string());
+    }
+}
+
+fn turns(shared: &Shared, mut segment: Segment) {
     loop {
         let Batch { items, held, closing } = shared.gather();
         // What fails at boot leaves no trace, unless the next process must know of it.
@@ -32,6 +40,9 @@ fn matters(item: &Item) -> bool {
 }
 
 fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing: Option<&Closing>) {
+    if closing.is_some() {
+        segment.hurry();
+    }
     for item in items {
         match item {
             Item::State { written, free } => {
@@ -59,6 +70,8 @@ fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing:
     if closing.is_some() {
         segment.sync();
     }
+    let (lost, trouble) = segment.account();
+    shared.account(lost, trouble);
     if segment.take_gap() {
         shared.begin_anew();
     }

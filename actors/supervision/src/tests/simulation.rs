@@ -7,14 +7,15 @@ mod stage;
 mod worker;
 
 use super::probe::until;
-use crate::{ActorPath, NoObserver, Planes, Tree, Verb};
+use crate::{ActorPath, Limits, NoObserver, Past, Planes, Recorder, Tree, Verb, replay};
 use scenario::{Happening, Scenario};
 use stage::Stage;
 use std::{
     future::Future,
     sync::Arc,
-    time::{Duration, Instant as Wall},
+    time::{Duration, Instant as Wall, SystemTime},
 };
+use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::Instant};
 
 /// Scenarios per run; the full tier runs ten times as many.
@@ -90,7 +91,10 @@ fn play(scenario: &Scenario, n: usize) -> Result<Figures, String> {
 async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
     let stage = Stage::new(scenario.seed);
     let children = scenario.root.specs(&ActorPath::root(), &stage);
-    let tree = Tree::start(Planes::single(), scenario.root.flags, children, Arc::new(NoObserver)).await;
+    let record = Journal::new(scenario.seed)?;
+    let (flags, limits) = (scenario.root.flags, Limits::default());
+    let tree =
+        Tree::start_within(Planes::single(), flags, children, Arc::new(NoObserver), limits, record.begin()?).await;
     let tree = tree.map_err(|exit| format!("the root was not made: {exit}"))?;
     let mut answers: Vec<JoinHandle<()>> = Vec::new();
     let mut drained = None;
@@ -143,12 +147,50 @@ async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
     if !tree.nodes().is_empty() {
         return Err(format!("left in the view: {:#?}", tree.nodes()));
     }
+    record.decide_again(&tree, decisions.len()).await?;
     Ok(Figures {
         incarnations: stage.seen().len() / 2,
         decisions: decisions.len(),
         virtual_s: stage.begun.elapsed().as_secs(),
         raced: usize::from(raced),
     })
+}
+
+/// One in so many scenarios is recorded, and decided again at its end.
+const RECORDED: u64 = 10;
+
+/// The journal of a scenario, if it has one.
+struct Journal(Option<TempDir>);
+
+impl Journal {
+    fn new(seed: u64) -> Result<Self, String> {
+        let folder = seed.is_multiple_of(RECORDED).then(TempDir::new).transpose();
+        folder.map(Self).map_err(|error| error.to_string())
+    }
+
+    fn begin(&self) -> Result<Option<(Past, Recorder)>, String> {
+        let Some(folder) = &self.0 else { return Ok(None) };
+        let past = Past::read(folder.path(), SystemTime::now());
+        let recorder = Recorder::begin(&past).map_err(|error| error.to_string())?;
+        recorder.keep();
+        Ok(Some((past, recorder)))
+    }
+
+    async fn decide_again(&self, tree: &Tree, made: usize) -> Result<(), String> {
+        let (Some(folder), Some(recorder)) = (&self.0, tree.recorder()) else { return Ok(()) };
+        if !recorder.seal(true, Duration::from_secs(60)).await {
+            return Err("its journal was not written".to_owned());
+        }
+        let compared = replay(&folder.path().join(crate::record::FILE)).map_err(|error| error.to_string())?;
+        let missing = compared.lost + compared.unchecked;
+        match compared.difference {
+            Some(difference) => Err(format!("decided again, it is another: {difference:#?}")),
+            None if missing > 0 || compared.decisions != made as u64 => {
+                Err(format!("of {made} decisions {compared:?}"))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 fn order(tree: &Tree, path: &str, verb: Verb) -> JoinHandle<()> {

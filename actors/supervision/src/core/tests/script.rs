@@ -1,8 +1,9 @@
 //! A supervisor on a table: events by hand, time by hand.
 
+use super::decide_twice;
 use crate::{
     core::{
-        Action, Decision, Event, Life, Order, Outcome, Refusal, Rule, State, Step, Time, Timer, decide,
+        Action, Decision, Event, Life, Order, Outcome, Refusal, Rule, State, Step, Time, Timer,
         policy::{Criticality, Flags, Kind, Policy, Strategy},
         state::Child,
     },
@@ -71,7 +72,7 @@ impl Script {
     }
 
     pub(super) fn feed(&mut self, event: Event) {
-        let Step { actions, decisions, .. } = decide(&mut self.state, event, self.now);
+        let Step { actions, decisions, .. } = decide_twice(&mut self.state, event, self.now);
         for action in &actions {
             if let Action::SetTimer { id, incarnation, timer, after } = action {
                 // One timer per child: a new one replaces the one before it.

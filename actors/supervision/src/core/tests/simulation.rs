@@ -1,6 +1,7 @@
 //! The core against a scripted world: children that come up, fail, hang and obey at random times, from a printed seed.
 //! Whatever happens, the invariants below hold after every single step.
 
+use super::decide_twice;
 use crate::core::{
     Action, Event, Order, Removed, State, Time, Timer, Wanted, decide,
     policy::{AutoShutdown, Backoff, Criticality, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
@@ -19,6 +20,9 @@ use std::{
 fn scenarios() -> u64 {
     if crate::tests::full_tier() { 20_000 } else { 2_000 }
 }
+
+/// One in so many scenarios has its decisions made twice.
+const TWICE: u64 = 40;
 
 struct Simulation {
     rng: StdRng,
@@ -39,6 +43,8 @@ struct Simulation {
     draining: bool,
     drained: bool,
     stopping_order: Vec<String>,
+    /// Each decision is made again from the texts of what it was made from.
+    twice: bool,
 }
 
 struct Incarnation {
@@ -72,6 +78,7 @@ impl Simulation {
             draining: false,
             drained: false,
             stopping_order: Vec::new(),
+            twice: seed.is_multiple_of(TWICE),
         }
     }
 
@@ -118,7 +125,10 @@ impl Simulation {
             Event::Order { ticket, order } => Some((*ticket, rehearse(&self.state, order.clone(), self.now))),
             _ => None,
         };
-        let step = decide(&mut self.state, event, self.now);
+        let step = match self.twice {
+            true => decide_twice(&mut self.state, event, self.now),
+            false => decide(&mut self.state, event, self.now),
+        };
         if let Some((ticket, rehearsed)) = rehearsed {
             let refused = step.actions.iter().find_map(|action| match action {
                 Action::Answer { ticket: to, answer } if *to == ticket => answer.as_ref().err(),
