@@ -146,24 +146,35 @@ pub(crate) fn checked<'l>(line: &'l [u8], checksum: &mut u32) -> Option<&'l [u8]
 }
 
 /// CRC-32 (the polynomial of zip and Ethernet, reflected), going on from `checksum`.
+///
+/// Eight bytes at a time, each through the table of its place: byte by byte it would be a third of the writer's work.
 fn crc(checksum: u32, bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!checksum, |sum, byte| TABLE[usize::from((sum as u8) ^ byte)] ^ (sum >> 8))
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let byte = |word: u32, n: u32| usize::from((word >> (8 * n)) as u8);
+    let sum = eights.iter().fold(!checksum, |sum, &[a, b, c, d, e, f, g, h]| {
+        let (low, high) = (sum ^ u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        (0..4).fold(0, |all, n| all ^ TABLES[7 - n as usize][byte(low, n)] ^ TABLES[3 - n as usize][byte(high, n)])
+    });
+    !rest.iter().fold(sum, |sum, byte| TABLES[0][usize::from((sum as u8) ^ byte)] ^ (sum >> 8))
 }
 
-const TABLE: [u32; 256] = {
-    let mut table = [0; 256];
+/// What a byte does to the sum, with `n` more bytes behind it.
+static TABLES: [[u32; 256]; 8] = {
+    let mut tables = [[0; 256]; 8];
     let mut n = 0;
     while n < 256 {
         let mut sum = n as u32;
         let mut bit = 0;
-        while bit < 8 {
+        while bit < 64 {
             sum = if sum & 1 == 1 { 0xEDB8_8320 ^ (sum >> 1) } else { sum >> 1 };
             bit += 1;
+            if bit % 8 == 0 {
+                tables[bit / 8 - 1][n] = sum;
+            }
         }
-        table[n] = sum;
         n += 1;
     }
-    table
+    tables
 };
 
 #[cfg(test)]

@@ -109,8 +109,7 @@ impl Tape {
             entries: seen.entries,
             change,
         }));
-        let items: Vec<_> = written.into_iter().chain([step]).collect();
-        self.recorder.shared.put(items);
+        self.recorder.shared.put(written.into_iter().chain([step]));
         self.generation = Some(before.generation);
     }
 
@@ -142,12 +141,12 @@ impl Tape {
                 carried.parked = told.and_then(|told| told.parked.clone());
                 carried.tries = told.map_or(0, |told| told.tries);
             }
-            let id = child.id().to_owned();
             if carried.is_plain() {
-                if self.told.remove(&id).is_some() {
+                if let Some((id, _)) = self.told.remove_entry(child.id()) {
                     change.kept.push((id, None));
                 }
             } else if told != Some(&carried) {
+                let id = child.id().to_owned();
                 change.kept.push((id.clone(), Some(carried.clone().map(|at| clocks.wall(at)))));
                 self.told.insert(id, carried);
             }
@@ -157,10 +156,10 @@ impl Tape {
                 change.kept.push((id.clone(), None));
             }
         }
-        let own = newest(&state.restarts);
-        if own != self.own {
-            change.own = Some(own.iter().map(|at| clocks.wall(*at)).collect());
-            self.own = own;
+        let unseen = state.restarts.len().saturating_sub(OWN_KEPT);
+        if !state.restarts.range(unseen..).eq(&self.own) {
+            self.own = newest(&state.restarts);
+            change.own = Some(self.own.iter().map(|at| clocks.wall(*at)).collect());
         }
         if self.path.is_root() {
             change.gave_up = gave_up(event, state, seen, clocks);
