@@ -116,7 +116,7 @@ fn row(node: &Node, lead: &str, depth: usize) -> Row {
     });
     let exit = node.last_exit.as_ref().and_then(|exit| exit["text"].as_str().or_else(|| exit.as_str()));
     let why = match (&node.reason, exit) {
-        (Some(reason), Some(exit)) if state != "running" => format!("{reason}; {exit}"),
+        (Some(reason), Some(exit)) if state != "running" && !reason.contains(exit) => format!("{reason}; {exit}"),
         (Some(reason), _) => reason.clone(),
         (None, Some(exit)) => exit.to_owned(),
         (None, None) => String::new(),

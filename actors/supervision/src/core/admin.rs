@@ -101,7 +101,9 @@ fn start_child(
     child.asked = Asked::Start;
     child.waiting.push(ticket);
     child.since = now;
-    step.note(&child, now, Rule::Operator, "added and started").because(OWNER);
+    let stays_parked = carried::is_parked(state, &child);
+    let text = if stays_parked { "added" } else { "added and started" };
+    step.note(&child, now, Rule::Operator, text).because(OWNER);
     child.in_round = order::joins_round(state);
     let id = child.id().to_owned();
     state.children.insert(child);

@@ -104,6 +104,11 @@ impl<T> Carried<T> {
     }
 }
 
+/// Whether `child`, which has not begun yet, is one that stays parked as an earlier process left it.
+pub(super) fn is_parked(state: &State, child: &Child) -> bool {
+    state.carried.get(child.id()).is_some_and(|carried| carried.parked.is_some()) && !child.is_vital()
+}
+
 /// The child at `at` goes on where an earlier process left it, if that left anything. True when it stays parked: it is
 /// not to be started now, and its one try, when that is due, is a matter of its restart rule and of no boot.
 pub(super) fn take_over(state: &mut State, at: usize, now: Time, step: &mut Step) -> bool {

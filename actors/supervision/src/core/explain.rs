@@ -173,7 +173,10 @@ impl Decision {
     /// Why, in words: how an incarnation ended, and what asked for it.
     pub fn why(&self) -> Option<String> {
         match (&self.cause, &self.reason) {
-            (Some(exit), Some(reason)) => Some(format!("{exit} ({reason})")),
+            (Some(exit), Some(reason)) => {
+                let exit = exit.to_string();
+                Some(if reason.contains(&exit) { reason.clone() } else { format!("{exit} ({reason})") })
+            }
             (Some(exit), None) => Some(exit.to_string()),
             (None, reason) => reason.clone(),
         }

@@ -106,6 +106,12 @@ fn a_parked_child_stays_parked_until_its_try_and_the_others_start_without_it() {
     let said = script.last("a", Rule::Carried);
     assert_eq!(said.text, "still parked from the process before, one try in 30.0 s");
     assert_eq!(said.why().as_deref(), Some("panic: boom (budget spent)"));
+    let repeated = Carried {
+        parked: Some(Parking { reason: "spent: panic: boom".into(), retry_at: None, exit: Some(boom()) }),
+        ..restarts(&[])
+    };
+    let repeats = with(frail("a"), repeated);
+    assert_eq!(repeats.last("a", Rule::Carried).why().as_deref(), Some("spent: panic: boom"), "said once");
     assert_eq!(script.child("a").since, S(90), "it has been parked since then");
     script.pass(S(30));
     assert_eq!(script.spawned(), ["a"]);
@@ -152,6 +158,7 @@ fn an_operator_starts_what_stays_parked_and_one_that_is_added_says_so() {
     let ticket = script.start_child(frail("a"));
     assert_eq!(script.answers(ticket), [Err(Refusal::Parked { reason: "budget spent".into() })]);
     assert!(script.spawned().is_empty());
+    assert_eq!(script.last("a", Rule::Operator).text, "added", "and not started");
     script.order(Order::RestartChild { id: "a".into() });
     assert_eq!(script.spawned(), ["a"]);
     script.started("a");
