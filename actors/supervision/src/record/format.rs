@@ -100,13 +100,47 @@ pub(crate) struct Told {
 pub(crate) struct Change {
     /// Children; none: there is nothing to carry over of this one any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) kept: Vec<(String, Option<Carried<u64>>)>,
+    pub(crate) kept: Vec<(String, Option<News>)>,
     /// Restarts that count against the supervisor's own intensity, if they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) own: Option<Vec<u64>>,
+    pub(crate) own: Option<Times>,
     /// The root gave up over this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gave_up: Option<GaveUp>,
+}
+
+/// What is carried over of a child, now. A budget of hundreds is not written anew for each of its restarts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct News {
+    /// Of the restarts that are known, so many of the oldest are past.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) past: usize,
+    /// All of it, but only the restarts that are new.
+    #[serde(flatten)]
+    pub(crate) carried: Carried<u64>,
+}
+
+/// How a list of times went on.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Times {
+    /// So many of the oldest are past.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) past: usize,
+    /// These came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) new: Vec<u64>,
+}
+
+impl Times {
+    /// What has become of `known`.
+    pub(crate) fn follow(&self, known: &[u64]) -> Vec<u64> {
+        [known.get(self.past..).unwrap_or_default(), &self.new].concat()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Change {
@@ -120,17 +154,20 @@ impl Change {
 ///
 /// # Errors
 /// What JSON cannot hold; no record of ours is such.
-pub(crate) fn write(record: &Record, out: &mut Vec<u8>, checksum: &mut u32) -> serde_json::Result<()> {
-    seal(&serde_json::to_vec(record)?, out, checksum);
-    Ok(())
-}
-
-/// Appends `json` as a line to `out`.
-pub(crate) fn seal(json: &[u8], out: &mut Vec<u8>, checksum: &mut u32) {
-    *checksum = crc(*checksum, json);
-    out.extend_from_slice(format!("{checksum:08x} ").as_bytes());
-    out.extend_from_slice(json);
+pub(crate) fn write(record: &impl Serialize, out: &mut Vec<u8>, checksum: &mut u32) -> serde_json::Result<()> {
+    let begin = out.len();
+    out.extend_from_slice(b"00000000 ");
+    let json = out.len();
+    if let Err(error) = serde_json::to_writer(&mut *out, record) {
+        out.truncate(begin);
+        return Err(error);
+    }
+    *checksum = crc(*checksum, &out[json..]);
+    for (n, digit) in out[begin..begin + 8].iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(*checksum >> (28 - 4 * n)) as usize & 15];
+    }
     out.push(b'\n');
+    Ok(())
 }
 
 /// The JSON of a line (without its end) whose checksum goes on from `checksum`.

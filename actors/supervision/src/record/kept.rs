@@ -1,6 +1,6 @@
 //! What is carried over from process to process, with times of the wall clock.
 
-use super::format::{Change, Written};
+use super::format::{Change, News, Written};
 use crate::{
     core::{Time, carried::Carried},
     path::ActorPath,
@@ -58,14 +58,20 @@ impl Kept {
 
     /// A step of the supervisor at `path` changed this.
     pub(crate) fn changed(&mut self, path: &ActorPath, change: &Change) {
-        for (id, carried) in &change.kept {
-            match carried {
-                Some(carried) => self.children.insert(path.child(id), carried.clone()),
-                None => self.children.remove(&path.child(id)),
+        for (id, news) in &change.kept {
+            let path = path.child(id);
+            let Some(News { past, carried }) = news else {
+                self.children.remove(&path);
+                continue;
             };
+            let kept = self.children.entry(path).or_default();
+            let known = std::mem::take(&mut kept.restarts).into_iter().skip(*past);
+            let restarts = known.chain(carried.restarts.iter().copied()).collect();
+            *kept = Carried { restarts, ..carried.clone() };
         }
         if let Some(own) = &change.own {
-            self.set_own(path, own);
+            let own = own.follow(self.own.get(path).map_or(&[], Vec::as_slice));
+            self.set_own(path, &own);
         }
         if change.gave_up.is_some() {
             self.gave_up.clone_from(&change.gave_up);

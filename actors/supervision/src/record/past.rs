@@ -3,7 +3,7 @@
 
 use super::{
     EARLIER_MAX, FILE, OLDER,
-    format::{Change, FORMAT, Head, Process, WHAT},
+    format::{Change, FORMAT, Head, News, Process, Times, WHAT},
     kept::{Inheritance, Kept},
     lines::{Lines, Next},
     segment::Segment,
@@ -87,9 +87,9 @@ struct Went {
     #[serde(default)]
     told: Vec<Box<RawValue>>,
     #[serde(default)]
-    kept: Vec<(String, Option<Carried<u64>>)>,
+    kept: Vec<(String, Option<News>)>,
     #[serde(default)]
-    own: Option<Vec<u64>>,
+    own: Option<Times>,
     #[serde(default)]
     gave_up: Option<super::kept::GaveUp>,
 }

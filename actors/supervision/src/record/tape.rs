@@ -1,7 +1,7 @@
 //! A supervisor's side of the record: what it takes down of each event, without waiting for anything.
 
 use super::{
-    format::{Change, Written},
+    format::{Change, News, Times, Written},
     kept::{GaveUp, millis},
     queue::{Item, Recorder, Taken},
     wall_ms,
@@ -147,7 +147,11 @@ impl Tape {
                 }
             } else if told != Some(&carried) {
                 let id = child.id().to_owned();
-                change.kept.push((id.clone(), Some(carried.clone().map(|at| clocks.wall(at)))));
+                let known = self.told.get(&id).map_or(&[][..], |told| &told.restarts);
+                let (past, new) = went_on(known, &carried.restarts);
+                let news =
+                    Carried { restarts: carried.restarts[new..].to_vec(), parked: carried.parked.clone(), ..carried };
+                change.kept.push((id.clone(), Some(News { past, carried: news.map(|at| clocks.wall(at)) })));
                 self.told.insert(id, carried);
             }
         }
@@ -158,13 +162,25 @@ impl Tape {
         }
         let unseen = state.restarts.len().saturating_sub(OWN_KEPT);
         if !state.restarts.range(unseen..).eq(&self.own) {
-            self.own = newest(&state.restarts);
-            change.own = Some(self.own.iter().map(|at| clocks.wall(*at)).collect());
+            let own = newest(&state.restarts);
+            let (past, new) = went_on(self.own.make_contiguous(), Vec::from(own.clone()).as_slice());
+            change.own = Some(Times { past, new: own.range(new..).map(|at| clocks.wall(*at)).collect() });
+            self.own = own;
         }
         if self.path.is_root() {
             change.gave_up = gave_up(event, state, seen, clocks);
         }
         change
+    }
+}
+
+/// How `known` times became those that are there `now`, where old ones go at the front and new ones come at the end: how
+/// many went, and where the new ones begin.
+fn went_on(known: &[Time], now: &[Time]) -> (usize, usize) {
+    let past = now.first().map_or(known.len(), |first| known.partition_point(|at| at < first));
+    match now.starts_with(&known[past..]) {
+        true => (past, known.len() - past),
+        false => (known.len(), 0),
     }
 }
 
@@ -191,4 +207,28 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
     // A restart exactly as old as the window still counts.
     let until = clocks.wall(oldest + budget.window + Duration::from_millis(1));
     Some(GaveUp { child, said, until, window: millis(budget.window).saturating_add(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_times_is_told_by_what_went_and_what_came() {
+        let times = |at: &[u64]| at.iter().copied().map(Duration::from_secs).collect::<Vec<_>>();
+        for (known, now, expected) in [
+            (&[][..], &[5][..], (0, 0)),
+            (&[1, 2, 3], &[1, 2, 3, 4], (0, 3)),
+            (&[1, 2, 3], &[3, 9], (2, 1)),
+            (&[1, 2, 3], &[7], (3, 0)),
+            (&[1, 2, 3], &[], (3, 0)),
+            (&[5, 5, 9], &[5, 9, 12], (3, 0)),
+            (&[3, 1], &[2, 2], (2, 0)),
+        ] {
+            let (past, new) = went_on(&times(known), &times(now));
+            assert_eq!((past, new), expected, "{known:?} became {now:?}");
+            let told = Times { past, new: now[new..].to_vec() };
+            assert_eq!(told.follow(known), now, "{known:?}");
+        }
+    }
 }

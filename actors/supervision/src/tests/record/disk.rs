@@ -169,7 +169,7 @@ async fn numbers_that_no_process_ever_wrote_end_neither_replay_nor_start() {
             if !line.contains("{\"head\"") {
                 spoil(&mut value, &mut rng);
             }
-            format::seal(&serde_json::to_vec(&value).unwrap(), &mut out, &mut sum);
+            format::write(&value, &mut out, &mut sum).unwrap();
         }
         fs::write(&file, out).unwrap();
         println!("round {round}: {}", replay(&file).map_or_else(|error| error.to_string(), |it| format!("{it:?}")));
