@@ -48,6 +48,10 @@ pub struct Companion {
     pub told: Box<dyn FnOnce(&EndReport) + Send>,
 }
 
+/// How long the last decisions may take to be on the disk, and when a third signal has ended the process.
+const SEAL: Duration = Duration::from_secs(1);
+const SEAL_FORCED: Duration = Duration::from_millis(200);
+
 /// A process that is ready to boot.
 pub struct Life<'a> {
     /// The configuration in force.
@@ -170,6 +174,8 @@ impl Life<'_> {
             }
         };
         drop(told_of_life);
+        // A service manager that waited for READY in vain ends a start that failed: nobody asked for that end.
+        let impatient = why.signal.is_some() && self.notifier.is_on() && !self.notifier.is_ready();
         let mut code = why.code;
         if let Some(tree) = tree.get() {
             let down = Down {
@@ -184,7 +190,8 @@ impl Life<'_> {
                 own_tasks: beside.len(),
             };
             let report = if gone { down.account(why, leave).await } else { down.run(why, leave).await };
-            remembered::seal(tree, failed.is_none() && !report.forced).await;
+            let orderly = failed.is_none() && !report.forced && !impatient;
+            remembered::seal(tree, orderly, if report.forced { SEAL_FORCED } else { SEAL }).await;
             told.into_iter().for_each(|told| told(&report));
             if report.forced {
                 code = Code::Forced;

@@ -90,6 +90,7 @@ fn severity(decision: &Decision, root: bool) -> Severity {
         Rule::Start | Rule::Stop => Severity::Debug,
         // That a supervisor is down its own supervisor says; the root has none.
         Rule::Down if decision.id.is_empty() && !root => Severity::Debug,
+        Rule::Carried if decision.why().is_some() => Severity::Warn, // it stays parked
         Rule::Up
         | Rule::Down
         | Rule::Ended

@@ -43,7 +43,7 @@ pub struct PostReady {
 pub async fn follow(post: PostReady) {
     tokio::select! {
         () = post.gateway.wait_ready() => {}
-        () = rest_is_parked(&post.gateway) => {
+        () = rest_is_parked(&post.status) => {
             tracing::warn!("a shard is parked: the bot goes on with the others; `impresario status` says why");
         }
     }
@@ -70,12 +70,12 @@ pub async fn follow(post: PostReady) {
 
 /// Waits until some shards have been ready and all others are parked: those come back when an operator acts, and
 /// neither slash commands nor tasks wait for that.
-async fn rest_is_parked(gateway: &Gateway) {
+async fn rest_is_parked(status: &Status) {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        let shards = gateway.statuses();
+        let shards = status.shards();
         if settled(shards.iter().map(|shard| (shard.session_since.is_some(), shard.parked.is_some()))) {
             return;
         }

@@ -13,8 +13,8 @@ use std::{
 };
 use supervision::{Flags, Limits, Observer, Past, Planes, Recorder, Tree, Withheld};
 
-/// How long the last records may take to be on the disk, and an audit row.
-const SEAL: Duration = Duration::from_secs(2);
+/// How long an audit row may take.
+const AUDIT: Duration = Duration::from_secs(2);
 
 /// Reads what earlier runs left in `folder`. Whatever is wrong with it costs a memory and no start.
 ///
@@ -48,7 +48,7 @@ fn refused(withheld: &Withheld) -> String {
     let who = if child.is_empty() { "the tree" } else { child };
     format!(
         "{who} has spent its restart budget over the last runs, the bot is not started before {until} (in {left} s): {said}; \
-         mend the cause and wait, or start at once with `impresario run --ignore-budgets` (or remove {file})"
+         mend the cause and wait, or start at once with `impresario run --ignore-budgets` (or remove {file} and {file}.1)"
     )
 }
 
@@ -98,16 +98,17 @@ pub(crate) async fn audit(log: &dyn AuditLog, at: DateTime<Utc>) {
         row.action,
         row.actor
     );
-    if tokio::time::timeout(SEAL, log.record(row)).await.is_err() {
-        tracing::warn!("the audit row of --ignore-budgets was not kept within {} s", SEAL.as_secs());
+    if tokio::time::timeout(AUDIT, log.record(row)).await.is_err() {
+        tracing::warn!("the audit row of --ignore-budgets was not kept within {} s", AUDIT.as_secs());
     }
 }
 
 /// The run ends: `orderly` when somebody asked for it and it went in order. The next one then starts what was parked.
-pub(crate) async fn seal(tree: &Tree, orderly: bool) {
+/// `within`: how long the last records may take to be on the disk.
+pub(crate) async fn seal(tree: &Tree, orderly: bool, within: Duration) {
     if let Some(recorder) = tree.recorder()
-        && !recorder.seal(orderly, SEAL).await
+        && !recorder.seal(orderly, within).await
     {
-        tracing::warn!("the last decisions could not be written in {} s", SEAL.as_secs());
+        tracing::warn!("the last decisions could not be written in {} ms", within.as_millis());
     }
 }

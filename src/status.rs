@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use cog_host::CogHost;
 use complaint::{Wrong, complaint};
 use database::Db;
-use gateway::{Gateway, Phase};
+use gateway::{Gateway, Phase, ShardStatus};
 use protocol::method::{Method, NoParams};
 use serde_json::{Value, json};
 use std::{
@@ -26,7 +26,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use supervision::{Node, Recorder};
+use supervision::{ActorPath, Node, Recorder, Status as State};
 use task_supervisor::TaskRegistry;
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
@@ -160,7 +160,7 @@ impl Status {
         } else {
             "not ready yet"
         };
-        let shards = self.gateway.get().map(Gateway::statuses).unwrap_or_default();
+        let shards = self.shards();
         let online = shards.iter().filter(|shard| shard.state == Phase::Online).count();
         let guilds = self.gateway.get().map_or(0, |gateway| gateway.counts().guilds);
         format!("{word}: {online} of {} shard(s), {guilds} guild(s){more}", shards.len())
@@ -169,6 +169,19 @@ impl Status {
     /// The phases so far.
     pub fn phases(&self) -> Vec<(&'static str, Duration)> {
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The shards, each as the gateway has it; one that supervision has parked, and that may never have begun, is parked.
+    pub(crate) fn shards(&self) -> Vec<ShardStatus> {
+        let mut shards = self.gateway.get().map(Gateway::statuses).unwrap_or_default();
+        let Some(tree) = self.tree.get() else { return shards };
+        for shard in shards.iter_mut().filter(|shard| shard.parked.is_none()) {
+            let node = format!("gateway/shard-{}", shard.shard).parse::<ActorPath>().ok().and_then(|path| tree.node(&path));
+            if let Some(node) = node.filter(|node| node.status == State::Parked) {
+                shard.parked = Some(node.reason.unwrap_or_else(|| "parked".to_owned()));
+            }
+        }
+        shards
     }
 
     fn recorder(&self) -> Option<&Recorder> {
@@ -256,7 +269,7 @@ impl Status {
             "ready_after_ms": self.ready_after().map(millis),
             "phase": self.phase_under_way().map(|(name, since)| json!({ "phase": name, "since_ms": millis(since) })),
             "actors": states,
-            "shards": self.gateway.get().map(Gateway::statuses),
+            "shards": self.gateway.get().map(|_| self.shards()),
             "cache": self.gateway.get().map(Gateway::counts),
             "guilds": self.gateway.get().map(|gateway| gateway.counts().guilds),
             "identify": self.gateway.get().map(Gateway::budget),

@@ -1,7 +1,11 @@
 //! One child of the root: added, waited for, and what its failure means for boot.
 
 use crate::exit::{Code, Fatal};
-use supervision::{ActorPath, ChildSpec, Exit, OrderError, Tree, core::Refusal};
+use supervision::{ActorPath, ChildSpec, Exit, OrderError, Tree, Verb, core::Refusal};
+
+/// Children that do not stay parked over a start: without the first no operator could start anything, and boot itself
+/// asks Discord through the second.
+const NEEDED: [&str; 2] = ["control", "rest"];
 
 /// Adds children to the root.
 pub(super) struct Builder {
@@ -15,6 +19,17 @@ impl Builder {
         let required = spec.policy().required;
         match self.tree.start_child(&ActorPath::root(), spec).await {
             Ok(_) => Ok(()),
+            Err(OrderError::Refused { refusal: Refusal::Parked { reason }, .. }) if NEEDED.contains(&id.as_str()) => {
+                tracing::warn!("{id} was left parked by the process before ({reason}); boot needs it: it is started");
+                let path = ActorPath::root().child(&id);
+                match self.tree.order(&path, Verb::Start, None, false).await {
+                    Ok(_) => Ok(()),
+                    Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => {
+                        Err(not_started(&id, &exit))
+                    }
+                    Err(error) => Err(Fatal::new(Code::Internal, error)),
+                }
+            }
             Err(OrderError::Refused { refusal: Refusal::Parked { reason }, .. }) => {
                 tracing::warn!("{id} stays parked, as the process before left it: {reason}");
                 Ok(())

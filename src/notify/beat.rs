@@ -81,7 +81,7 @@ async fn look(status: &Status, ask: Duration) -> Signs {
     };
     let (root, database) = tokio::join!(root, database);
     let now = Instant::now();
-    let shards = status.gateway.get().map(gateway::Gateway::statuses).unwrap_or_default();
+    let shards = status.shards();
     Signs {
         root,
         database,

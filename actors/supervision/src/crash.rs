@@ -200,19 +200,19 @@ impl Crashes {
     }
 
     fn cleaned(&self, exit: &Exit) -> Exit {
-        let text = |message: &String| self.clean(message, CRASH_TEXT_MAX);
-        match exit {
-            Exit::Error { message } => Exit::Error { message: text(message) },
-            Exit::Fatal { message } => Exit::Fatal { message: text(message) },
-            Exit::Panic { message, location } => Exit::Panic { message: text(message), location: location.clone() },
-            Exit::StartFailed { child, cause } => {
-                Exit::StartFailed { child: child.clone(), cause: Box::new(self.cleaned(cause)) }
-            }
-            other => other.clone(),
-        }
+        let mut exit = exit.clone();
+        exit.with_text(&|text| *text = self.clean(text, CRASH_TEXT_MAX));
+        exit
+    }
+
+    /// `exit` without secrets, as long as an exit may be: what is decided by, remembered and written down.
+    pub(crate) fn kept(&self, exit: Exit) -> Exit {
+        let mut exit = exit.bounded();
+        exit.with_text(&|text| *text = self.clean(text, usize::MAX));
+        exit
     }
 }
 
 fn cut(text: &str, max: usize) -> String {
-    text[..text.floor_char_boundary(max)].to_owned()
+    text[..text.floor_char_boundary(max.min(text.len()))].to_owned()
 }

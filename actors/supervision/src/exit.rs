@@ -91,20 +91,22 @@ impl Exit {
     /// The same with no text longer than [`EXIT_TEXT_MAX`]; what is cut says so.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        match &mut self {
+        self.with_text(&cut);
+        self
+    }
+
+    /// Changes its text, if it has one.
+    pub(crate) fn with_text(&mut self, change: &dyn Fn(&mut String)) {
+        match self {
             Self::Normal | Self::Shutdown { info: None } | Self::Stalled | Self::Aborted => {}
             Self::Shutdown { info: Some(text) }
             | Self::Killed { by: text }
             | Self::Error { message: text }
             | Self::Fatal { message: text }
             | Self::Panic { message: text, .. }
-            | Self::Ignored { why: text } => cut(text),
-            Self::StartFailed { cause, .. } => {
-                let inner = std::mem::replace(cause.as_mut(), Self::Aborted);
-                **cause = inner.bounded();
-            }
+            | Self::Ignored { why: text } => change(text),
+            Self::StartFailed { cause, .. } => cause.with_text(change),
         }
-        self
     }
 
     /// The variant as one stable word, for labels and JSON.

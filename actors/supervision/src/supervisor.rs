@@ -118,11 +118,12 @@ impl ractor::Actor for Supervisor {
             Message::Child { id, incarnation, signal: Signal::Started } => desk.started(id, incarnation),
             Message::Child { id, incarnation, signal: Signal::Exited(exit) } => {
                 desk.world.left_behind.remove(&desk.path.child(&id), incarnation);
+                let exit = desk.world.crashes.kept(exit);
                 if let Some(event) = desk.in_hand(&id, incarnation, &exit) {
                     desk.decide(event);
                 }
                 desk.let_go(&id, incarnation);
-                desk.decide(Event::Exited { id, incarnation, exit: exit.bounded() });
+                desk.decide(Event::Exited { id, incarnation, exit });
             }
             Message::Child { id, signal: Signal::Available(_), .. } => {
                 if let Some(at) = desk.state.find(&id) {

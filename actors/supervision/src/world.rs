@@ -104,8 +104,7 @@ impl World {
         record: Option<(Past, Recorder)>,
     ) -> Self {
         let (past, recorder) = record.map_or((None, None), |(past, recorder)| (Some(past), Some(recorder)));
-        let origin = past.as_ref().map_or(Time::ZERO, Past::reach);
-        let (earlier, carried) = past.map(|past| past.hand_over(origin)).unwrap_or_default();
+        let (origin, earlier, carried) = past.map(Past::hand_over).unwrap_or_default();
         Self {
             poisons: Poisons::default(),
             left_behind: LeftBehind::new(limits.quarantine_max),

@@ -1,6 +1,7 @@
 //! A child came up or ended: restart types, budgets, strategies, escalation.
 
 use super::{
+    carried::Carried,
     Action, Outcome, Refusal, Step, Time, backoff,
     explain::Rule,
     giving_up, order,
@@ -150,6 +151,11 @@ pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time
         }
         asked if temporary || asked == Asked::Start && required => {
             step.note(child, now, Rule::Ended, "did not start: forgotten").cause = Some(cause);
+            // Its budget is not: a crash loop must not gain a fresh one by a boot that fails in between.
+            let carried = Carried::of(&state.children[at]);
+            if !carried.is_plain() {
+                state.carried.insert(state.children[at].id().to_owned(), carried);
+            }
             order::forget(state, at, step);
         }
         Asked::Boot => {

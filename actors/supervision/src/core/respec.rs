@@ -7,6 +7,7 @@
 use super::{
     Outcome, Refusal, Step, Ticket, Time, Timer,
     admin::{check, check_flags},
+    carried,
     children::Children,
     explain::Rule,
     policy::{Flags, Intensity, Policy, Shutdown, Strategy},
@@ -187,6 +188,13 @@ pub(super) fn respecify(
         children.insert(child);
     }
     state.children = children;
+    for id in plan.of(Change::Start) {
+        if let Some(at) = state.find(id)
+            && carried::take_over(state, at, now, step)
+        {
+            state.children[at].told = None; // parked as before: the round goes on without it
+        }
+    }
     state.reloads.push((ticket, plan));
     None
 }

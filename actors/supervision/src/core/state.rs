@@ -7,7 +7,7 @@ use super::{
     children::Children,
     event::Ticket,
     explain::Budget,
-    policy::{Flags, Policy},
+    policy::{Flags, Intensity, Policy},
     respec::Plan,
 };
 use crate::exit::Exit;
@@ -175,22 +175,35 @@ impl State {
         Budget::of(restarts, intensity, now)
     }
 
+    /// The supervisor's own, as it stands at `now`.
+    pub(crate) fn own_budget(&self, now: Time) -> Budget {
+        Budget::of(&self.restarts, self.flags.intensity, now)
+    }
+
     /// Writes a restart of the child at `at` down and tells whether the budget still holds.
     pub(crate) fn charge(&mut self, at: usize, now: Time) -> bool {
-        let (intensity, restarts) = match self.children[at].policy.budget {
-            Some(own) => (own, &mut self.children[at].restarts),
-            None => (self.flags.intensity, &mut self.restarts),
-        };
-        while restarts.front().is_some_and(|oldest| now.saturating_sub(*oldest) > intensity.window) {
-            restarts.pop_front();
+        match self.children[at].policy.budget {
+            Some(own) => counts(&mut self.children[at].restarts, own, now),
+            None => self.charge_own(now),
         }
-        restarts.push_back(now);
-        let spent = restarts.len() > intensity.restarts as usize;
-        if spent {
-            restarts.pop_front(); // remembers no more than it needs to say no again
-        }
-        !spent
     }
+
+    /// The same against the supervisor's own intensity.
+    pub(crate) fn charge_own(&mut self, now: Time) -> bool {
+        counts(&mut self.restarts, self.flags.intensity, now)
+    }
+}
+
+fn counts(restarts: &mut VecDeque<Time>, intensity: Intensity, now: Time) -> bool {
+    while restarts.front().is_some_and(|oldest| now.saturating_sub(*oldest) > intensity.window) {
+        restarts.pop_front();
+    }
+    restarts.push_back(now);
+    let spent = restarts.len() > intensity.restarts as usize;
+    if spent {
+        restarts.pop_front(); // remembers no more than it needs to say no again
+    }
+    !spent
 }
 
 /// What outlives a supervisor's incarnation.

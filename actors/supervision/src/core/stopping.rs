@@ -162,6 +162,7 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     if boot {
         shutdown(state, Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Aborted) }, None, now, step);
     } else if vital {
+        state.charge(at, now); // it ends the process: what the next one must know
         let budget = state.budget(at, now);
         let text = format!("{id} is vital and lost: it could not be ended");
         giving_up::escalate(state, text, None, budget, now, step);
@@ -220,7 +221,8 @@ pub(super) fn overrun(state: &mut State, left: &[String], max: usize, now: Time,
         left.len(),
         left.join(", ")
     );
-    step.note_self(now, Rule::Overrun, text.clone());
+    state.charge_own(now); // as above
+    step.note_self(now, Rule::Overrun, text.clone()).budget = Some(state.own_budget(now));
     shutdown(state, Exit::shutdown_because(text), None, now, step);
 }
 

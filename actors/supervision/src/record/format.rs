@@ -142,12 +142,6 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-impl Change {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.own.is_none() && self.gave_up.is_none()
-    }
-}
-
 /// Appends `record` as a line to `out`; `checksum` is the one of the line before, and becomes this one's. Nothing is
 /// appended on an error.
 ///

@@ -23,12 +23,15 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::time::Instant;
 
 /// What earlier processes left in a data folder.
 #[derive(Debug)]
 pub struct Past {
     pub(super) folder: PathBuf,
     pub(super) now: u64,
+    /// The same moment by a clock that nobody sets.
+    read: Instant,
     pub(super) kept: Kept,
     /// Whether something had to be brought forward because the clock has gone back.
     pub(super) moved: bool,
@@ -105,6 +108,7 @@ impl Past {
         let mut past = Self {
             folder: folder.to_owned(),
             now: wall_ms(now),
+            read: Instant::now(),
             kept: Kept::default(),
             moved: false,
             earlier: VecDeque::new(),
@@ -112,7 +116,11 @@ impl Past {
             problems: Vec::new(),
         };
         past.segment(&folder.join(OLDER)); // for its decisions; what it kept the current one repeats
+        let older = past.problems.len();
         past.tail = past.segment(&folder.join(FILE));
+        if past.tail.is_some() {
+            past.problems.drain(..older); // told when it was the current one
+        }
         past.moved = past.kept.settle(past.now);
         past
     }
@@ -160,14 +168,10 @@ impl Past {
         Ok(self.moved)
     }
 
-    /// How far back it goes.
-    pub(crate) fn reach(&self) -> Duration {
-        self.kept.reach(self.now)
-    }
-
-    /// Hands it to a tree whose time is `origin` now.
-    pub(crate) fn hand_over(self, origin: Time) -> (Vec<Arc<Entry>>, HashMap<ActorPath, Inheritance>) {
-        (self.earlier.into(), self.kept.hand_over(self.now, origin))
+    /// Hands it to a tree that begins now, with the time that this is for it: late enough for all that is handed over.
+    pub(crate) fn hand_over(self) -> (Time, Vec<Arc<Entry>>, HashMap<ActorPath, Inheritance>) {
+        let read = self.kept.reach(self.now);
+        (read + self.read.elapsed(), self.earlier.into(), self.kept.hand_over(self.now, read))
     }
 
     /// Takes in one segment; where it goes on, if it can.
@@ -176,7 +180,7 @@ impl Past {
             Ok(lines) => lines,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                self.problems.push(format!("{} cannot be read: {error}; restart budgets begin anew", path.display()));
+                self.problems.push(format!("{} cannot be read: {error}; what it holds is not used", path.display()));
                 return None;
             }
         };

@@ -51,6 +51,8 @@ pub(super) struct Taken {
     pub(super) event: Event,
     pub(super) entries: Vec<Arc<Entry>>,
     pub(super) change: Change,
+    /// Whether more of `change` is new than that a child has begun anew.
+    pub(super) matters: bool,
 }
 
 /// How it is to end.
@@ -142,7 +144,10 @@ impl Shared {
             let lost = std::mem::take(&mut queue.lost);
             queue.items.push_back(Item::Lost(lost));
         }
-        queue.items.extend(items);
+        for item in items {
+            queue.held &= !matters(&item);
+            queue.items.push_back(item);
+        }
         if !queue.held {
             self.wake(&mut queue);
         }
@@ -196,6 +201,14 @@ impl Shared {
         queue.closing = Some(closing);
         queue.asleep = false;
         self.changed.notify_one();
+    }
+}
+
+/// Whether the next process must know of it, however this one ends.
+fn matters(item: &Item) -> bool {
+    match item {
+        Item::Step(taken) => taken.matters,
+        Item::State { .. } | Item::Rotate | Item::Lost(_) => false,
     }
 }
 

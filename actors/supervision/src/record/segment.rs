@@ -151,10 +151,15 @@ impl Segment {
     fn opened(&self) -> io::Result<(File, Tail)> {
         let path = self.folder.join(FILE);
         if let Some(tail) = self.tail {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
-            file.set_len(tail.end)?; // what was not written to its end goes
-            file.seek(SeekFrom::End(0))?;
-            return Ok((file, tail));
+            match OpenOptions::new().write(true).open(&path) {
+                Ok(mut file) => {
+                    file.set_len(tail.end)?; // what was not written to its end goes
+                    file.seek(SeekFrom::End(0))?;
+                    return Ok((file, tail));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // somebody removed it: a new one begins
+                Err(error) => return Err(error),
+            }
         }
         // What cannot be gone on with stays for one more segment.
         match std::fs::rename(&path, self.folder.join(OLDER)) {

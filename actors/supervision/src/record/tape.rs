@@ -7,7 +7,11 @@ use super::{
     wall_ms,
 };
 use crate::{
-    core::{Event, Rule, State, Time, carried::Carried},
+    core::{
+        Event, Rule, State, Time,
+        carried::{Carried, FATAL_AGAIN},
+    },
+    exit::Exit,
     journal::Entry,
     path::ActorPath,
 };
@@ -99,7 +103,7 @@ impl Tape {
         let free = self.gap || self.incarnation == 1 || self.generation.is_some();
         self.gap = false;
         let written = before.state.map(|before| self.write(before, free, clocks));
-        let change = self.change(&before.event, state, &seen, clocks);
+        let (change, matters) = self.change(&before.event, state, &seen, clocks);
         let step = Item::Step(Box::new(Taken {
             sup: self.sup,
             path: self.path.clone(),
@@ -108,6 +112,7 @@ impl Tape {
             event: before.event,
             entries: seen.entries,
             change,
+            matters,
         }));
         self.recorder.shared.put(written.into_iter().chain([step]));
         self.generation = Some(before.generation);
@@ -119,8 +124,17 @@ impl Tape {
             let children = state.children.iter().map(|child| (child.id().to_owned(), Carried::of(child)));
             let waiting = state.carried.iter().map(|(id, carried)| (id.clone(), carried.clone()));
             self.told = children.chain(waiting).filter(|(_, carried)| !carried.is_plain()).collect();
-            self.own = newest(&state.restarts);
+        } else {
+            for child in state.children.iter() {
+                let told = self.told.get(child.id());
+                let (parked, tries) = told.map_or((None, 0), |told| (told.parked.clone(), told.tries));
+                let carried = Carried { parked, tries, ..Carried::of(child) };
+                if !carried.is_plain() {
+                    self.told.insert(child.id().to_owned(), carried);
+                }
+            }
         }
+        self.own = newest(&state.restarts);
         let mut kept: Vec<_> =
             self.told.iter().map(|(id, it)| (id.clone(), it.clone().map(|at| clocks.wall(at)))).collect();
         kept.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -129,23 +143,27 @@ impl Tape {
         Item::State { written: Box::new(Written { sup: self.sup, path, incarnation, kept, own, state }), free }
     }
 
-    /// What of all that is carried over this step has changed.
-    fn change(&mut self, event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Change {
-        let mut change = Change::default();
+    /// What of all that is carried over this step has changed, and whether it is more than the time of a child's last
+    /// change.
+    fn change(&mut self, event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> (Change, bool) {
+        let (mut change, mut matters) = (Change::default(), false);
         for at in seen.changed {
             let child = &state.children[*at];
             let told = self.told.get(child.id());
             let mut carried = Carried::of(child);
-            if state.is_stopping() {
-                // On the way down nobody stays parked; that is no news for the next process.
+            if state.is_stopping() || state.draining || child.draining {
+                // On the way down nobody stays parked; that is no news for the next process, which hears of an end in
+                // order from its last record.
                 carried.parked = told.and_then(|told| told.parked.clone());
                 carried.tries = told.map_or(0, |told| told.tries);
             }
             if carried.is_plain() {
                 if let Some((id, _)) = self.told.remove_entry(child.id()) {
                     change.kept.push((id, None));
+                    matters = true;
                 }
             } else if told != Some(&carried) {
+                matters |= told.is_none_or(|told| Carried { since: carried.since, ..told.clone() } != carried);
                 let id = child.id().to_owned();
                 let known = self.told.get(&id).map_or(&[][..], |told| &told.restarts);
                 let (past, new) = went_on(known, &carried.restarts);
@@ -156,8 +174,10 @@ impl Tape {
             }
         }
         for id in seen.gone {
-            if !state.is_stopping() && self.told.remove(id).is_some() {
+            let waits = state.carried.contains_key(id); // its start failed: what it had stays for the next one
+            if !state.is_stopping() && !waits && self.told.remove(id).is_some() {
                 change.kept.push((id.clone(), None));
+                matters = true;
             }
         }
         let unseen = state.restarts.len().saturating_sub(OWN_KEPT);
@@ -170,7 +190,8 @@ impl Tape {
         if self.path.is_root() {
             change.gave_up = gave_up(event, state, seen, clocks);
         }
-        change
+        matters |= change.own.is_some() || change.gave_up.is_some();
+        (change, matters)
     }
 }
 
@@ -191,9 +212,12 @@ fn newest(restarts: &VecDeque<Time>) -> VecDeque<Time> {
 /// The root gave up, and the budget that it gave up over has no room for another failure until it says. Giving up for
 /// another reason leaves room: each time counts as a failure until there is none.
 fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Option<GaveUp> {
-    let escalated = |entry: &&Arc<Entry>| entry.path.is_root() && entry.decision.rule == Rule::Escalate;
+    let escalated = |entry: &&Arc<Entry>| {
+        entry.path.is_root() && matches!(entry.decision.rule, Rule::Escalate | Rule::Overrun)
+    };
     let decision = &seen.entries.iter().find(escalated)?.decision;
-    let budget = decision.budget.filter(|budget| budget.used >= budget.allowed)?;
+    let fatal = decision.cause.as_ref().is_some_and(Exit::is_fatal);
+    let budget = decision.budget.filter(|budget| fatal || budget.used >= budget.allowed)?;
     let child = match event {
         Event::Exited { id, .. } | Event::Elapsed { id, .. } => id.clone(),
         _ => String::new(),
@@ -204,9 +228,13 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
         Some(why) => format!("{}: {why}", decision.text),
         None => decision.text.clone(),
     };
-    // A restart exactly as old as the window still counts.
-    let until = clocks.wall(oldest + budget.window + Duration::from_millis(1));
-    Some(GaveUp { child, said, until, window: millis(budget.window).saturating_add(1) })
+    // A restart exactly as old as the window still counts. What said that a restart cannot help is left alone for as long
+    // as a parked child that said so.
+    let full = (budget.used >= budget.allowed).then(|| oldest + budget.window + Duration::from_millis(1));
+    let hold = fatal.then(|| seen.now + FATAL_AGAIN);
+    let until = clocks.wall(full.max(hold)?);
+    let longest = if fatal { budget.window.max(FATAL_AGAIN) } else { budget.window };
+    Some(GaveUp { child, said, until, window: millis(longest).saturating_add(1) })
 }
 
 #[cfg(test)]

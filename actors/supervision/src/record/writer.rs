@@ -19,8 +19,8 @@ pub(super) fn run(shared: &Shared, segment: Segment) {
 fn turns(shared: &Shared, mut segment: Segment) {
     loop {
         let Batch { items, held, closing } = shared.gather();
-        // What fails at boot leaves no trace, unless the next process must know of it.
-        if !held || items.iter().any(matters) {
+        // What fails at boot leaves no trace; had there been anything to know, it would not be held back any more.
+        if !held {
             write(shared, &mut segment, items, closing.as_ref());
         }
         if let Some(closing) = closing {
@@ -29,13 +29,6 @@ fn turns(shared: &Shared, mut segment: Segment) {
             }
             return;
         }
-    }
-}
-
-fn matters(item: &Item) -> bool {
-    match item {
-        Item::Step(taken) => !taken.change.is_empty(),
-        Item::State { .. } | Item::Rotate | Item::Lost(_) => false,
     }
 }
 
@@ -81,7 +74,7 @@ fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing:
 }
 
 fn stepped(taken: Taken) -> Stepped {
-    let Taken { sup, path, at, wall, event, entries, change } = taken;
+    let Taken { sup, path, at, wall, event, entries, change, matters: _ } = taken;
     let told = entries.iter().map(|entry| Told { seq: entry.seq, decision: entry.decision.clone() }).collect();
     Stepped { sup, path, at, wall, event, told, change }
 }

@@ -1,6 +1,7 @@
 //! The record: what the next process reads, and deciding everything again.
 
 mod anything;
+mod between;
 mod disk;
 
 use super::{busy, probe::*};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// What the next process would take over of the root's child `id`.
 fn kept(folder: &Path, id: &str) -> Option<crate::core::carried::Carried> {
-    let (_, carried) = read(folder).hand_over(Duration::from_secs(1_000_000));
+    let (_, _, carried) = read(folder).hand_over();
     carried.get(&ActorPath::root())?.1.get(id).cloned()
 }
 
