@@ -176,7 +176,8 @@ impl Status {
         let mut shards = self.gateway.get().map(Gateway::statuses).unwrap_or_default();
         let Some(tree) = self.tree.get() else { return shards };
         for shard in shards.iter_mut().filter(|shard| shard.parked.is_none()) {
-            let node = format!("gateway/shard-{}", shard.shard).parse::<ActorPath>().ok().and_then(|path| tree.node(&path));
+            let node =
+                format!("gateway/shard-{}", shard.shard).parse::<ActorPath>().ok().and_then(|path| tree.node(&path));
             if let Some(node) = node.filter(|node| node.status == State::Parked) {
                 shard.parked = Some(node.reason.unwrap_or_else(|| "parked".to_owned()));
             }

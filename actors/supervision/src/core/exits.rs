@@ -1,8 +1,8 @@
 //! A child came up or ended: restart types, budgets, strategies, escalation.
 
 use super::{
-    carried::Carried,
     Action, Outcome, Refusal, Step, Time, backoff,
+    carried::Carried,
     explain::Rule,
     giving_up, order,
     policy::{Backoff, Restart, Strategy},

@@ -212,9 +212,8 @@ fn newest(restarts: &VecDeque<Time>) -> VecDeque<Time> {
 /// The root gave up, and the budget that it gave up over has no room for another failure until it says. Giving up for
 /// another reason leaves room: each time counts as a failure until there is none.
 fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Option<GaveUp> {
-    let escalated = |entry: &&Arc<Entry>| {
-        entry.path.is_root() && matches!(entry.decision.rule, Rule::Escalate | Rule::Overrun)
-    };
+    let escalated =
+        |entry: &&Arc<Entry>| entry.path.is_root() && matches!(entry.decision.rule, Rule::Escalate | Rule::Overrun);
     let decision = &seen.entries.iter().find(escalated)?.decision;
     let fatal = decision.cause.as_ref().is_some_and(Exit::is_fatal);
     let budget = decision.budget.filter(|budget| fatal || budget.used >= budget.allowed)?;

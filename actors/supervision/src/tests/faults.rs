@@ -35,15 +35,18 @@ fn runtime(workers: usize) -> tokio::runtime::Runtime {
 fn a1_a_panic_in_a_handler_costs_its_queue_and_its_callers_are_told_at_once() {
     let (control, data) = (runtime(1), runtime(2));
     let (a, spec) = probe("a", &Log::default(), Plan::default());
-    let mut took = Vec::new();
+    let (mut took, mut lost) = (Vec::new(), 0);
     control.block_on(async {
         let tree = two_planes(&data, vec![spec]).await;
         for incarnation in 1..=50 {
             a.send(Say::Sleep(Duration::from_millis(1))).await.expect("delivered");
             a.send(Say::Panic).await.expect("delivered");
             let begun = Instant::now();
-            let asked = a.call(10 * SECOND, Say::Ask).await; // behind the panic in the queue
-            assert!(matches!(asked, Err(CallError::Lost { .. } | CallError::Unavailable { .. })), "{asked:?}");
+            match a.call(10 * SECOND, Say::Ask).await {
+                Err(CallError::Lost { .. }) => lost += 1, // it waited behind the panic
+                Err(CallError::Unavailable { .. }) => {}  // on a busy machine it comes after it
+                other => panic!("{other:?}"),
+            }
             assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
             let dead = Instant::now();
             while a.call(SECOND, Say::Ask).await != Ok(incarnation + 1) {
@@ -51,12 +54,13 @@ fn a1_a_panic_in_a_handler_costs_its_queue_and_its_callers_are_told_at_once() {
             }
             took.push(dead.elapsed());
         }
-        assert_eq!(a.mailbox().read().lost, 50, "each panic lost the one message behind it");
+        assert_eq!(a.mailbox().read().lost, lost, "each panic lost the one message behind it, if one was");
+        assert!(lost > 0, "the machine is too busy to tell");
         tree.shutdown(Some(SECOND));
         tree.ended().await;
     });
     took.sort();
-    println!("A1 recovery_us p50={} p99={} lost=50 of 50", took[25].as_micros(), took[49].as_micros());
+    println!("A1 recovery_us p50={} p99={} lost={lost} of {lost}", took[25].as_micros(), took[49].as_micros());
 }
 
 /// Where an actor fails, and how.
