@@ -28,7 +28,7 @@ use crate::{
     system, treelog, wire,
 };
 use child::Builder;
-use cog_host::Cog;
+use cog_host::{Cog, CogHost};
 use cogs::{CogRoom, cog_room};
 use control::{BindError, Channel, ControlSetup, Registry, Socket};
 use database::Db;
@@ -50,9 +50,6 @@ const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
 const DATABASE_BUDGET: (u32, Duration) = (5, Duration::from_secs(60));
 /// Restarts of a whole room (cog host, gateway) within ten minutes: the first then gives up, the second is parked.
 const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
-
-/// No guild has this id, Discord's own epoch: reading it shows that guilds can be read.
-const SOME_GUILD: GuildId = GuildId::new(1);
 
 /// What boot is given by the process.
 pub struct Context {
@@ -247,7 +244,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     status.db.set(db.clone()).ok(); // boot runs once
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
     phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;
-    phases.run(Phase::Prefixes, prefixes(&db, &config.discord.prefix)).await?;
+    phases.run(Phase::Prefixes, prefixes(&host)).await?;
     phases.run(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
     let plan = phases.run(Phase::Shards, async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
@@ -328,9 +325,11 @@ async fn begin_record(slot: &OnceLock<Record>, data: &Path, status: &Status, pla
     }
 }
 
-/// Whether guilds' prefixes can be read. If not the default stands in until they can: no reason not to run.
-async fn prefixes(db: &Db, default: &str) -> Result<(), Fatal> {
-    if let Err(error) = db.guild_config(SOME_GUILD).await {
+/// Reads guilds' prefixes. If that cannot be, the default stands in until it can: no reason not to run.
+async fn prefixes(host: &CogHost) -> Result<(), Fatal> {
+    let prefixes = host.prefixes();
+    if let Err(error) = prefixes.read_all().await {
+        let default = prefixes.default_prefix();
         tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
     }
     Ok(())

@@ -1,7 +1,11 @@
 //! Processor time of an event: the whole bot, its gateway alone, and two baselines, on the same stream.
 //!
-//! `cargo bench -p benches --bench event_path -- [--runs N] [--events N] [--guilds N] [--commands PER-THOUSAND] [--only
-//! CONSUMER,…] [--profile]`
+//! `cargo bench -p benches --bench event_path -- [--runs N] [--events N] [--guilds N] [--commands PER-THOUSAND]
+//! [--pings N] [--only CONSUMER,…] [--profile] [--under 'PROGRAM ARGUMENT …']`
+//!
+//! What an answered command costs in instructions, which no other work on the machine can change: with `--only whole-bot
+//! --runs 1 --profile --under 'valgrind --tool=callgrind'`, say `callgrind_control -z PID` as soon as the commands are
+//! announced; what is counted from then on is theirs, and the end's (`--pings 0` tells how much that is).
 
 use benches::{
     Failure,
@@ -10,15 +14,17 @@ use benches::{
     events::{pings, stream},
     figures::{median, spread},
     option, scale,
-    trial::{Cost, Trial, take_the_other_core},
+    trial::{Cost, Trial, pause, take_the_other_core},
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 /// Different events; they are sent over and over.
 const DISTINCT: u64 = 20_000;
 const SEED: u64 = 1;
 /// Commands that are answered one after the other: Discord allows 50 a second, so in a flood they would only wait.
 const PINGS: u64 = 400;
+/// So long `--profile` waits before what is to be measured, for a profiler to take hold.
+const HOLD: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
     if let Some(code) = Consumer::from_command_line() {
@@ -54,7 +60,7 @@ fn measure() -> Result<(), Failure> {
         .collect();
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); consumers.len()];
     let mut loads: Vec<Vec<(f64, f64)>> = vec![Vec::new(); consumers.len()];
-    let command_count = scale(PINGS, 5);
+    let command_count = number("--pings", PINGS, 5);
     let command_flood = Flood::new(&pings(SEED, command_count, guilds))?;
     let (mut command_us, mut answered) = (Vec::new(), 0);
     for _ in 0..runs {
@@ -62,11 +68,16 @@ fn measure() -> Result<(), Failure> {
             let mut trial = Trial::start(*consumer, guilds)?;
             loads[at].push((trial.guild_us, trial.loaded_kb as f64 / 1024.0));
             trial.flood(&flood, events / 10)?; // warms the caches: prefixes, lanes, allocator
-            if std::env::args().any(|argument| argument == "--profile") {
-                eprintln!("pid {}", trial.pid());
-            }
+            let hold = |trial: &Trial, what: &str| {
+                if std::env::args().any(|argument| argument == "--profile") {
+                    eprintln!("pid {}: {what} in {} s", trial.pid(), HOLD.as_secs());
+                    pause(HOLD);
+                }
+            };
+            hold(&trial, "events");
             costs[at].push(trial.flood(&flood, events)?);
             if *consumer == Consumer::Bot {
+                hold(&trial, "commands");
                 let cost = trial.commands(&command_flood, command_count)?;
                 command_us.push(cost.event_us);
                 answered += cost.answered;

@@ -36,6 +36,13 @@ pub fn option(name: &str) -> Option<usize> {
     arguments.nth(1)?.parse().ok()
 }
 
+/// The program, with its arguments, that a consumer is to run under, from `--under 'PROGRAM ARGUMENT …'`: a profiler, say.
+/// Empty without one.
+pub fn under() -> Vec<String> {
+    let words = std::env::args().skip_while(|argument| argument != "--under").nth(1).unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};

@@ -7,6 +7,7 @@ use crate::{
     discord::{Connection, Flood, Server},
     usage,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -55,7 +56,15 @@ impl Trial {
     /// When it does not come up.
     pub fn start(consumer: Consumer, guilds: u64) -> Result<Self, Failure> {
         let (server, api, folder) = (Server::bind()?, Api::start()?, tempfile::tempdir()?);
-        let child = Command::new(std::env::current_exe()?)
+        let mut command = match crate::under().split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(std::env::current_exe()?);
+                command
+            }
+            None => Command::new(std::env::current_exe()?),
+        };
+        let child = command
             .args(["--consumer", consumer.name(), &server.url()?, &api.base])
             .arg(folder.path())
             .current_dir(folder.path())
@@ -156,12 +165,15 @@ impl Drop for Killed {
 }
 
 fn end(child: &mut Child) {
-    child.kill().ok(); // it may have ended
+    // A profiler writes down what it has seen when its program ends by itself.
+    let signal = if crate::under().is_empty() { Signal::KILL } else { Signal::TERM };
+    kill_process(Pid::from_child(child), signal).ok(); // it may have ended
     child.wait().ok(); // nothing to do about it
 }
 
+/// Waits.
 #[expect(clippy::disallowed_methods, reason = "no runtime here: this thread does nothing else")]
-pub(crate) fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 

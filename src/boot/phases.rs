@@ -57,7 +57,7 @@ phases! {
     Database: "database", "bot.setup_database";
     /// Emojis; they are read in the background.
     EmojiCache: "emoji-cache", "bot.setup_emoji_cache";
-    /// Whether guilds' prefixes can be read.
+    /// Guilds' prefixes.
     Prefixes: "prefixes", "bot.setup_prefixes";
     /// Cogs, by priority.
     Cogs: "cogs", "bot.setup_cogs";

@@ -26,7 +26,7 @@ pub(crate) struct Call {
     pub(crate) runnable: Arc<Runnable>,
     pub(crate) values: Result<Values, ArgError>,
     pub(crate) caller: Caller,
-    pub(crate) invocation: Invocation,
+    pub(crate) invocation: Arc<Invocation>,
     pub(crate) responder: Arc<Responder>,
 }
 
@@ -139,7 +139,7 @@ fn call(
     responder: Arc<Responder>,
 ) -> Called {
     invocation.command.clone_from(&runnable.path);
-    Called::Run(Box::new(Call { runnable, values, caller, invocation, responder }))
+    Called::Run(Box::new(Call { runnable, values, caller, invocation: Arc::new(invocation), responder }))
 }
 
 fn wrong(entry: &Entry, error: &ArgError, invocation: Invocation, responder: Arc<Responder>) -> Called {

@@ -11,6 +11,7 @@ use crate::{
     lanes::Lanes,
     limiter::ErrorLimiter,
     ports::Outbox,
+    prefixes::Prefixes,
     sink::{Event, Sink},
 };
 use protocol::{EventKind, EventSink, KindSet, ports::Report};
@@ -136,6 +137,11 @@ impl CogHost {
                 registered: AtomicUsize::new(0),
             }),
         })
+    }
+
+    /// Guilds' prefixes.
+    pub fn prefixes(&self) -> &Arc<Prefixes> {
+        &self.shared.services.prefixes
     }
 
     /// The supervised room: one actor per cog that is not skipped, in order of priority, then the dispatcher, so that

@@ -26,7 +26,7 @@ use supervision::{Exit, guarded};
 use tokio::time::Instant;
 
 /// Runs `call` to its end.
-pub(crate) async fn run(shared: Arc<Shared>, call: Call) {
+pub(crate) async fn run(shared: Arc<Shared>, call: Box<Call>) {
     let outcome = attempt(&shared, &call).await;
     let surface = if call.responder.is_interaction() { Surface::Slash } else { Surface::Prefix };
     let seconds = call.invocation.received.elapsed().as_secs_f64();
@@ -40,7 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>, call: Call) {
 }
 
 async fn attempt(shared: &Arc<Shared>, call: &Call) -> CommandOutcome {
-    let Call { runnable, invocation, .. } = call;
+    let runnable = &call.runnable;
     let state = match runnable.cell.state() {
         Ok(state) => state,
         Err(absence) => {
@@ -66,7 +66,7 @@ async fn attempt(shared: &Arc<Shared>, call: &Call) -> CommandOutcome {
     runnable.cell.invocations.fetch_add(1, Relaxed);
     let ctx = Ctx {
         services: Arc::clone(&shared.services),
-        invocation: Arc::new(invocation.clone()),
+        invocation: Arc::clone(&call.invocation),
         responder: Arc::clone(&call.responder),
         catalogue: Arc::clone(&shared.catalogue),
         access: Arc::clone(&shared.access),

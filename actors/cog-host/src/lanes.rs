@@ -204,7 +204,8 @@ impl<W: Work> Lanes<W> {
                 let (sender, receiver) = mpsc::channel(self.bounds.capacity.max(1));
                 let sent = sender.try_send(queued).map_err(|error| (error.into_inner(), Some(sender.clone())));
                 free.insert(sender);
-                let lane = Arc::clone(self).run(key, receiver);
+                // In a box: each wrapper would hold it twice, and there is one for each guild that somebody spoke in.
+                let lane = Box::pin(Arc::clone(self).run(key, receiver));
                 self.data.spawn(self.frozen.clone().run_until_cancelled_owned(lane));
                 sent
             }
@@ -256,21 +257,21 @@ impl<W: Work> Lanes<W> {
             let next = tokio::select! {
                 biased;
                 next = queue.recv() => next,
-                () = self.idle() => None,
-            };
-            match next {
-                Some(queued) => {
-                    let Queued { work, since, room, _waiting } = *queued;
-                    // A panic in front of a job costs that event, not the lane.
-                    let lane = Lane { urgency: work.urgency(), since, ..lane.clone() };
-                    if let Err(exit) = supervision::guarded(async { work.begin(lane).await }).await {
-                        tracing::error!(%exit, "an event could not be handed to its commands");
+                () = self.idle() => {
+                    if self.remove_idle(key, &queue, &lane) {
+                        return;
                     }
-                    drop(room);
+                    continue;
                 }
-                None if self.remove_idle(key, &queue, &lane) => return,
-                None => {}
+            };
+            let Some(queued) = next else { return }; // all lanes are over
+            let Queued { work, since, room, _waiting } = *queued;
+            // A panic in front of a job costs that event, not the lane.
+            let lane = Lane { urgency: work.urgency(), since, ..lane.clone() };
+            if let Err(exit) = supervision::guarded(async { work.begin(lane).await }).await {
+                tracing::error!(%exit, "an event could not be handed to its commands");
             }
+            drop(room);
         }
     }
 

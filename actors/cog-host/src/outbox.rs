@@ -18,7 +18,7 @@ impl Outbox for Rest {
         nonce: String,
     ) -> BoxFuture<'_, Result<(), RestError>> {
         let send = Send::default().mentions(mentions).nonce(nonce);
-        Box::pin(async move { self.create_message(channel, message, send).await.map(drop) })
+        Box::pin(self.post_message(channel, &message, send))
     }
 
     fn respond<'a>(

@@ -1,4 +1,7 @@
 //! The prefix of each guild: kept in the database, remembered in bounded memory, with a default to fall back on.
+//!
+//! At boot all that are set are read at once, if they fit: most guilds have none, and each would otherwise cost a read, and
+//! its first message a decoding, to learn just that.
 
 use crate::prefix::{PrefixError, checked};
 use database::{Db, DbError};
@@ -18,6 +21,8 @@ const FALLBACK_FOR: Duration = Duration::from_secs(5);
 
 /// Where prefixes are kept. [`Db`] is behind it; tests put a map there.
 pub trait PrefixStore: Send + Sync + 'static {
+    /// Guilds that have set one, and which; `limit` of them at most.
+    fn load_all(&self, limit: usize) -> BoxFuture<'_, Result<Vec<(GuildId, String)>, DbError>>;
     /// The prefix of `guild`, if it has set one.
     fn load(&self, guild: GuildId) -> BoxFuture<'_, Result<Option<String>, DbError>>;
     /// Sets or resets it, committed before it returns.
@@ -25,6 +30,10 @@ pub trait PrefixStore: Send + Sync + 'static {
 }
 
 impl PrefixStore for Db {
+    fn load_all(&self, limit: usize) -> BoxFuture<'_, Result<Vec<(GuildId, String)>, DbError>> {
+        Box::pin(self.guild_prefixes(limit))
+    }
+
     fn load(&self, guild: GuildId) -> BoxFuture<'_, Result<Option<String>, DbError>> {
         Box::pin(async move { Ok(self.guild_config(guild).await?.and_then(|config| config.prefix)) })
     }
@@ -56,6 +65,24 @@ impl Prefixes {
     /// Prefixes kept in `store`, `capacity` of them remembered, `default` where a guild has set none.
     pub fn new(default: &str, capacity: usize, store: Arc<dyn PrefixStore>) -> Arc<Self> {
         Arc::new(Self { default: default.into(), store, remembered: RwLock::new(Generations::new(capacity)) })
+    }
+
+    /// Reads every prefix that is set, before anybody else uses this. If there are more than fit, or they cannot be read,
+    /// each is read when a message of its guild comes.
+    ///
+    /// # Errors
+    /// [`DbError`]: they cannot be read at the moment.
+    pub async fn read_all(&self) -> Result<(), DbError> {
+        let fit = self.remembered.read().unwrap_or_else(PoisonError::into_inner).half;
+        let set = self.store.load_all(fit + 1).await?;
+        if set.len() <= fit {
+            let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+            for (guild, prefix) in set {
+                remembered.put(guild, Entry { prefix: prefix.into(), until: None });
+            }
+            remembered.others = Some(Arc::clone(&self.default));
+        }
+        Ok(())
     }
 
     /// The prefix where no guild has another.
@@ -131,22 +158,28 @@ struct Entry {
 /// is dropped. Bounded, and O(1) without a list; what is dropped too early is read again.
 struct Generations {
     half: usize,
+    /// The prefix of every guild that is in neither generation; none: those have yet to be read.
+    others: Option<Arc<str>>,
     young: HashMap<GuildId, Entry>,
     old: HashMap<GuildId, Entry>,
 }
 
 impl Generations {
     fn new(capacity: usize) -> Self {
-        Self { half: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+        Self { half: (capacity / 2).max(1), others: None, young: HashMap::new(), old: HashMap::new() }
     }
 
     fn get(&self, guild: GuildId) -> Option<Entry> {
-        self.young.get(&guild).or_else(|| self.old.get(&guild)).cloned()
+        let known = self.young.get(&guild).or_else(|| self.old.get(&guild)).cloned();
+        known.or_else(|| Some(Entry { prefix: self.others.clone()?, until: None }))
     }
 
     fn put(&mut self, guild: GuildId, entry: Entry) {
         if self.young.len() >= self.half && !self.young.contains_key(&guild) {
-            self.old = std::mem::take(&mut self.young);
+            let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            if !dropped.is_empty() {
+                self.others = None;
+            }
         }
         self.old.remove(&guild);
         self.young.insert(guild, entry);
@@ -165,6 +198,7 @@ impl Generations {
     fn forget(&mut self, guild: GuildId) {
         self.young.remove(&guild);
         self.old.remove(&guild);
+        self.others = None; // of which this guild would be one
     }
 }
 
@@ -209,6 +243,45 @@ mod tests {
         tokio::time::advance(FALLBACK_FOR).await;
         assert_eq!(prefixes.peek(guild(2)), None);
         assert_eq!(&*prefixes.of(guild(2)).await, "%");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_all_have_been_read_no_message_waits_for_the_database() {
+        let store = MapStore::new();
+        store.put(guild(1), "?");
+        let prefixes = Prefixes::new("!", 10, store.clone());
+        prefixes.read_all().await.unwrap();
+        store.fail(true);
+        assert_eq!(prefixes.peek(guild(1)).as_deref(), Some("?"));
+        assert_eq!(prefixes.peek(guild(2)).as_deref(), Some("!"), "it has set none");
+        store.fail(false);
+        prefixes.set(guild(2), Some("$")).await.unwrap();
+        prefixes.set(guild(1), None).await.unwrap();
+        assert_eq!(prefixes.peek(guild(2)).as_deref(), Some("$"));
+        assert_eq!(prefixes.peek(guild(1)).as_deref(), Some("!"));
+        store.fail(true);
+        assert!(prefixes.set(guild(2), Some("%")).await.is_err());
+        assert_eq!(prefixes.peek(guild(2)), None, "whether that was written is unknown: it is read again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn prefixes_that_do_not_fit_into_memory_are_read_guild_by_guild() {
+        let store = MapStore::new();
+        (1..=6).for_each(|id| store.put(guild(id), "?"));
+        let prefixes = Prefixes::new("!", 10, store.clone());
+        prefixes.read_all().await.unwrap();
+        assert_eq!(prefixes.peek(guild(1)), None);
+        assert_eq!(&*prefixes.of(guild(1)).await, "?");
+        // They fit at first, then one more is set after the other.
+        let prefixes = Prefixes::new("!", 14, store);
+        prefixes.read_all().await.unwrap();
+        assert_eq!(prefixes.peek(guild(100)).as_deref(), Some("!"));
+        for id in 7..=30 {
+            prefixes.set(guild(id), Some("?")).await.unwrap();
+        }
+        for id in 1..=30 {
+            assert_ne!(prefixes.peek(guild(id)).as_deref(), Some("!"), "guild {id}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

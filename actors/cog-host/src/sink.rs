@@ -164,36 +164,40 @@ impl Event {
     }
 
     async fn handle(self, lane: Lane) {
-        let claim = Arc::new(self.claim);
-        for cell in self.shared.catalogue.subscribers(self.dispatch.kind) {
+        let Self { shared, dispatch, responder, claim, .. } = self;
+        let claim = Arc::new(claim);
+        for cell in shared.catalogue.subscribers(dispatch.kind) {
             let (Ok(state), Some(hook)) = (cell.state(), &cell.cog.on_event) else { continue };
-            let services = Arc::clone(&self.shared.services);
-            let ctx = CogCtx { services, cell: Arc::clone(cell), state };
-            let (hook, shared, dispatch) = (Arc::clone(hook), Arc::clone(&self.shared), self.dispatch.clone());
-            let hook = async move { hook(&ctx, &dispatch).await };
-            let job = invoke::run_hook(shared, Arc::clone(cell), self.dispatch.kind, hook);
-            lane.start(None, claim::claimed(&claim, job)).await;
+            let ctx = CogCtx { services: Arc::clone(&shared.services), cell: Arc::clone(cell), state };
+            let (hook, shared, dispatch) = (Arc::clone(hook), Arc::clone(&shared), dispatch.clone());
+            let start = || -> BoxFuture<'static, ()> {
+                let (kind, hook) = (dispatch.kind, async move { hook(&ctx, &dispatch).await });
+                Box::pin(claim::claimed(&claim, invoke::run_hook(shared, Arc::clone(cell), kind, hook)))
+            };
+            lane.start(None, start).await;
         }
-        let whence =
-            Whence { shard: self.dispatch.shard, received: self.dispatch.received, guild: self.dispatch.guild };
-        let called = match (&*self.dispatch.event, self.responder) {
-            (Gateway::MessageCreate(created), _) => from_message(&self.shared, &created.message, whence).await,
+        let whence = Whence { shard: dispatch.shard, received: dispatch.received, guild: dispatch.guild };
+        let called = match (&*dispatch.event, responder) {
+            (Gateway::MessageCreate(created), _) => from_message(&shared, &created.message, whence).await,
             (Gateway::InteractionCreate(created), Some(responder)) => match &created.interaction {
-                Interaction::Command(command) => Some(from_interaction(&self.shared, command, responder, whence)),
+                Interaction::Command(command) => Some(from_interaction(&shared, command, responder, whence)),
                 _ => None,
             },
             _ => None,
         };
+        // The decoded event is about 3 KB. In a burst one call waits for each guild, and it has what it needs of it.
+        drop(dispatch);
         match called {
             None => claim.settle(), // there is nothing in it to do, or nothing but hooks
             Some(Called::Run(call)) => {
                 let serial = call.runnable.serial.then(|| call.runnable.path.clone());
-                let job = claim::claimed(&claim, invoke::run(self.shared, *call));
-                lane.start(serial.as_deref(), job).await;
+                lane.start(serial.as_deref(), || Box::pin(claim::claimed(&claim, invoke::run(shared, call)))).await;
             }
             Some(Called::Say { invocation, responder, text, is_error }) => {
-                let job = invoke::say(self.shared, invocation, responder, text, is_error);
-                lane.start(None, claim::claimed(&claim, job)).await;
+                let say = || -> BoxFuture<'static, ()> {
+                    Box::pin(claim::claimed(&claim, invoke::say(shared, invocation, responder, text, is_error)))
+                };
+                lane.start(None, say).await;
             }
         }
     }

@@ -91,6 +91,14 @@ impl MapStore {
 }
 
 impl PrefixStore for MapStore {
+    fn load_all(&self, limit: usize) -> BoxFuture<'_, Result<Vec<(GuildId, String)>, DbError>> {
+        Box::pin(async move {
+            self.reached().await?;
+            let prefixes = self.prefixes.lock().unwrap();
+            Ok(prefixes.iter().take(limit).map(|(guild, prefix)| (*guild, prefix.clone())).collect())
+        })
+    }
+
     fn load(&self, guild: GuildId) -> BoxFuture<'_, Result<Option<String>, DbError>> {
         Box::pin(async move { self.reached().await.map(|()| self.saved(guild)) })
     }

@@ -65,6 +65,24 @@ impl Db {
         Ok(row.await?.map(GuildConfig::from))
     }
 
+    /// Guilds that have set a prefix, and which: `limit` of them at most.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn guild_prefixes(&self, limit: usize) -> Result<Vec<(GuildId, String)>, DbError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.call(Op::read("guild_config.prefixes"), async move |live| {
+            read!(&live.pools, |c| guild_config::table
+                .filter(guild_config::prefix.is_not_null())
+                .select(Row::as_select())
+                .limit(limit)
+                .load::<Row>(c)
+                .await)
+        });
+        let rows = rows.await?.into_iter().map(GuildConfig::from);
+        Ok(rows.filter_map(|config| Some((config.guild_id, config.prefix?))).collect())
+    }
+
     /// Sets `guild`'s prefix, 1 to [`PREFIX_CHARS_MAX`] characters; none: the default one. Committed when it returns.
     ///
     /// # Errors

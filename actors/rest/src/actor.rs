@@ -6,7 +6,7 @@ use crate::{
     handle::Rest,
     hosts,
     live::{Live, Shared},
-    transport,
+    wire::Wire,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -67,14 +67,15 @@ impl Actor for RestActor {
 
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
         let base = hosts::admitted(&self.access.api_base, &self.access.allow_hosts).map_err(Failure::fatal)?;
-        let client = transport::client().map_err(Failure::fatal)?;
-        let live = Live::new(ctx.incarnation(), &base, &self.access.token, client.clone(), Arc::new(client))
-            .map_err(Failure::fatal)?;
+        let wire = Arc::new(Wire::new(&base).map_err(Failure::fatal)?);
+        let live =
+            Live::new(ctx.incarnation(), &base, &self.access.token, Arc::clone(&wire) as _).map_err(Failure::fatal)?;
         let live = Arc::new(live);
         self.shared.forget_unauthorized();
         self.published = Some(Arc::clone(&live));
         self.shared.live.store(Some(live));
         ctx.spawn(Arc::clone(&self.shared.gate).drive());
+        ctx.spawn(async move { wire.tidy().await });
         self.recheck(ctx);
         Ok(())
     }

@@ -76,9 +76,11 @@ impl Answer {
 
     /// The failure it stands for; none for a success.
     pub(crate) fn failure(&self) -> Option<RestError> {
+        if matches!(self.status, 200..=299) {
+            return None;
+        }
         let (code, message) = self.error();
         Some(match self.status {
-            200..=299 => return None,
             300..=399 => {
                 RestError::Rejected { status: self.status, code: 0, message: "redirects are not followed".into() }
             }

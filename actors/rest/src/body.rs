@@ -1,92 +1,216 @@
 //! Closes mentions and fixes the nonce in every message-like body, whatever the builder left in it.
+//!
+//! A body stays the bytes that serde wrote: only the members of the objects concerned are read, and copied as they stand
+//! but for those that are ours to say.
 
 use crate::{call::Call, error::RestError, send};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
 
 /// Discord's limit, in characters.
 pub(crate) const NONCE_MAX: usize = 25;
 
 /// Interaction answers that are no messages: pong, deferred update, autocomplete, modal, premium, activity.
-const WORDLESS_ANSWERS: [u64; 6] = [1, 6, 8, 9, 10, 12];
+const WORDLESS_ANSWERS: [&str; 6] = ["1", "6", "8", "9", "10", "12"];
+const MENTIONS: &str = "allowed_mentions";
 
 /// Puts `allowed_mentions`, and on channel messages a nonce that Discord enforces, into the body.
 pub(crate) fn close(call: &mut Call, send: &send::Send) -> Result<(), RestError> {
-    refuse_attachments(call)?;
-    let method = call.method.clone();
-    let body = &mut call.body;
-    match (method, call.pattern.as_str()) {
-        (Method::POST, "channels/{id}/messages") => {
-            let nonce = nonce(body.as_ref(), send)?;
-            edit(body.get_or_insert_default(), |message| {
-                allow(message, send);
-                message.insert("nonce".to_owned(), Value::String(nonce));
-                message.insert("enforce_nonce".to_owned(), Value::Bool(true));
-            });
-        }
-        (Method::PATCH, "channels/{id}/messages/{id}")
-        | (Method::POST, "webhooks/{id}/{token}")
-        | (Method::PATCH, "webhooks/{id}/{token}/messages/{id}" | "webhooks/{id}/{token}/messages/@original") => {
-            edit(body.get_or_insert_default(), |message| allow(message, send));
-        }
-        (Method::POST, "interactions/{id}/{token}/callback") => edit(body.get_or_insert_default(), |answer| {
-            let kind = answer.get("type").and_then(Value::as_u64);
-            if !kind.is_some_and(|kind| WORDLESS_ANSWERS.contains(&kind)) {
-                edit(answer.entry("data").or_insert(Value::Null), |message| allow(message, send));
+    let body = call.body.as_deref().unwrap_or_default();
+    let closed = match (&call.method, call.pattern.as_str()) {
+        (&Method::POST, pattern) => {
+            let object = Object::read(body);
+            object.refuse_attachments()?;
+            match pattern {
+                "channels/{id}/messages" => {
+                    call.nonced = true;
+                    Some(object.post(send)?)
+                }
+                "webhooks/{id}/{token}" => Some(object.message(send)),
+                "interactions/{id}/{token}/callback" => Some(object.answer(send)),
+                "channels/{id}/threads" => Some(object.thread(send)),
+                _ => None,
             }
-        }),
-        (Method::POST, "channels/{id}/threads") => edit(body.get_or_insert_default(), |thread| {
-            if let Some(first) = thread.get_mut("message") {
-                edit(first, |message| allow(message, send));
-            }
-        }),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Whether Discord recognises a repetition of this request by its nonce.
-pub(crate) fn has_enforced_nonce(call: &Call) -> bool {
-    call.method == Method::POST
-        && call.pattern == "channels/{id}/messages"
-        && call.body.as_ref().is_some_and(|body| body["nonce"].is_string() && body["enforce_nonce"] == json!(true))
-}
-
-fn allow(message: &mut Map<String, Value>, send: &send::Send) {
-    message.insert("allowed_mentions".to_owned(), send.mentions.allowed());
-}
-
-/// A builder's files stay in the builder: their names alone would be sent, and Discord would refuse the message.
-fn refuse_attachments(call: &Call) -> Result<(), RestError> {
-    let Some(body) = call.body.as_ref().filter(|_| call.method == Method::POST) else { return Ok(()) };
-    let files = [body, &body["data"], &body["message"]].map(|part| &part["attachments"]);
-    if files.iter().any(|files| files.as_array().is_some_and(|files| !files.is_empty())) {
-        return Err(RestError::refused_here("requests with attachments are not supported here"));
-    }
-    Ok(())
-}
-
-/// The caller's nonce, else the builder's, else a random one.
-fn nonce(body: Option<&Value>, send: &send::Send) -> Result<String, RestError> {
-    let given = send.nonce.clone().or_else(|| match body.and_then(|body| body.get("nonce")) {
-        Some(Value::String(nonce)) => Some(nonce.clone()),
-        Some(Value::Number(nonce)) => Some(nonce.to_string()),
+        }
+        (
+            &Method::PATCH,
+            "channels/{id}/messages/{id}"
+            | "webhooks/{id}/{token}/messages/{id}"
+            | "webhooks/{id}/{token}/messages/@original",
+        ) => Some(Object::read(body).message(send)),
         _ => None,
-    });
-    let nonce = given.unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
-    if (1..=NONCE_MAX).contains(&nonce.chars().count()) {
-        Ok(nonce)
-    } else {
-        Err(RestError::refused_here(format!("a nonce has 1 to {NONCE_MAX} characters")))
+    };
+    if closed.is_some() {
+        call.body = closed;
+    }
+    Ok(())
+}
+
+/// A JSON object, read no further than its members; the same name may stand there twice.
+struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Object<'a> {
+    /// Anything but an object reads as an empty one, since Discord takes nothing else in these places.
+    fn read(text: &'a [u8]) -> Self {
+        serde_json::from_slice(text).unwrap_or_else(|_| Self(Vec::new()))
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| *value)
+    }
+
+    /// A message in a channel, which carries a nonce as well.
+    fn post(&self, send: &send::Send) -> Result<Vec<u8>, RestError> {
+        let nonce = self.nonce(send)?;
+        let mut out = self.copy(|name, _, _| !matches!(name, MENTIONS | "nonce" | "enforce_nonce"));
+        allow(&mut out, send);
+        member(&mut out, "enforce_nonce", b"true");
+        member(&mut out, "nonce", quoted(&nonce).as_bytes());
+        out.push(b'}');
+        Ok(out)
+    }
+
+    fn message(&self, send: &send::Send) -> Vec<u8> {
+        let mut out = self.copy(|name, _, _| name != MENTIONS);
+        allow(&mut out, send);
+        out.push(b'}');
+        out
+    }
+
+    /// The answer to an interaction, which is in most cases a message.
+    fn answer(&self, send: &send::Send) -> Vec<u8> {
+        let wordless = self.0.iter().any(|(name, _)| name == "type")
+            && self.all("type").all(|kind| WORDLESS_ANSWERS.contains(&kind));
+        if wordless {
+            return closed(self.copy(|_, _, _| true));
+        }
+        let mut out = self.copy(|name, value, out| {
+            if name == "data" {
+                member(out, name, &Object::read(value.as_bytes()).message(send));
+            }
+            name != "data"
+        });
+        if self.all("data").next().is_none() {
+            member(&mut out, "data", &Object(Vec::new()).message(send));
+        }
+        closed(out)
+    }
+
+    /// A thread, which in a forum begins with a message.
+    fn thread(&self, send: &send::Send) -> Vec<u8> {
+        closed(self.copy(|name, value, out| {
+            if name == "message" {
+                member(out, name, &Object::read(value.as_bytes()).message(send));
+            }
+            name != "message"
+        }))
+    }
+
+    /// The object anew, without its closing brace: the members that `keep` says yes to. It may write others in their place.
+    fn copy(&self, mut keep: impl FnMut(&str, &str, &mut Vec<u8>) -> bool) -> Vec<u8> {
+        let length: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let mut out = Vec::with_capacity(length + 128);
+        out.push(b'{');
+        for (name, value) in &self.0 {
+            if keep(name, value, &mut out) {
+                member(&mut out, name, value.as_bytes());
+            }
+        }
+        out
+    }
+
+    /// A builder's files stay in the builder: their names alone would be sent, and Discord would refuse the message.
+    fn refuse_attachments(&self) -> Result<(), RestError> {
+        let holds = |object: &Self| object.all("attachments").any(|files| files.starts_with('[') && !is_empty(files));
+        let inside = self.all("data").chain(self.all("message"));
+        if holds(self) || inside.map(|part| Object::read(part.as_bytes())).any(|part| holds(&part)) {
+            return Err(RestError::refused_here("requests with attachments are not supported here"));
+        }
+        Ok(())
+    }
+
+    /// The caller's nonce, else the builder's, else a random one.
+    fn nonce(&self, send: &send::Send) -> Result<Cow<'_, str>, RestError> {
+        let builder = || {
+            let given = self.all("nonce").last()?;
+            match given.as_bytes().first()? {
+                b'"' => serde_json::from_str(given).ok().map(Cow::Owned),
+                b'-' | b'0'..=b'9' => Some(Cow::Borrowed(given)),
+                _ => None,
+            }
+        };
+        let given = send.nonce.as_deref().map(|nonce| Cow::Owned(nonce.to_owned())).or_else(builder);
+        let nonce = given.unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()).into());
+        if (1..=NONCE_MAX).contains(&nonce.chars().count()) {
+            Ok(nonce)
+        } else {
+            Err(RestError::refused_here(format!("a nonce has 1 to {NONCE_MAX} characters")))
+        }
     }
 }
 
-/// Edits `value` as an object; anything else is replaced by one, since Discord takes nothing else in these places.
-fn edit(value: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
-    let mut object = match value.take() {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    };
-    change(&mut object);
-    *value = Value::Object(object);
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
+                let mut members = Vec::with_capacity(8);
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    members.push((name, value.get()));
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
+
+/// Whether an array's text holds nothing.
+fn is_empty(array: &str) -> bool {
+    array[1..].trim_start().starts_with(']')
+}
+
+fn allow(out: &mut Vec<u8>, send: &send::Send) {
+    member(out, MENTIONS, send.mentions.allowed().as_bytes());
+}
+
+fn member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if plain {
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(quoted(name).as_bytes());
+    }
+    out.push(b':');
+    out.extend_from_slice(value);
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn closed(mut object: Vec<u8>) -> Vec<u8> {
+    object.push(b'}');
+    object
+}
+
+#[cfg(test)]
+mod tests;

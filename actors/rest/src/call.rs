@@ -8,9 +8,9 @@ use reqwest::{
     Client, Method,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, USER_AGENT},
 };
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::IgnoredAny};
 use serenity::http::{LightMethod, Request, Route};
+use std::sync::Arc;
 
 /// What serenity puts before every API path.
 const SERENITY_BASE: &str = "https://discord.com/api/v10/";
@@ -23,7 +23,10 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Value>,
+    /// JSON.
+    pub(crate) body: Option<Vec<u8>>,
+    /// Whether Discord recognises a repetition by the nonce in the body.
+    pub(crate) nonced: bool,
     /// The path without ids and tokens.
     pub(crate) pattern: String,
     /// Whether the token in its path is an interaction's.
@@ -42,8 +45,7 @@ impl Call {
             .strip_prefix(SERENITY_BASE)
             .ok_or_else(|| RestError::refused_here("the route is not one of Discord's API"))?;
         // Names and emojis reach paths as they are; none of them may lead to another route.
-        let lower = path.to_ascii_lowercase();
-        let strays = path.contains(['?', '#', '\\']) || ["%2e", "%2f", "%5c"].iter().any(|code| lower.contains(code));
+        let strays = path.contains(['?', '#', '\\']) || hides_a_separator(path);
         if strays || path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(RestError::refused_here("a parameter of the route holds what does not belong there"));
         }
@@ -56,12 +58,13 @@ impl Call {
                 | Route::WebhookFollowupMessage { .. }
                 | Route::WebhookFollowupMessages { .. }
         );
-        Ok(Self { method, path, query: None, headers: HeaderMap::new(), body: None, pattern, of_interaction })
+        let (query, headers, body) = (None, HeaderMap::new(), None);
+        Ok(Self { method, path, query, headers, body, nonced: false, pattern, of_interaction })
     }
 
     /// Adds a JSON body.
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, RestError> {
-        let body = serde_json::to_value(body).map_err(|_never| RestError::refused_here("the body is no JSON"))?;
+        let body = serde_json::to_vec(body).map_err(|_never| RestError::refused_here("the body is no JSON"))?;
         self.body = Some(body);
         Ok(self)
     }
@@ -71,9 +74,9 @@ impl Call {
     pub(crate) fn of(request: Request<'_>, client: &Client) -> Result<Self, RestError> {
         let mut call = Self::at(request.method_ref().reqwest_method(), request.route_ref())?;
         if let Some(body) = request.body_ref() {
-            let body = serde_json::from_slice(body)
+            let _: IgnoredAny = serde_json::from_slice(body)
                 .map_err(|_never| RestError::refused_here("the request's body is no JSON"))?;
-            call.body = Some(body);
+            call.body = Some(body.to_vec());
         }
         // serenity's builder records the whole request, interaction token and text included, in a tracing span.
         let silent = tracing::Dispatch::none();
@@ -105,52 +108,57 @@ impl Call {
 
     /// The route whose bucket limits it, major parameter included. May hold a token: never print it.
     pub(crate) fn lane(&self) -> LaneKey {
-        let path = if self.has_own_token() { self.path.clone() } else { bucket_path(&self.path) };
+        let path = if self.has_own_token() { self.path.as_str().into() } else { bucket_path(&self.path).into() };
         LaneKey { method: self.method.clone(), path }
     }
 
-    /// What has to be carried out one after another, in the order in which it was asked for; none for reading.
+    /// What has to be carried out one after another, in the order in which it was asked for; none for reading. `lane` is
+    /// its own.
     ///
     /// People see messages of a channel in the order in which Discord took them, and requests on two connections overtake
     /// each other: so posts to one channel go one at a time, and a slow answer holds those behind it in that channel, but
     /// nothing else. The same goes for whatever changes one and the same thing (edit, then delete; ban, then unban; a
     /// role given, then taken) and for the reactions of one message, which stand in the order in which they came. All
     /// else goes side by side as far as its bucket has room: 200 bans of a raid do not wait for each other's answers.
-    pub(crate) fn order(&self) -> Option<String> {
+    pub(crate) fn order(&self, lane: &LaneKey) -> Option<Arc<str>> {
         if self.method == Method::GET {
             return None;
         }
         if let Some(end) = self.path.find("/reactions/") {
-            return Some(self.path[..end].to_owned() + "/reactions");
+            return Some(self.path[..end + "/reactions".len()].into());
         }
-        Some(if self.method == Method::POST { self.lane().path } else { self.path.clone() })
+        Some(if self.method == Method::POST { Arc::clone(&lane.path) } else { self.path.as_str().into() })
     }
 
     /// The channel or webhook that it is about, should Discord say that there is no such thing. None for interactions:
     /// their webhook is unknown before the first answer too, and to follow a channel is about another one.
-    pub(crate) fn about(&self) -> Option<String> {
+    pub(crate) fn about(&self) -> Option<&str> {
         let about = major(&self.path);
         let kind = about.starts_with("channels/") || about.starts_with("webhooks/");
-        (kind && !self.of_interaction && !self.pattern.ends_with("/followers")).then(|| about.to_owned())
+        (kind && !self.of_interaction && !self.pattern.ends_with("/followers")).then_some(about)
     }
 
     /// Where a refusal of this request would apply again: the whole path for routes with a target of their own
-    /// (hierarchy decides there), the channel or guild and the route for the rest.
-    pub(crate) fn refusal_scope(&self) -> Option<LaneKey> {
-        let in_guild = self.pattern.starts_with("guilds/{id}");
-        let in_channel = self.pattern.starts_with("channels/{id}");
-        (in_guild || in_channel).then(|| LaneKey {
-            method: self.method.clone(),
-            path: if in_guild { self.path.clone() } else { bucket_path(&self.path) },
-        })
+    /// (hierarchy decides there), the channel or guild and the route for the rest. `lane` is its own.
+    pub(crate) fn refusal_scope(&self, lane: &LaneKey) -> Option<LaneKey> {
+        if self.pattern.starts_with("guilds/{id}") {
+            return Some(LaneKey { method: self.method.clone(), path: self.path.as_str().into() });
+        }
+        self.pattern.starts_with("channels/{id}").then(|| lane.clone())
     }
 }
 
-/// A route as its limits and refusals see it.
+/// Whether a segment holds an escaped dot, slash or backslash.
+fn hides_a_separator(path: &str) -> bool {
+    let escapes = path.match_indices('%').filter_map(|(at, _)| path.get(at..at + 3));
+    escapes.into_iter().any(|escape| ["%2e", "%2f", "%5c"].iter().any(|code| escape.eq_ignore_ascii_case(code)))
+}
+
+/// A route as its limits and refusals see it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LaneKey {
     pub(crate) method: Method,
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     answer::Answer,
     body,
     buckets::Told,
-    call::Call,
+    call::{Call, LaneKey},
     conduct::{Scope, Seen, Target, Verdict, breaker::Pass},
     error::RestError,
     gate::{NoTurn, Turn},
@@ -13,12 +13,9 @@ use crate::{
     live::{Live, Shared},
     retry::{self, Trouble},
     send,
-    transport::Broken,
+    transport::{self, Broken, Outgoing},
 };
-use reqwest::{
-    Request, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
-};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -30,9 +27,11 @@ pub(crate) async fn execute(shared: &Arc<Shared>, mut call: Call, send: &send::S
     body::close(&mut call, send)?;
     let live = shared.live()?;
     let deadline = Instant::now() + send.deadline.unwrap_or_else(|| shared.config.deadline());
-    let target = Target { own_token: call.has_own_token(), refusal_scope: call.refusal_scope(), about: call.about() };
+    let lane = call.lane();
+    let target =
+        Target { own_token: call.has_own_token(), refusal_scope: call.refusal_scope(&lane), about: call.about() };
     let route = metering::Route::new(call.method.as_str(), &call.path);
-    let way = Way { shared, live: &live, call: &call, target, deadline, route };
+    let way = Way { shared, live: &live, call: &call, lane, target, deadline, route };
     let done = tokio::select! {
         biased;
         () = live.gone.cancelled() => Err(Shared::gone()),
@@ -48,7 +47,8 @@ struct Way<'a> {
     shared: &'a Arc<Shared>,
     live: &'a Live,
     call: &'a Call,
-    target: Target,
+    lane: LaneKey,
+    target: Target<'a>,
     deadline: Instant,
     route: metering::Route,
 }
@@ -68,8 +68,8 @@ impl Way<'_> {
         }
         let place = Place {
             priority,
-            order: self.call.order(),
-            route: self.call.lane(),
+            order: self.call.order(&self.lane),
+            route: self.lane.clone(),
             exempt: self.target.own_token,
             deadline: self.deadline,
         };
@@ -178,20 +178,17 @@ impl Way<'_> {
         }
     }
 
-    fn request(&self) -> Result<Request, RestError> {
-        let query = self.call.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
-        let url = Url::parse(&format!("{}/{}{query}", self.live.base, self.call.path))
-            .map_err(|_| RestError::refused_here("the route makes no URL"))?;
-        let mut request = Request::new(self.call.method.clone(), url);
-        request.headers_mut().extend(self.call.headers.clone());
+    fn request(&self) -> Result<Outgoing, RestError> {
+        let path = transport::target(&self.live.base, &self.call.path, self.call.query.as_deref())
+            .ok_or_else(|| RestError::refused_here("the route makes no URL"))?;
+        let mut headers = self.call.headers.clone();
         if !self.target.own_token {
-            request.headers_mut().insert(AUTHORIZATION, self.live.authorization.clone());
+            headers.insert(AUTHORIZATION, self.live.authorization.clone());
         }
-        if let Some(body) = &self.call.body {
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(body.to_string().into());
+        if self.call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Ok(request)
+        Ok(Outgoing { method: self.call.method.clone(), path, headers, body: self.call.body.clone() })
     }
 }
 

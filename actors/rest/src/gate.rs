@@ -51,18 +51,24 @@ impl Gate {
     /// # Errors
     /// See [`NoTurn`]; at once, or as soon as it is known.
     pub(crate) async fn turn(self: &Arc<Self>, place: Place) -> Result<Turn, NoTurn> {
-        let (waker, woken) = oneshot::channel();
-        let turn = {
+        let (turn, woken) = {
             let mut inner = self.lock();
+            let now = Instant::now();
+            let nobody_is_due = inner.wake.is_none_or(|at| at > now);
+            if nobody_is_due && let Some((ticket, share)) = inner.line.go_at_once(now, &place) {
+                drop(inner);
+                return Ok(Turn { gate: Arc::clone(self), place, ticket, share: Some(share), woken: None });
+            }
             let ticket = inner.line.join(place.clone()).ok_or(NoTurn::Full)?;
             let least = inner.line.least_wait(&place);
-            if Instant::now() + least > place.deadline {
+            if now + least > place.deadline {
                 inner.line.leave(ticket, place.order.as_deref());
                 return Err(NoTurn::TooLate(least));
             }
+            let (waker, woken) = oneshot::channel();
             inner.callers.insert(ticket, waker);
             self.look(&mut inner, ticket);
-            Turn { gate: Arc::clone(self), place, ticket, share: None, woken: None }
+            (Turn { gate: Arc::clone(self), place, ticket, share: None, woken: None }, woken)
         };
         turn.wait(woken).await
     }

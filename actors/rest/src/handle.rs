@@ -12,6 +12,7 @@ use crate::{
     send::Send,
     status::RestStatus,
     transport,
+    wire::Wire,
 };
 use serde::de::DeserializeOwned;
 use serenity::{
@@ -37,19 +38,23 @@ impl Rest {
     /// # Errors
     /// One sentence: the host is not allowed, or the token is no header.
     pub fn standalone(config: RestConfig, access: &Access) -> Result<Self, String> {
-        let client = transport::client()?;
-        let carrier = Arc::new(client.clone());
-        Self::connect(config, access, client, carrier)
+        let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
+        let wire = Arc::new(Wire::new(&base)?);
+        let rest = Self::connect(config, access, Arc::clone(&wire) as _)?;
+        if let Some(live) = &*rest.shared.live.load() {
+            let gone = live.gone.clone();
+            tokio::spawn(async move { gone.run_until_cancelled(wire.tidy()).await });
+        }
+        Ok(rest)
     }
 
     pub(crate) fn connect(
         config: RestConfig,
         access: &Access,
-        client: reqwest::Client,
         carrier: Arc<dyn transport::Transport>,
     ) -> Result<Self, String> {
         let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
-        let live = Live::new(1, &base, &access.token, client, carrier)?;
+        let live = Live::new(1, &base, &access.token, carrier)?;
         let shared = Shared::new(config, Addr::new(crate::PATH, 1));
         let (gate, gone) = (Arc::clone(&shared.gate), live.gone.clone());
         tokio::spawn(async move {

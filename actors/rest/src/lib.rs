@@ -36,6 +36,7 @@ mod retry;
 mod send;
 mod status;
 mod transport;
+mod wire;
 
 #[cfg(test)]
 mod tests;

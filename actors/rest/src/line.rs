@@ -8,6 +8,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ pub(crate) struct Ticket(Priority, u64);
 pub(crate) struct Place {
     pub(crate) priority: Priority,
     /// Requests with the same order go one after another.
-    pub(crate) order: Option<String>,
+    pub(crate) order: Option<Arc<str>>,
     /// The route whose bucket it needs.
     pub(crate) route: LaneKey,
     /// Outside the global budget.
@@ -50,7 +51,7 @@ pub(crate) struct Line {
     /// Those whose order lets them go: without need of the budget, then with.
     exempt: BTreeSet<Ticket>,
     budgeted: BTreeSet<Ticket>,
-    orders: HashMap<String, Order>,
+    orders: HashMap<Arc<str>, Order>,
     /// How many wait, by priority.
     counts: [usize; 4],
     buckets: Buckets,
@@ -80,6 +81,25 @@ impl Line {
             buckets: Buckets::default(),
             next: 0,
         }
+    }
+
+    /// Goes at once, without waiting in the line, if budget, bucket and order allow it; for the others that is as if it had
+    /// joined and left again.
+    pub(crate) fn go_at_once(&mut self, now: Instant, place: &Place) -> Option<(Ticket, Share)> {
+        if place.order.as_ref().is_some_and(|order| self.orders.contains_key(order)) {
+            return None;
+        }
+        let Look::Outcome(Outcome::Go(share)) =
+            look(&mut self.buckets, &mut self.sent, self.per_second, place, now, &mut None)
+        else {
+            return None;
+        };
+        self.next += 1;
+        let ticket = Ticket(place.priority, self.next);
+        if let Some(order) = &place.order {
+            self.orders.insert(Arc::clone(order), Order { holder: Some(ticket), ..Order::default() });
+        }
+        Some((ticket, share))
     }
 
     /// Joins the line; none when it is full.

@@ -42,6 +42,7 @@ pub(crate) struct Shared {
 /// What one incarnation owns: the client and its connections.
 pub(crate) struct Live {
     pub(crate) incarnation: u64,
+    /// The path of the API's base, without a trailing slash.
     pub(crate) base: String,
     pub(crate) authorization: HeaderValue,
     pub(crate) transport: Arc<dyn Transport>,
@@ -56,13 +57,14 @@ impl Live {
         incarnation: u64,
         base: &Url,
         token: &Secret,
-        builder: Client,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, String> {
         let mut authorization = HeaderValue::from_str(&format!("Bot {}", token.expose()))
             .map_err(|_| "the token holds characters that no token has".to_owned())?;
         authorization.set_sensitive(true);
-        let base = base.as_str().trim_end_matches('/').to_owned();
+        let base = base.path().trim_end_matches('/').to_owned();
+        let builder =
+            Client::builder().no_proxy().build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
         Ok(Self { incarnation, base, authorization, transport, builder, gone: CancellationToken::new() })
     }
 }

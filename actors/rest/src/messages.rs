@@ -28,6 +28,21 @@ impl Rest {
         self.run(call, send).await
     }
 
+    /// Posts a message as [`Rest::create_message`] does, for those who do not read what Discord made of it.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub fn post_message(
+        &self,
+        channel_id: ChannelId,
+        message: &CreateMessage,
+        send: Send,
+    ) -> impl Future<Output = Result<(), RestError>> + std::marker::Send + use<'_> {
+        let call = Call::new(LightMethod::Post, Route::ChannelMessages { channel_id });
+        let call = call.and_then(|call| call.json(message)); // now: a builder is larger than what it builds
+        async move { self.answer(call?, send).await.map(drop) }
+    }
+
     /// Edits a message of the bot's own.
     ///
     /// # Errors

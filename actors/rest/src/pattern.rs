@@ -23,22 +23,23 @@ pub(crate) fn major(path: &str) -> &str {
 }
 
 fn rewrite(path: &str, keep_major: bool) -> String {
-    let segments: Vec<&str> = path.split('/').collect();
+    let first = path.split('/').next().unwrap_or_default();
     let mut out = String::with_capacity(path.len());
-    for (at, segment) in segments.iter().enumerate() {
+    let mut before = "";
+    for (at, segment) in path.split('/').enumerate() {
         if at > 0 {
             out.push('/');
         }
-        let before = if at == 0 { "" } else { segments[at - 1] };
-        out.push_str(match (segments[0], at, before) {
+        out.push_str(match (first, at, before) {
             ("interactions" | "webhooks", 2, _) => "{token}",
             ("channels" | "guilds" | "webhooks", 1, _) if keep_major && is_id(segment) => segment,
             (_, _, "reactions") => "{emoji}",
             ("invites", 1, _) | (_, _, "templates") => "{code}",
             _ if is_id(segment) => "{id}",
-            _ if is_word(segment) || *segment == "oauth2" => segment,
+            _ if is_word(segment) || segment == "oauth2" => segment,
             _ => "{value}",
         });
+        before = segment;
     }
     out
 }

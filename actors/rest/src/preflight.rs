@@ -1,9 +1,16 @@
 //! One request before anything is started: is the token good, and whose is it?
 
-use crate::{answer::Answer, application::ApplicationInfo, config::Access, hosts, transport, transport::Transport};
+use crate::{
+    answer::Answer,
+    application::ApplicationInfo,
+    config::Access,
+    hosts,
+    transport::{Broken, Outgoing, Transport},
+    wire::Wire,
+};
 use reqwest::{
-    Method, Request, Url,
-    header::{AUTHORIZATION, HeaderValue},
+    Method,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -46,16 +53,14 @@ pub async fn preflight(access: &Access) -> Preflight {
 
 async fn ask(access: &Access) -> Result<Answer, String> {
     let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
-    let client = transport::client()?;
-    let url = format!("{}/oauth2/applications/@me", base.as_str().trim_end_matches('/'));
-    let url = Url::parse(&url).map_err(|error| format!("discord.api_base makes no URL: {error}"))?;
+    let path = format!("{}/oauth2/applications/@me", base.path().trim_end_matches('/'));
     let mut authorization = HeaderValue::from_str(&format!("Bot {}", access.token.expose()))
         .map_err(|_| "the token holds characters that no token has".to_owned())?;
     authorization.set_sensitive(true);
-    let mut request = Request::new(Method::GET, url);
-    request.headers_mut().insert(AUTHORIZATION, authorization);
-    client.carry(request).await.map_err(|broken| match broken {
-        transport::Broken::NotSent(reason) | transport::Broken::Lost(reason) => reason,
-        transport::Broken::TooLarge => "the answer is larger than 8 MiB".to_owned(),
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
+    let asked = Outgoing { method: Method::GET, path, headers, body: None };
+    Wire::new(&base)?.carry(asked).await.map_err(|broken| match broken {
+        Broken::NotSent(reason) | Broken::Lost(reason) => reason,
+        Broken::TooLarge => "the answer is larger than 8 MiB".to_owned(),
     })
 }

@@ -1,6 +1,6 @@
 //! When a request may be sent again, and after how long. Pure.
 
-use crate::{body::has_enforced_nonce, call::Call};
+use crate::call::Call;
 use reqwest::Method;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) fn is_repeatable(call: &Call) -> bool {
     if call.is_interaction() {
         return false;
     }
-    matches!(call.method, Method::GET | Method::PUT | Method::DELETE) || has_enforced_nonce(call)
+    matches!(call.method, Method::GET | Method::PUT | Method::DELETE) || call.nonced
 }
 
 /// How long to wait before attempt `done + 1` of `attempts`; none when there must not be one. `dice` is in 0.0..1.0.

@@ -1,8 +1,8 @@
 //! How a request is to be sent, apart from what it says.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use serenity::model::id::{RoleId, UserId};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Who goes first when requests have to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -48,13 +48,13 @@ pub enum Mentions {
 }
 
 impl Mentions {
-    /// Discord's `allowed_mentions` object.
-    pub(crate) fn allowed(&self) -> Value {
+    /// Discord's `allowed_mentions` object, as JSON.
+    pub(crate) fn allowed(&self) -> Cow<'static, str> {
         match self {
-            Self::None => json!({ "parse": [] }),
-            Self::Users(ids) => json!({ "parse": [], "users": ids }),
-            Self::Roles(ids) => json!({ "parse": [], "roles": ids }),
-            Self::Everyone => json!({ "parse": ["everyone"] }),
+            Self::None => r#"{"parse":[]}"#.into(),
+            Self::Users(ids) => json!({ "parse": [], "users": ids }).to_string().into(),
+            Self::Roles(ids) => json!({ "parse": [], "roles": ids }).to_string().into(),
+            Self::Everyone => r#"{"parse":["everyone"]}"#.into(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{Books, Counted};
 use futures_util::FutureExt as _;
+use protocol::BoxFuture;
 use std::{
     collections::HashMap,
-    future::Future,
     sync::{Arc, PoisonError},
 };
 use tokio::{
@@ -65,10 +65,10 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts `job` once the one before it has begun: it has been polled, or, with `serial`, stands in the queue of its
-    /// name. Waits for a free place as well, of the lane and then of all lanes. A job that waits for its serial turn
-    /// holds its place.
-    pub(crate) async fn start(&self, serial: Option<&str>, job: impl Future<Output = ()> + Send + 'static) {
+    /// Starts the job that `make` makes once the one before it has begun: it has been polled, or, with `serial`, stands in
+    /// the queue of its name. Waits for a free place as well, of the lane and then of all lanes; the job is not made before,
+    /// since in a burst one waits for each guild. A job that waits for its serial turn holds its place.
+    pub(crate) async fn start(&self, serial: Option<&str>, make: impl FnOnce() -> BoxFuture<'static, ()>) {
         let before = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(before) = before {
             before.await.ok(); // cancelled together with the lane
@@ -81,7 +81,7 @@ impl Lane {
         let running = Counted::new(&self.books, |books| &books.running);
         let (begun, has_begun) = oneshot::channel();
         // In a box: each wrapper below would hold it twice, a command's 1.2 KB as 11 in the end.
-        let job = Self::job(turn, begun, place, running, Box::pin(job));
+        let job = Self::job(turn, begun, place, running, make());
         self.data.spawn(self.over.clone().run_until_cancelled_owned(job));
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).replace(has_begun);
     }
@@ -91,7 +91,7 @@ impl Lane {
         begun: oneshot::Sender<()>,
         _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
         _running: Counted,
-        job: impl Future<Output = ()> + Send,
+        mut job: BoxFuture<'static, ()>,
     ) {
         let mut begun = Some(begun);
         let mut say = move || {
@@ -113,7 +113,6 @@ impl Lane {
                 }
             }
         };
-        let mut job = std::pin::pin!(job);
         std::future::poll_fn(|cx| {
             let polled = job.as_mut().poll(cx);
             say();

@@ -56,7 +56,7 @@ impl Work for Job {
                 log.running.fetch_sub(1, SeqCst);
                 log.ended.lock().unwrap().push(self.name);
             };
-            lane.start(serial, work).await;
+            lane.start(serial, || Box::pin(work)).await;
         })
     }
 

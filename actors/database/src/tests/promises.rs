@@ -40,6 +40,7 @@ macro_rules! facts {
 facts![
     a_guild_without_a_row_has_no_config,
     a_prefix_is_set_replaced_and_taken_back,
+    prefixes_that_are_set_are_read_at_once_up_to_a_limit,
     a_prefix_out_of_bounds_is_a_conflict,
     fifty_takes_at_once_never_exceed_the_limit,
     two_of_one_bucket_keep_their_distance_whoever_takes_them,
@@ -67,6 +68,17 @@ async fn a_prefix_is_set_replaced_and_taken_back(db: Db) {
         assert_eq!(db.guild_config(GUILD).await.unwrap(), Some(set));
     }
     assert_eq!(db.guild_config(GuildId::new(1)).await, Ok(None));
+}
+
+async fn prefixes_that_are_set_are_read_at_once_up_to_a_limit(db: Db) {
+    let id = |n: u64| GuildId::new(u64::MAX / 2 - n);
+    for (n, prefix) in [(1, Some("?")), (2, None), (3, Some("$"))] {
+        db.set_prefix(id(n), prefix).await.unwrap();
+    }
+    let mut all = db.guild_prefixes(10).await.unwrap();
+    all.sort();
+    assert_eq!(all, [(id(3), "$".to_owned()), (id(1), "?".to_owned())]);
+    assert_eq!(db.guild_prefixes(1).await.unwrap().len(), 1);
 }
 
 async fn a_prefix_out_of_bounds_is_a_conflict(db: Db) {

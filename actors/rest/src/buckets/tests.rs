@@ -4,7 +4,7 @@ use reqwest::Method;
 use std::time::Duration;
 
 fn route(path: &str) -> LaneKey {
-    LaneKey { method: Method::GET, path: path.to_owned() }
+    LaneKey { method: Method::GET, path: path.into() }
 }
 
 fn state(id: &str, limit: u32, remaining: u32, reset_at: Instant) -> Told {

@@ -16,13 +16,13 @@ use stop::GlobalStop;
 use tokio::time::Instant;
 
 /// What must be known of a request to judge it.
-pub(crate) struct Target {
+pub(crate) struct Target<'a> {
     /// Outside the global limit, and sent without the bot's token.
     pub(crate) own_token: bool,
     /// Where a refusal would apply again.
     pub(crate) refusal_scope: Option<LaneKey>,
     /// The channel or webhook it is about, as the beginning of its path.
-    pub(crate) about: Option<String>,
+    pub(crate) about: Option<&'a str>,
 }
 
 /// Whether a request may go.
@@ -107,7 +107,7 @@ impl Conduct {
     }
 
     /// Judges a request that has yet to wait for its turn; changes nothing.
-    pub(crate) fn judge(&self, now: Instant, target: &Target) -> Result<Option<Instant>, RestError> {
+    pub(crate) fn judge(&self, now: Instant, target: &Target<'_>) -> Result<Option<Instant>, RestError> {
         if self.unauthorized {
             return Err(RestError::Unauthorized);
         }
@@ -118,7 +118,7 @@ impl Conduct {
         if let Some((code, message)) = known {
             return Err(RestError::Forbidden { code, message });
         }
-        let gone = target.about.as_ref().and_then(|about| self.gone.recall(now, about));
+        let gone = target.about.and_then(|about| self.gone.recall(now, about));
         if let Some((code, message)) = gone {
             return Err(RestError::NotFound { code, message });
         }
@@ -126,7 +126,7 @@ impl Conduct {
     }
 
     /// Judges a request whose turn it is; a `Go` must be followed by sending it.
-    pub(crate) fn admit(&mut self, now: Instant, target: &Target) -> Verdict {
+    pub(crate) fn admit(&mut self, now: Instant, target: &Target<'_>) -> Verdict {
         match self.judge(now, target) {
             Err(error) => Verdict::No(error),
             Ok(Some(until)) => Verdict::Wait(until),
@@ -138,7 +138,7 @@ impl Conduct {
     }
 
     /// Takes an answer.
-    pub(crate) fn observe(&mut self, now: Instant, target: &Target, pass: Pass, seen: &Seen) -> Vec<Notice> {
+    pub(crate) fn observe(&mut self, now: Instant, target: &Target<'_>, pass: Pass, seen: &Seen) -> Vec<Notice> {
         let mut notices = Vec::new();
         let invalid = match seen {
             Seen::Valid => false,
@@ -157,8 +157,8 @@ impl Conduct {
                 true
             }
             Seen::NotFound { code, message } => {
-                let about = target.about.as_ref().filter(|about| self.gone.note(now, about, *code, message));
-                notices.extend(about.map(|about| gone(about)));
+                let about = target.about.filter(|about| self.gone.note(now, about, *code, message));
+                notices.extend(about.map(gone));
                 false
             }
             Seen::Limited { scope: Scope::User, .. } => true,
@@ -222,8 +222,8 @@ mod tests {
         Conduct::new(&RestConfig { global_per_second: 50, deadline_ms: 1_000, attempts: 3, invalid_limit })
     }
 
-    const BOT: Target = Target { own_token: false, refusal_scope: None, about: None };
-    const INTERACTION: Target = Target { own_token: true, refusal_scope: None, about: None };
+    const BOT: Target<'static> = Target { own_token: false, refusal_scope: None, about: None };
+    const INTERACTION: Target<'static> = Target { own_token: true, refusal_scope: None, about: None };
     const PASS: Pass = Pass { probe: false };
 
     #[test]

@@ -69,7 +69,7 @@ mod tests {
     use reqwest::Method;
 
     fn key(path: &str) -> LaneKey {
-        LaneKey { method: Method::POST, path: path.to_owned() }
+        LaneKey { method: Method::POST, path: path.into() }
     }
 
     #[test]

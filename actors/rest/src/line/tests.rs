@@ -5,8 +5,8 @@ use reqwest::Method;
 fn place(priority: Priority, route: &str, order: Option<&str>) -> Place {
     Place {
         priority,
-        order: order.map(str::to_owned),
-        route: LaneKey { method: Method::POST, path: route.to_owned() },
+        order: order.map(Into::into),
+        route: LaneKey { method: Method::POST, path: route.into() },
         exempt: false,
         deadline: Instant::now() + Duration::from_secs(3600),
     }

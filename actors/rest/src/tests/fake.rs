@@ -3,10 +3,9 @@
 use crate::{
     Access, Rest, RestConfig,
     answer::Answer,
-    transport::{Broken, Transport},
+    transport::{Broken, Outgoing, Transport},
 };
 use protocol::{BoxFuture, Secret};
-use reqwest::Request;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -64,8 +63,7 @@ impl Fake {
             most_under_way: AtomicUsize::new(0),
         });
         let carrier = Carrier(Arc::clone(&fake));
-        let rest =
-            Rest::connect(config, &access("http://127.0.0.1:1/api/v10"), reqwest::Client::new(), Arc::new(carrier));
+        let rest = Rest::connect(config, &access("http://127.0.0.1:1/api/v10"), Arc::new(carrier));
         (rest.unwrap(), fake)
     }
 
@@ -82,14 +80,14 @@ impl Fake {
 struct Carrier(Arc<Fake>);
 
 impl Transport for Carrier {
-    fn carry(&self, request: Request) -> BoxFuture<'_, Result<Answer, Broken>> {
-        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
+    fn carry(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, Broken>> {
+        let path = request.path.split('?').next().unwrap_or_default();
         let asked = Asked {
             at: Instant::now(),
-            method: request.method().clone(),
-            path: request.url().path().trim_start_matches("/api/v10/").to_owned(),
-            body: serde_json::from_slice(body).unwrap(),
-            authorized: request.headers().contains_key("authorization"),
+            path: path.trim_start_matches("/api/v10/").to_owned(),
+            body: serde_json::from_slice(request.body.as_deref().unwrap_or(b"null")).unwrap(),
+            authorized: request.headers.contains_key("authorization"),
+            method: request.method,
         };
         let number = {
             let mut all = self.0.asked.lock().unwrap();

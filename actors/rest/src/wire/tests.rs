@@ -1,0 +1,106 @@
+use super::*;
+use reqwest::{Method, header::HeaderMap};
+use std::io::Write as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+/// A server that hands every connection over.
+async fn serve() -> (Wire, mpsc::Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/api/v10", listener.local_addr().unwrap()).parse().unwrap();
+    let (taken, connections) = mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if taken.send(stream).await.is_err() {
+                return;
+            }
+        }
+    });
+    (Wire::new(&base).unwrap(), connections)
+}
+
+fn get() -> Outgoing {
+    Outgoing { method: Method::GET, path: "/api/v10/gateway".to_owned(), headers: HeaderMap::new(), body: None }
+}
+
+/// Reads one request and answers it.
+async fn answer(stream: &mut TcpStream, headers: &str, body: &[u8]) {
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        read.push(stream.read_u8().await.unwrap());
+    }
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let (wire, mut connections) = serve().await;
+    let server = tokio::spawn(async move {
+        let mut stream = connections.recv().await.unwrap();
+        for _ in 0..20 {
+            answer(&mut stream, "", b"{}").await;
+        }
+        assert!(connections.try_recv().is_err(), "another connection was opened");
+    });
+    for _ in 0..20 {
+        assert_eq!(wire.carry(get()).await.unwrap().body, b"{}");
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_other_side_ended_is_not_used_again() {
+    let (wire, mut connections) = serve().await;
+    let server = tokio::spawn(async move {
+        answer(&mut connections.recv().await.unwrap(), "", b"1").await; // and ends it without a word
+        let mut second = connections.recv().await.unwrap();
+        answer(&mut second, "connection: close\r\n", b"2").await;
+        answer(&mut connections.recv().await.unwrap(), "", b"3").await;
+        second
+    });
+    assert_eq!(wire.carry(get()).await.unwrap().body, b"1");
+    while wire.idle().iter_mut().any(Idle::is_good) {
+        tokio::task::yield_now().await; // until the kernel has told
+    }
+    assert_eq!(wire.carry(get()).await.unwrap().body, b"2");
+    assert!(wire.idle().is_empty(), "what the other side wants to end is not kept");
+    assert_eq!(wire.carry(get()).await.unwrap().body, b"3");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_its_caller_gave_up_takes_its_connection_with_it() {
+    let (wire, mut connections) = serve().await;
+    let given_up = tokio::time::timeout(Duration::from_millis(50), wire.carry(get())).await;
+    assert!(given_up.is_err());
+    let mut first = connections.recv().await.unwrap();
+    let mut sent = Vec::new();
+    first.read_to_end(&mut sent).await.unwrap(); // ends, since the connection has
+    assert!(sent.starts_with(b"GET /api/v10/gateway HTTP/1.1\r\n") && wire.idle().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_read_and_bounded() {
+    let packed = |text: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    };
+    let (wire, mut connections) = serve().await;
+    let bodies = [packed(b"[1,2]"), packed(&vec![b' '; BODY_MAX + 1]), b"no gzip".to_vec()];
+    let server = tokio::spawn(async move {
+        let mut stream = connections.recv().await.unwrap();
+        for body in &bodies {
+            answer(&mut stream, "content-encoding: gzip\r\n", body).await;
+        }
+    });
+    assert_eq!(wire.carry(get()).await.unwrap().body, b"[1,2]");
+    assert_eq!(wire.carry(get()).await.err(), Some(Broken::TooLarge));
+    assert!(matches!(wire.carry(get()).await, Err(Broken::Lost(_))));
+    server.await.unwrap();
+}
