@@ -5,9 +5,9 @@ use super::{
     Outcome, Refusal, Step, Time,
     admin::{check, check_flags},
     explain::Rule,
-    policy::{Flags, Strategy},
+    policy::{Flags, Policy, Strategy},
     respec::{self, Change, Plan, Wanted},
-    state::{Goal, Phase, State},
+    state::{Child, Goal, Phase, State},
 };
 
 /// What the new rules come to, child by child in start order: *respec* or *keep*.
@@ -27,9 +27,9 @@ pub fn plan(state: &State, flags: &Flags, children: &[Wanted]) -> Result<Plan, R
             .try_for_each(|new| check(Some(flags), &new.policy).map_err(|said| format!("{}: {said}", new.policy.id)))
     });
     judged.map_err(|reason| Refusal::BadSpec { reason })?;
-    let of = |child: &super::state::Child| {
+    let of = |child: &Child| {
         let new = children.iter().find(|new| new.policy.id == child.policy.id)?;
-        (child.goal != Goal::Gone && new.policy.clone().bounded() != child.policy).then_some(Change::Respec)
+        (child.goal != Goal::Gone && standing(new.policy.clone(), child) != child.policy).then_some(Change::Respec)
     };
     let children = state.children.iter().map(|child| (child.id().to_owned(), of(child).unwrap_or(Change::Keep)));
     Ok(Plan { flags: *flags != state.flags, children: children.collect() })
@@ -49,14 +49,20 @@ pub(super) fn amend(
         state.flags = flags;
         respec::fit(&mut state.restarts, flags.intensity);
     }
-    for new in children {
+    for mut new in children {
         let Some(at) = state.find(&new.policy.id) else { continue };
+        new.policy = standing(new.policy, &state.children[at]);
         if plan.children.get(at).is_some_and(|(_, change)| *change == Change::Respec) {
             let child = state.children[at].clone();
             state.children[at] = respec::respec(child, new, Change::Respec, AMENDED, now, step);
         }
     }
     Ok(Outcome::Respecified { plan, down: Vec::new() })
+}
+
+/// `policy` for a child that stays where it stands.
+fn standing(policy: Policy, child: &Child) -> Policy {
+    Policy { rank: child.policy.rank, ..policy.bounded() }
 }
 
 /// What a decision answers that new rules made.

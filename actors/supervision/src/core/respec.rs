@@ -140,7 +140,7 @@ fn validate(state: &State, flags: &Flags, wanted: &[Wanted]) -> Result<(), Strin
 
 /// The rules of `template` for a child that keeps its own name, kind and needs.
 pub(crate) fn adopted(template: &Policy, own: Policy) -> Policy {
-    Policy { id: own.id, kind: own.kind, needs: own.needs, ..template.clone().bounded() }
+    Policy { id: own.id, kind: own.kind, needs: own.needs, rank: own.rank, ..template.clone().bounded() }
 }
 
 /// Carries a re-specification out, or refuses it. The answer comes when those that go have gone and those that come are
