@@ -72,8 +72,8 @@ struct Idle {
 /// One connection.
 struct Link {
     sender: SendRequest<Body>,
-    connection: Pin<Box<Connection<Stream, Body>>>,
-    over: bool,
+    /// None: it is over.
+    connection: Option<Pin<Box<Connection<Stream, Body>>>>,
 }
 
 impl Wire {
@@ -156,7 +156,7 @@ impl Wire {
             .map_err(|_| Broken::NotSent(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))?
             .map_err(|error| Broken::NotSent(chain(&*error)))?;
         let (sender, connection) = http1::handshake(stream).await.map_err(|error| Broken::NotSent(chain(&error)))?;
-        Ok(Link { sender, connection: Box::pin(connection), over: false })
+        Ok(Link { sender, connection: Some(Box::pin(connection)) })
     }
 
     async fn answer(&self, mut link: Link, response: Response<Incoming>) -> Result<Answer, Broken> {
@@ -200,14 +200,17 @@ impl Idle {
     /// Whether a request can go over it: not too old, and not ended by the other side as far as the kernel has told.
     fn is_good(&mut self) -> bool {
         self.link.drive(&mut Context::from_waker(Waker::noop()));
-        !self.link.over && self.link.sender.is_ready() && self.since.elapsed() < IDLE_TIMEOUT
+        self.link.connection.is_some() && self.link.sender.is_ready() && self.since.elapsed() < IDLE_TIMEOUT
     }
 }
 
 impl Link {
     /// Moves bytes in both directions as far as they go. How a connection ended is told to the request that is on it.
     fn drive(&mut self, cx: &mut Context<'_>) {
-        self.over = self.over || self.connection.as_mut().poll(cx).is_ready();
+        if self.connection.as_mut().is_some_and(|connection| connection.as_mut().poll(cx).is_ready()) {
+            // One that ended cleanly still holds a request that it had not yet begun: it comes back as the connection goes.
+            self.connection = None;
+        }
     }
 
     async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {

@@ -73,6 +73,31 @@ async fn a_kept_connection_that_the_other_side_ended_is_not_used_again() {
     server.await.unwrap();
 }
 
+/// The other side may end it after it was looked at and before the request is on it.
+#[tokio::test]
+async fn a_request_that_finds_its_kept_connection_ended_comes_back_unsent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let wire = Wire::new(&format!("http://{address}/api/v10").parse().unwrap()).unwrap();
+    let near = TcpStream::connect(address).await.unwrap().into_std().unwrap();
+    let twin = near.try_clone().unwrap();
+    let (mut far, _) = listener.accept().await.unwrap();
+    let stream = MaybeHttpsStream::Http(TokioIo::new(TcpStream::from_std(near).unwrap()));
+    let (sender, connection) = http1::handshake(stream).await.unwrap();
+    let mut link = Link { sender, connection: Some(Box::pin(connection)) };
+    let once = async {
+        let response = link.send(wire.request(get()).unwrap()).await.unwrap();
+        link.read(response.into_body()).await.unwrap()
+    };
+    let (body, ()) = tokio::join!(once, answer(&mut far, "", b"1"));
+    assert_eq!(body, b"1");
+    drop(far);
+    TcpStream::from_std(twin).unwrap().readable().await.unwrap(); // the kernel has told
+    let sent = timeout(CONNECT_TIMEOUT, link.send(wire.request(get()).unwrap())).await;
+    let mut error = sent.expect("it waits on a connection that is over").unwrap_err();
+    assert!(error.take_message().is_some(), "{}", error.error());
+}
+
 #[tokio::test]
 async fn a_request_that_its_caller_gave_up_takes_its_connection_with_it() {
     let (wire, mut connections) = serve().await;
