@@ -20,7 +20,11 @@ use hyper::{
     service::Service as _,
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::GaiResolver},
+    rt::TokioIo,
+    service::TowerToHyperService,
+};
 use protocol::BoxFuture;
 use reqwest::Url;
 use std::{
@@ -84,16 +88,12 @@ impl Wire {
 
     /// The same; without `nodelay`, small packets wait for acknowledgements of earlier ones.
     pub(crate) fn with(base: &Url, nodelay: bool) -> Result<Self, String> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(nodelay);
-        tcp.set_keepalive(Some(KEEPALIVE));
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp(GaiResolver::new(), nodelay));
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
@@ -242,6 +242,16 @@ impl Link {
             }
         }
     }
+}
+
+fn tcp<R>(resolver: R, nodelay: bool) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(nodelay);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    // The addresses of a family share it: without, one that does not answer would use up all the time there is.
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp
 }
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, Broken> {
