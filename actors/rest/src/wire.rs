@@ -161,11 +161,20 @@ impl Wire {
 
     async fn answer(&self, mut link: Link, response: Response<Incoming>) -> Result<Answer, Broken> {
         let (head, incoming) = response.into_parts();
-        let mut body = link.read(incoming).await?;
-        self.put_back(link);
-        if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip")) {
-            body = inflate(&body)?;
-        }
+        let coding = head.headers.get(CONTENT_ENCODING);
+        let packed = coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let body = match link.read(incoming).await {
+            Ok(body) => {
+                self.put_back(link);
+                if packed && !body.is_empty() { inflate(&body) } else { Ok(body) }
+            }
+            lost => lost,
+        };
+        let body = match body {
+            // What was refused and how long to wait stands in the head: it holds without the explanation.
+            Err(_) if !head.status.is_success() => Vec::new(),
+            body => body?,
+        };
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 

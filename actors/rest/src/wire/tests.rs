@@ -35,13 +35,19 @@ fn get() -> Outgoing {
 
 /// Reads one request and answers it.
 async fn answer(stream: &mut TcpStream, headers: &str, body: &[u8]) {
+    respond(stream, "200 OK", headers, body).await;
+}
+
+/// The same with another status; gives the request's head.
+async fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         read.push(stream.read_u8().await.unwrap());
     }
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
+    String::from_utf8(read).unwrap()
 }
 
 #[tokio::test]
@@ -170,5 +176,34 @@ async fn what_is_compressed_is_read_and_bounded() {
     assert_eq!(wire.carry(get()).await.unwrap().body, b"[1,2]");
     assert_eq!(wire.carry(get()).await.err(), Some(Broken::TooLarge));
     assert!(matches!(wire.carry(get()).await, Err(Broken::Lost(_))));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_head_says_holds_whatever_became_of_the_body() {
+    let (wire, mut connections) = serve().await;
+    let answers: [(&str, &[u8]); 6] = [
+        ("204 No Content", b""),
+        ("304 Not Modified", b""),
+        ("502 Bad Gateway", b""),
+        ("401 Unauthorized", b"no gzip"),
+        ("403 Forbidden", b"no gzip"),
+        ("429 Too Many Requests", b"no gzip"),
+    ];
+    let server = tokio::spawn(async move {
+        let mut stream = connections.recv().await.unwrap();
+        for (status, body) in answers {
+            respond(&mut stream, status, "content-encoding: gzip\r\nretry-after: 7\r\n", body).await;
+        }
+        let no_end = "retry-after: 7\r\ntransfer-encoding: chunked\r\nx-";
+        respond(&mut stream, "429 Too Many Requests", no_end, b"").await; // and its connection ends
+    });
+    for (status, _) in answers {
+        let answer = wire.carry(get()).await.map_err(|broken| format!("{status}: {broken:?}")).unwrap();
+        assert!(status.starts_with(&answer.status.to_string()) && answer.body.is_empty(), "{status}");
+        assert_eq!(answer.headers["retry-after"], "7");
+    }
+    let answer = wire.carry(get()).await.map_err(|broken| format!("{broken:?}")).unwrap();
+    assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &HeaderValue::from_static("7")));
     server.await.unwrap();
 }
