@@ -244,7 +244,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     status.db.set(db.clone()).ok(); // boot runs once
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
     phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;
-    phases.run(Phase::Prefixes, prefixes(&host)).await?;
+    kept.extend(phases.run(Phase::Prefixes, prefixes(&host, &planes)).await?);
     phases.run(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
     let plan = phases.run(Phase::Shards, async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
@@ -326,13 +326,12 @@ async fn begin_record(slot: &OnceLock<Record>, data: &Path, status: &Status, pla
 }
 
 /// Reads guilds' prefixes. If that cannot be, the default stands in until it can: no reason not to run.
-async fn prefixes(host: &CogHost) -> Result<(), Fatal> {
-    let prefixes = host.prefixes();
-    if let Err(error) = prefixes.read_all().await {
-        let default = prefixes.default_prefix();
-        tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
-    }
-    Ok(())
+async fn prefixes(host: &CogHost, planes: &Planes) -> Result<Option<Kept>, Fatal> {
+    let prefixes = Arc::clone(host.prefixes());
+    let Err(error) = prefixes.read_all().await else { return Ok(None) };
+    let default = prefixes.default_prefix();
+    tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
+    Ok(Some(Kept::run(&planes.data, "prefixes", async move { prefixes.read_all_later().await })))
 }
 
 fn bind(socket: &Path) -> Result<Socket, Fatal> {

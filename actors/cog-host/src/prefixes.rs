@@ -18,6 +18,8 @@ use tokio::time::Instant;
 const LOOKUP_DEADLINE: Duration = Duration::from_millis(500);
 /// How long the default stands in for a prefix that could not be read.
 const FALLBACK_FOR: Duration = Duration::from_secs(5);
+/// How often reading all prefixes is tried again.
+const READ_ALL_EVERY: Duration = Duration::from_secs(30);
 
 /// Where prefixes are kept. [`Db`] is behind it; tests put a map there.
 pub trait PrefixStore: Send + Sync + 'static {
@@ -67,22 +69,44 @@ impl Prefixes {
         Arc::new(Self { default: default.into(), store, remembered: RwLock::new(Generations::new(capacity)) })
     }
 
-    /// Reads every prefix that is set, before anybody else uses this. If there are more than fit, or they cannot be read,
-    /// each is read when a message of its guild comes.
+    /// Reads every prefix that is set. If there are more than fit, or they cannot be read, each is read when a message of
+    /// its guild comes.
     ///
     /// # Errors
     /// [`DbError`]: they cannot be read at the moment.
     pub async fn read_all(&self) -> Result<(), DbError> {
-        let fit = self.remembered.read().unwrap_or_else(PoisonError::into_inner).half;
+        let (fit, dropped) = {
+            let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+            (remembered.half, remembered.dropped)
+        };
         let set = self.store.load_all(fit + 1).await?;
         if set.len() <= fit {
             let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
             for (guild, prefix) in set {
-                remembered.put(guild, Entry { prefix: prefix.into(), until: None });
+                // What memory has, or had, may be newer than what was read: set meanwhile, or with an unknown outcome.
+                if remembered.dropped != dropped {
+                    return Ok(());
+                }
+                if remembered.get(guild).is_none() {
+                    remembered.put(guild, Entry { prefix: prefix.into(), until: None });
+                }
             }
-            remembered.others = Some(Arc::clone(&self.default));
+            if remembered.dropped == dropped {
+                remembered.others = Some(Arc::clone(&self.default));
+            }
         }
         Ok(())
+    }
+
+    /// Does it once the database can be read, for a boot at which it could not: tries every 30 s.
+    pub async fn read_all_later(&self) {
+        loop {
+            tokio::time::sleep(READ_ALL_EVERY).await;
+            match self.read_all().await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "guilds' prefixes still cannot be read at once"),
+            }
+        }
     }
 
     /// The prefix where no guild has another.
@@ -138,7 +162,8 @@ impl Prefixes {
                     Ok(prefix)
                 }
                 Err(error) => {
-                    remembered.forget(guild); // the outcome may be unknown: read it anew
+                    // The outcome may be unknown: it is read anew.
+                    remembered.put(guild, Entry { prefix: Arc::clone(&this.default), until: Some(Instant::now()) });
                     Err(SetPrefixError::from(error))
                 }
             }
@@ -160,13 +185,15 @@ struct Generations {
     half: usize,
     /// The prefix of every guild that is in neither generation; none: those have yet to be read.
     others: Option<Arc<str>>,
+    /// How often entries were dropped.
+    dropped: u64,
     young: HashMap<GuildId, Entry>,
     old: HashMap<GuildId, Entry>,
 }
 
 impl Generations {
     fn new(capacity: usize) -> Self {
-        Self { half: (capacity / 2).max(1), others: None, young: HashMap::new(), old: HashMap::new() }
+        Self { half: (capacity / 2).max(1), others: None, dropped: 0, young: HashMap::new(), old: HashMap::new() }
     }
 
     fn get(&self, guild: GuildId) -> Option<Entry> {
@@ -179,6 +206,7 @@ impl Generations {
             let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             if !dropped.is_empty() {
                 self.others = None;
+                self.dropped += 1;
             }
         }
         self.old.remove(&guild);
@@ -193,12 +221,6 @@ impl Generations {
         let prefix = Arc::clone(&entry.prefix);
         self.put(guild, entry);
         prefix
-    }
-
-    fn forget(&mut self, guild: GuildId) {
-        self.young.remove(&guild);
-        self.old.remove(&guild);
-        self.others = None; // of which this guild would be one
     }
 }
 
@@ -262,6 +284,34 @@ mod tests {
         store.fail(true);
         assert!(prefixes.set(guild(2), Some("%")).await.is_err());
         assert_eq!(prefixes.peek(guild(2)), None, "whether that was written is unknown: it is read again");
+        assert_eq!(prefixes.peek(guild(3)).as_deref(), Some("!"), "of the others nothing has changed");
+        store.fail(false);
+        assert_eq!(&*prefixes.of(guild(2)).await, "$");
+        assert_eq!(prefixes.peek(guild(2)).as_deref(), Some("$"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_at_boot_is_read_once_the_database_is_back() {
+        let store = MapStore::new();
+        (1..=3).for_each(|id| store.put(guild(id), "?"));
+        store.fail(true);
+        let prefixes = Prefixes::new("!", 10, store.clone());
+        assert!(prefixes.read_all().await.is_err());
+        let later = tokio::spawn({
+            let prefixes = Arc::clone(&prefixes);
+            async move { prefixes.read_all_later().await }
+        });
+        tokio::time::sleep(READ_ALL_EVERY * 5 / 2).await;
+        assert!(prefixes.set(guild(1), Some("$")).await.is_err());
+        store.fail(false);
+        prefixes.set(guild(2), Some("%")).await.unwrap();
+        store.put(guild(2), "older"); // as a read that began before the change would find it
+        later.await.unwrap();
+        assert_eq!(prefixes.peek(guild(1)), None, "its outcome is unknown still");
+        assert_eq!(prefixes.peek(guild(2)).as_deref(), Some("%"));
+        assert_eq!(prefixes.peek(guild(3)).as_deref(), Some("?"));
+        assert_eq!(prefixes.peek(guild(4)).as_deref(), Some("!"));
+        assert_eq!(&*prefixes.of(guild(1)).await, "?");
     }
 
     #[tokio::test(start_paused = true)]
