@@ -25,15 +25,17 @@ pub(crate) fn close(call: &mut Call, send: &send::Send) -> Result<(), RestError>
     let closed = match (&call.method, call.pattern.as_str()) {
         (&Method::POST, pattern) => {
             let object = Object::read(body);
-            object.refuse_attachments()?;
+            if let Ok(object) = &object {
+                object.refuse_attachments()?;
+            }
             match pattern {
                 "channels/{id}/messages" => {
                     call.nonced = true;
-                    Some(object.post(send)?)
+                    Some(object?.post(send)?)
                 }
-                "webhooks/{id}/{token}" => Some(object.message(send)),
-                "interactions/{id}/{token}/callback" => Some(object.answer(send)),
-                "channels/{id}/threads" => Some(object.thread(send)),
+                "webhooks/{id}/{token}" => Some(object?.message(send)?),
+                "interactions/{id}/{token}/callback" => Some(object?.answer(send)?),
+                "channels/{id}/threads" => Some(object?.thread(send)?),
                 _ => None,
             }
         }
@@ -42,7 +44,7 @@ pub(crate) fn close(call: &mut Call, send: &send::Send) -> Result<(), RestError>
             "channels/{id}/messages/{id}"
             | "webhooks/{id}/{token}/messages/{id}"
             | "webhooks/{id}/{token}/messages/@original",
-        ) => Some(Object::read(body).message(send)),
+        ) => Some(Object::read(body)?.message(send)?),
         _ => None,
     };
     if closed.is_some() {
@@ -55,9 +57,13 @@ pub(crate) fn close(call: &mut Call, send: &send::Send) -> Result<(), RestError>
 struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
-    /// Anything but an object reads as an empty one, since Discord takes nothing else in these places.
-    fn read(text: &'a [u8]) -> Self {
-        serde_json::from_slice(text).unwrap_or_else(|_| Self(Vec::new()))
+    /// Nothing, and `null`, read as an empty one.
+    fn read(text: &'a [u8]) -> Result<Self, RestError> {
+        if matches!(text, b"" | b"null") {
+            return Ok(Self(Vec::new()));
+        }
+        serde_json::from_slice(text)
+            .map_err(|_may_quote_it| RestError::refused_here("what should be a message is no JSON object"))
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
@@ -67,7 +73,7 @@ impl<'a> Object<'a> {
     /// A message in a channel, which carries a nonce as well.
     fn post(&self, send: &send::Send) -> Result<Vec<u8>, RestError> {
         let nonce = self.nonce(send)?;
-        let mut out = self.copy(|name, _, _| !matches!(name, MENTIONS | "nonce" | "enforce_nonce"));
+        let mut out = self.copy(|name, _, _| Ok(!matches!(name, MENTIONS | "nonce" | "enforce_nonce")))?;
         allow(&mut out, send);
         member(&mut out, "enforce_nonce", b"true");
         member(&mut out, "nonce", quoted(&nonce).as_bytes());
@@ -75,60 +81,63 @@ impl<'a> Object<'a> {
         Ok(out)
     }
 
-    fn message(&self, send: &send::Send) -> Vec<u8> {
-        let mut out = self.copy(|name, _, _| name != MENTIONS);
+    fn message(&self, send: &send::Send) -> Result<Vec<u8>, RestError> {
+        let mut out = self.copy(|name, _, _| Ok(name != MENTIONS))?;
         allow(&mut out, send);
-        out.push(b'}');
-        out
+        Ok(closed(out))
     }
 
     /// The answer to an interaction, which is in most cases a message.
-    fn answer(&self, send: &send::Send) -> Vec<u8> {
+    fn answer(&self, send: &send::Send) -> Result<Vec<u8>, RestError> {
         let wordless = self.0.iter().any(|(name, _)| name == "type")
             && self.all("type").all(|kind| WORDLESS_ANSWERS.contains(&kind));
         if wordless {
-            return closed(self.copy(|_, _, _| true));
+            return self.copy(|_, _, _| Ok(true)).map(closed);
         }
         let mut out = self.copy(|name, value, out| {
             if name == "data" {
-                member(out, name, &Object::read(value.as_bytes()).message(send));
+                member(out, name, &Object::read(value.as_bytes())?.message(send)?);
             }
-            name != "data"
-        });
+            Ok(name != "data")
+        })?;
         if self.all("data").next().is_none() {
-            member(&mut out, "data", &Object(Vec::new()).message(send));
+            member(&mut out, "data", &Object(Vec::new()).message(send)?);
         }
-        closed(out)
+        Ok(closed(out))
     }
 
     /// A thread, which in a forum begins with a message.
-    fn thread(&self, send: &send::Send) -> Vec<u8> {
-        closed(self.copy(|name, value, out| {
+    fn thread(&self, send: &send::Send) -> Result<Vec<u8>, RestError> {
+        let copied = self.copy(|name, value, out| {
             if name == "message" {
-                member(out, name, &Object::read(value.as_bytes()).message(send));
+                member(out, name, &Object::read(value.as_bytes())?.message(send)?);
             }
-            name != "message"
-        }))
+            Ok(name != "message")
+        });
+        copied.map(closed)
     }
 
     /// The object anew, without its closing brace: the members that `keep` says yes to. It may write others in their place.
-    fn copy(&self, mut keep: impl FnMut(&str, &str, &mut Vec<u8>) -> bool) -> Vec<u8> {
+    fn copy(
+        &self,
+        mut keep: impl FnMut(&str, &str, &mut Vec<u8>) -> Result<bool, RestError>,
+    ) -> Result<Vec<u8>, RestError> {
         let length: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let mut out = Vec::with_capacity(length + 128);
         out.push(b'{');
         for (name, value) in &self.0 {
-            if keep(name, value, &mut out) {
+            if keep(name, value, &mut out)? {
                 member(&mut out, name, value.as_bytes());
             }
         }
-        out
+        Ok(out)
     }
 
     /// A builder's files stay in the builder: their names alone would be sent, and Discord would refuse the message.
     fn refuse_attachments(&self) -> Result<(), RestError> {
         let holds = |object: &Self| object.all("attachments").any(|files| files.starts_with('[') && !is_empty(files));
         let inside = self.all("data").chain(self.all("message"));
-        if holds(self) || inside.map(|part| Object::read(part.as_bytes())).any(|part| holds(&part)) {
+        if holds(self) || inside.filter_map(|part| Object::read(part.as_bytes()).ok()).any(|part| holds(&part)) {
             return Err(RestError::refused_here("requests with attachments are not supported here"));
         }
         Ok(())

@@ -43,8 +43,22 @@ fn names_that_are_ours_stand_there_once_however_they_were_written() {
 }
 
 #[test]
-fn what_is_no_object_becomes_one() {
-    for body in ["null", "[1]", "\"x\"", "", "{", "7"] {
+fn what_should_be_a_message_and_is_no_object_is_refused() {
+    for body in ["[1]", "\"x\"", "{", "7", r#"{"content":"x"}x"#] {
+        let refused = post(body, &Send::default());
+        assert!(matches!(refused, Err(RestError::Rejected { status: 0, .. })), "{body} passed");
+    }
+    let route = Route::InteractionResponse { interaction_id: InteractionId::new(7), token: "t" };
+    assert!(closed_body(route, r#"{"type":4,"data":[1]}"#, &Send::default()).is_err());
+    let route = Route::ChannelThreads { channel_id: ChannelId::new(1) };
+    assert!(closed_body(route, r#"{"name":"x","message":7}"#, &Send::default()).is_err());
+    let route = Route::ChannelMessagesBulkDelete { channel_id: ChannelId::new(1) };
+    assert_eq!(closed_body(route, "[1]", &Send::default()).as_deref(), Ok("[1]"), "no message belongs there");
+}
+
+#[test]
+fn no_body_becomes_an_object() {
+    for body in ["null", ""] {
         let closed: Value = serde_json::from_str(&post(body, &Send::default().nonce("n")).unwrap()).unwrap();
         let expected = json!({"allowed_mentions": {"parse": []}, "nonce": "n", "enforce_nonce": true});
         assert_eq!(closed, expected, "{body}");
