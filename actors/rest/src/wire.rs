@@ -10,13 +10,13 @@ use crate::{
 use flate2::read::MultiGzDecoder;
 use http_body_util::Full;
 use hyper::{
-    Request, Response, Uri,
+    Method, Request, Response, Uri,
     body::{Body as _, Bytes, Incoming},
     client::conn::{
         TrySendError,
         http1::{self, Connection, SendRequest},
     },
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HOST, HeaderValue, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT},
     service::Service as _,
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -140,6 +140,9 @@ impl Wire {
     fn request(&self, outgoing: Outgoing) -> Result<Request<Body>, Broken> {
         let Outgoing { method, path, headers, body } = outgoing;
         let uri = Uri::try_from(path).map_err(|_| Broken::NotSent("the path makes no address".to_owned()))?;
+        // A request that could have a body and does not say that it has none may be answered 411 (RFC 9110 §8.6, §15.5.12).
+        let is_empty =
+            body.as_ref().is_none_or(Vec::is_empty) && matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let mut request = Request::new(Full::new(body.map_or_else(Bytes::new, Bytes::from)));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
         let headers = request.headers_mut();
@@ -147,6 +150,9 @@ impl Wire {
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if is_empty {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         Ok(request)
     }
 

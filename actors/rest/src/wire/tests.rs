@@ -1,6 +1,6 @@
 use super::*;
 use hyper_util::client::legacy::connect::dns::Name;
-use reqwest::{Method, header::HeaderMap};
+use reqwest::header::HeaderMap;
 use std::{
     convert::Infallible,
     future::{Ready, ready},
@@ -206,4 +206,30 @@ async fn what_a_head_says_holds_whatever_became_of_the_body() {
     let answer = wire.carry(get()).await.map_err(|broken| format!("{broken:?}")).unwrap();
     assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &HeaderValue::from_static("7")));
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_could_have_a_body_and_has_none_says_so() {
+    let (wire, mut connections) = serve().await;
+    let cases = [
+        (Method::PUT, true),
+        (Method::POST, true),
+        (Method::PATCH, true),
+        (Method::DELETE, false),
+        (Method::GET, false),
+    ];
+    let server = tokio::spawn(async move {
+        let mut stream = connections.recv().await.unwrap();
+        let mut heads = Vec::new();
+        for _ in 0..5 {
+            heads.push(respond(&mut stream, "204 No Content", "", b"").await);
+        }
+        heads
+    });
+    for (method, _) in &cases {
+        wire.carry(Outgoing { method: method.clone(), ..get() }).await.map_err(|broken| format!("{broken:?}")).unwrap();
+    }
+    for (head, (method, said)) in server.await.unwrap().iter().zip(&cases) {
+        assert_eq!(head.matches("content-length: 0\r\n").count(), usize::from(*said), "{method}: {head}");
+    }
 }
