@@ -5,7 +5,7 @@ mod jump;
 
 use crate::{
     db::{Db, Op},
-    engine::{read, tx, write},
+    engine::{read, tx},
     error::DbError,
     raw::CountLock,
     schema::{identify, identify_clock},
@@ -14,7 +14,7 @@ use crate::{
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
-use jump::Reading;
+use jump::{Jump, Reading};
 use protocol::{
     BoxFuture,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow},
@@ -52,17 +52,30 @@ impl Db {
                     .optional()?;
                 let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
                 let newest = newest.get_result::<NaiveDateTime>(c).await.optional()?;
-                if let Some(jump) = jump::since(anchor.as_ref(), &reading, newest, time::stored(now)) {
-                    tracing::warn!(
-                        seconds = jump.num_seconds(),
-                        "the wall clock has jumped by {} s since the last IDENTIFY: those before keep their age",
-                        jump.num_seconds()
-                    );
-                    let rows = identify::table.select((identify::id, identify::at)).order(identify::at.desc());
-                    let rows: Vec<(i64, NaiveDateTime)> = rows.limit(jump::ROWS_MAX).load(c).await?;
-                    for (id, at) in rows {
-                        let moved = at.checked_add_signed(jump).unwrap_or(at);
-                        diesel::update(identify::table.find(id)).set(identify::at.eq(moved)).execute(c).await?;
+                match jump::since(anchor.as_ref(), &reading, newest, time::stored(now)) {
+                    None => {}
+                    Some(Jump::By(jump)) => {
+                        tracing::warn!(
+                            seconds = jump.num_seconds(),
+                            "the wall clock has jumped by {} s since the last IDENTIFY: those before keep their age",
+                            jump.num_seconds()
+                        );
+                        let rows = identify::table.select((identify::id, identify::at)).order(identify::at.desc());
+                        let rows: Vec<(i64, NaiveDateTime)> = rows.limit(jump::ROWS_MAX).load(c).await?;
+                        for (id, at) in rows {
+                            let moved = at.checked_add_signed(jump).unwrap_or(at);
+                            diesel::update(identify::table.find(id)).set(identify::at.eq(moved)).execute(c).await?;
+                        }
+                    }
+                    Some(Jump::Ahead(ahead)) => {
+                        tracing::warn!(
+                            seconds = ahead.num_seconds(),
+                            "the last IDENTIFY is written down as {} s from now, by another clock: it counts as new",
+                            ahead.num_seconds()
+                        );
+                        let now = time::stored(now);
+                        let future = identify::table.filter(identify::at.gt(now));
+                        diesel::update(future).set(identify::at.eq(now)).execute(c).await?;
                     }
                 }
                 diesel::delete(identify_clock::table).execute(c).await?;
@@ -117,14 +130,30 @@ impl Db {
         Ok(u32::try_from(count.await?).unwrap_or(u32::MAX))
     }
 
-    /// Forgets IDENTIFYs of `older_than` and before, and tells how many. What still counts is kept, whatever is asked.
+    /// Forgets IDENTIFYs of `older_than` and before, and tells how many. What still counts is kept, whatever is asked; all
+    /// are when the wall clock has jumped since the last one, until the next IDENTIFY has moved them along.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn prune_identifies(&self, older_than: DateTime<Utc>) -> Result<u64, DbError> {
-        let cutoff = time::stored(older_than.min(self.inner.clock.now() - IDENTIFY_WINDOW));
+        let clock = Arc::clone(&self.inner.clock);
         let gone = self.call(Op::write("identify.prune"), async move |live| {
-            write!(&live.pools, |c| diesel::delete(identify::table.filter(identify::at.le(cutoff))).execute(c).await)
+            tx!(&live.pools, |c| {
+                c.lock_identify().await?;
+                let reading = Reading::of(&*clock);
+                let anchor = identify_clock::table
+                    .select((identify_clock::boot, identify_clock::up_ms, identify_clock::at))
+                    .first::<(String, i64, NaiveDateTime)>(c)
+                    .await
+                    .optional()?;
+                let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
+                let newest = newest.get_result::<NaiveDateTime>(c).await.optional()?;
+                if jump::since(anchor.as_ref(), &reading, newest, reading.at).is_some() {
+                    return Ok(0); // how old they are is known once they have been moved along
+                }
+                let cutoff = time::stored(older_than).min(reading.at - IDENTIFY_WINDOW);
+                Ok(diesel::delete(identify::table.filter(identify::at.le(cutoff))).execute(c).await?)
+            })
         });
         Ok(gone.await? as u64)
     }

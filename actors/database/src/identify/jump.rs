@@ -36,21 +36,31 @@ impl Reading {
     }
 }
 
-/// By how much the wall clock has jumped since `anchor` was read, if it has. `newest` is the last IDENTIFY that is
-/// written down, `now` the time by which the next one will be.
+/// What is to be done with the rows so that each keeps its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Jump {
+    /// The wall clock has gained or lost this much: all are moved by it.
+    By(TimeDelta),
+    /// Another start of the machine, and some lie in the future by this much at most: those count as if they were of now.
+    Ahead(TimeDelta),
+}
+
+/// Whether the wall clock has jumped since `anchor` was read. `newest` is the last IDENTIFY that is written down, `now` the
+/// time by which the next one will be. An uptime that went back is another start's, whatever name that has: containers may
+/// have clocks of their own.
 pub(super) fn since(
     anchor: Option<&(String, i64, NaiveDateTime)>,
     reading: &Reading,
     newest: Option<NaiveDateTime>,
     now: NaiveDateTime,
-) -> Option<TimeDelta> {
-    let jump = match anchor {
-        Some((boot, up_ms, at)) if *boot == reading.boot => {
-            (reading.at - *at) - TimeDelta::milliseconds(reading.up_ms.saturating_sub(*up_ms))
+) -> Option<Jump> {
+    match anchor {
+        Some((boot, up_ms, at)) if *boot == reading.boot && reading.up_ms >= *up_ms => {
+            let jump = (reading.at - *at) - TimeDelta::milliseconds(reading.up_ms.saturating_sub(*up_ms));
+            (jump.abs() > TOLERANCE).then_some(Jump::By(jump))
         }
-        _ => newest.map_or(TimeDelta::zero(), |newest| (now - newest).min(TimeDelta::zero())),
-    };
-    (jump.abs() > TOLERANCE).then_some(jump)
+        _ => newest.map(|newest| newest - now).filter(|ahead| *ahead > TOLERANCE).map(Jump::Ahead),
+    }
 }
 
 #[cfg(test)]
@@ -72,8 +82,8 @@ mod tests {
         let since = |up, wall| since(Some(&anchor), &reading("a", up, wall), Some(at(0)), at(wall));
         assert_eq!(since(1_500, 500), None);
         assert_eq!(since(1_500, 530), None, "slewed");
-        assert_eq!(since(1_500, 500 + 86_400), Some(TimeDelta::days(1)));
-        assert_eq!(since(1_500, 500 - 86_400), Some(TimeDelta::days(-1)));
+        assert_eq!(since(1_500, 500 + 86_400), Some(Jump::By(TimeDelta::days(1))));
+        assert_eq!(since(1_500, 500 - 86_400), Some(Jump::By(TimeDelta::days(-1))));
         assert_eq!(since(1_000 + 86_400 * 3, 86_400 * 3), None, "three days of rest are no jump");
     }
 
@@ -81,8 +91,10 @@ mod tests {
     fn after_another_start_of_the_machine_what_lies_in_the_future_is_taken_for_new() {
         let anchor = ("a".to_owned(), 1_000_000, at(0));
         let since = |newest: Option<i64>, wall| since(Some(&anchor), &reading("b", 5, wall), newest.map(at), at(wall));
-        assert_eq!(since(Some(3_600), 0), Some(TimeDelta::hours(-1)));
+        assert_eq!(since(Some(3_600), 0), Some(Jump::Ahead(TimeDelta::hours(1))));
         assert_eq!(since(Some(30), 0), None);
         assert_eq!((since(Some(-3_600), 0), since(None, 0)), (None, None));
+        let younger = super::since(Some(&anchor), &reading("a", 5, 0), Some(at(3_600)), at(0));
+        assert_eq!(younger, Some(Jump::Ahead(TimeDelta::hours(1))), "the same name, and an uptime that went back");
     }
 }

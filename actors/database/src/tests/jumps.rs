@@ -30,6 +30,11 @@ async fn refused(db: &Db, clock: &TestClock) -> TimeDelta {
     }
 }
 
+/// As the hourly task does it.
+async fn prune(db: &Db, clock: &TestClock) -> u64 {
+    db.prune_identifies(clock.now() - TimeDelta::hours(25)).await.unwrap()
+}
+
 async fn spend(db: &Db, clock: &TestClock) {
     for used in 1..=LIMIT {
         assert_eq!(take(db, clock).await, IdentifyGrant::Granted { used });
@@ -59,6 +64,19 @@ async fn a_clock_that_is_set_changes_neither_the_budget_nor_the_wait() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_forward_makes_nothing_old_enough_to_be_forgotten() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
+    let db = process(folder.path(), &clock).await;
+    spend(&db, &clock).await;
+    clock.jump(TimeDelta::days(365));
+    assert_eq!(prune(&db, &clock).await, 0);
+    let wait = refused(&db, &clock).await;
+    assert!(wait > TimeDelta::hours(23), "{wait}");
+    clock.pass(TimeDelta::hours(26));
+    assert_eq!(prune(&db, &clock).await, u64::from(LIMIT), "what is really old goes");
+}
+
 /// A machine without a clock of its own: it starts in the past, and learns the time later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothing() {
@@ -76,6 +94,27 @@ async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothi
     assert_eq!(refused(&db, &clock).await, wait - TimeDelta::minutes(5), "the time is right now, and nothing is older");
     clock.pass(wait);
     assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: 1 });
+}
+
+/// Two were written while the time was right, one after a start with a clock that was years on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_wrong_clock_wrote_makes_nothing_else_older() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
+    let db = process(folder.path(), &clock).await;
+    for used in 1..LIMIT {
+        assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used });
+    }
+    close(&db).await;
+    clock.reboot();
+    clock.jump(TimeDelta::hours(12));
+    let db = process(folder.path(), &clock).await;
+    assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: LIMIT });
+    close(&db).await;
+    clock.reboot();
+    clock.jump(TimeDelta::hours(-12));
+    clock.pass(TimeDelta::hours(1));
+    let db = process(folder.path(), &clock).await;
+    assert_eq!(refused(&db, &clock).await, TimeDelta::hours(23), "the first two are an hour old and not twelve");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +151,9 @@ async fn however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_
                 db = process(folder.path(), &clock).await;
             }
             _ => {}
+        }
+        if below(2) == 0 {
+            prune(&db, &clock).await; // hourly, whether or not a jump has been seen
         }
         match take(&db, &clock).await {
             IdentifyGrant::Granted { .. } => granted.push(real),
