@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Called, Target, Whence, from_interaction, from_message},
-    claim::{self, Claim, say_closed},
+    claim::{Claim, Part, claimed, say_closed},
     context::CogCtx,
     host::Shared,
     invoke,
@@ -172,7 +172,7 @@ impl Event {
             let (hook, shared, dispatch) = (Arc::clone(hook), Arc::clone(&shared), dispatch.clone());
             let start = || -> BoxFuture<'static, ()> {
                 let (kind, hook) = (dispatch.kind, async move { hook(&ctx, &dispatch).await });
-                Box::pin(claim::claimed(&claim, invoke::run_hook(shared, Arc::clone(cell), kind, hook)))
+                Box::pin(claimed(&claim, Part::Hook, invoke::run_hook(shared, Arc::clone(cell), kind, hook)))
             };
             lane.start(None, start).await;
         }
@@ -188,18 +188,22 @@ impl Event {
         // The decoded event is about 3 KB. In a burst one call waits for each guild, and it has what it needs of it.
         drop(dispatch);
         match called {
-            None => claim.settle(), // there is nothing in it to do, or nothing but hooks
+            None => {} // there is nothing in it to do, or nothing but hooks
             Some(Called::Run(call)) => {
                 let serial = call.runnable.serial.then(|| call.runnable.path.clone());
-                lane.start(serial.as_deref(), || Box::pin(claim::claimed(&claim, invoke::run(shared, call)))).await;
+                let job = || -> BoxFuture<'static, ()> {
+                    Box::pin(claimed(&claim, Part::Command, invoke::run(shared, call)))
+                };
+                lane.start(serial.as_deref(), job).await;
             }
             Some(Called::Say { invocation, responder, text, is_error }) => {
                 let say = || -> BoxFuture<'static, ()> {
-                    Box::pin(claim::claimed(&claim, invoke::say(shared, invocation, responder, text, is_error)))
+                    Box::pin(claimed(&claim, Part::Command, invoke::say(shared, invocation, responder, text, is_error)))
                 };
                 lane.start(None, say).await;
             }
         }
+        claim.planned();
     }
 }
 

@@ -1,8 +1,11 @@
 //! What has not begun when the process ends is left to the next one, and nothing else is.
 
-use super::{tool, weak};
-use crate::testing::{World, config};
-use protocol::Unfinished;
+use super::{gated, tool, weak};
+use crate::{
+    Cog, Command,
+    testing::{World, config},
+};
+use protocol::{EventKind, Unfinished};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use supervision::{ActorPath, Verb};
@@ -83,4 +86,52 @@ async fn what_is_lost_with_its_dispatcher_or_concerns_nobody_is_not_left_to_anyb
     assert_eq!(world.next().await.text(), "pong");
     settle().await;
     assert_eq!(world.backlog.unfinished(), left(&[], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_whose_hook_is_over_and_whose_command_waits_counts_as_cut_off_and_a_slash_command_is_told() {
+    let gate = Arc::new(Semaphore::new(0));
+    let state = Arc::clone(&gate);
+    let line = Cog::new("line", "One at a time")
+        .state(move || Arc::clone(&state))
+        .command(Command::new("line", "Waits at the gate", gated).serial())
+        .on_events(&[EventKind::MessageCreate, EventKind::InteractionCreate], |_, _| Box::pin(async { Ok(()) }));
+    let world = World::new(vec![tool(), line]).await;
+    say(&world, "!line").await;
+    say(&world, "!line").await;
+    world.slash(6, json!({"id": "1", "name": "line", "type": 1})).await;
+    settle().await;
+    assert_eq!(world.backlog.unfinished(), left(&[], 3), "their hooks are over, they are not");
+    let tree = world.tree.clone();
+    let drain = tokio::spawn(async move { tree.drain(&["cog-host".into()], Duration::from_secs(30)).await });
+    assert_eq!(world.next().await.text(), "I am restarting; try again in a moment.");
+    settle().await;
+    gate.add_permits(3);
+    assert_eq!(drain.await.unwrap(), [] as [ActorPath; 0]);
+    assert_eq!(world.settled().await.len(), 1, "the one that ran was answered");
+    assert_eq!(world.backlog.seal(), left(&[], 1), "the second of the messages is neither done nor handed on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_with_nothing_but_a_hook_runs_until_the_hook_is_over() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&gate);
+    let listener = Cog::new("listener", "Listens").on_events(&[EventKind::MessageCreate], move |_, _| {
+        let waits = Arc::clone(&waits);
+        Box::pin(async move {
+            waits.acquire().await.unwrap().forget();
+            Ok(())
+        })
+    });
+    let world = World::new(vec![tool(), listener]).await;
+    say(&world, "nothing in particular").await;
+    settle().await;
+    assert_eq!(world.backlog.unfinished(), left(&[], 1));
+    gate.add_permits(1);
+    settle().await;
+    assert_eq!(world.backlog.unfinished(), left(&[], 0));
+    let begun: Vec<u64> = vec![say(&world, "one").await, say(&world, "two").await];
+    settle().await;
+    assert_eq!(world.tree.drain(&["cog-host".into()], Duration::from_secs(1)).await.len(), 1);
+    assert_eq!(world.backlog.seal(), left(&[], begun.len()), "cut off in the middle");
 }

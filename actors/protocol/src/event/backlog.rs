@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -36,7 +36,7 @@ impl Backlog {
     /// Takes charge of the event `seq`.
     pub fn hold(self: &Arc<Self>, seq: u64) -> Held {
         self.book().waiting.insert(seq);
-        Held { backlog: Arc::clone(self), seq, begun: AtomicBool::new(false), finished: AtomicBool::new(false) }
+        Held { backlog: Arc::clone(self), seq, begun: AtomicBool::new(false), open: AtomicUsize::new(1) }
     }
 
     /// What is not done at this moment.
@@ -56,14 +56,17 @@ impl Backlog {
     }
 }
 
-/// One event that waits or runs.
+/// One event that waits or runs. It has one job from the start, which is to plan what else there is to do with it; it is
+/// done once that and all jobs that were planned are over.
 #[derive(Debug)]
 #[must_use = "dropping it before it has begun leaves the event to the next process"]
 pub struct Held {
     backlog: Arc<Backlog>,
     seq: u64,
+    // Both are written under the lock of the books alone.
     begun: AtomicBool,
-    finished: AtomicBool,
+    /// Jobs that are not over.
+    open: AtomicUsize,
 }
 
 impl Held {
@@ -79,22 +82,44 @@ impl Held {
         self.has_begun()
     }
 
-    /// Notes that handling has come to its end, if it has begun.
-    pub fn finish(&self) {
-        if self.has_begun() && !self.finished.swap(true, Relaxed) {
-            self.backlog.book().running -= 1;
-        }
+    /// Notes that there is one more job to be done for it.
+    pub fn plan(&self) {
+        let _book = self.backlog.book();
+        self.open.store(self.open.load(Relaxed) + 1, Relaxed);
     }
 
-    /// Notes that nothing has to be done, or that nothing can be.
+    /// Notes that nothing more is planned for it. If nothing was, nothing has to be done.
+    pub fn planned(&self) {
+        if self.open.load(Relaxed) == 1 {
+            self.begin();
+        }
+        self.finish();
+    }
+
+    /// Notes that one of its jobs has come to its end, if it has begun.
+    pub fn finish(&self) {
+        self.close(1);
+    }
+
+    /// Notes that nothing more has to be done, or that nothing can be.
     pub fn settle(&self) {
         self.begin();
-        self.finish();
+        self.close(usize::MAX);
+    }
+
+    fn close(&self, jobs: usize) {
+        let mut book = self.backlog.book();
+        let before = self.open.load(Relaxed);
+        let open = before.saturating_sub(jobs);
+        if before > 0 && (self.has_begun() || open > 0) {
+            self.open.store(open, Relaxed);
+            book.running -= usize::from(open == 0);
+        }
     }
 
     /// Whether it has begun.
     pub fn has_begun(&self) -> bool {
-        self.begun.load(Relaxed) // written under the lock alone
+        self.begun.load(Relaxed)
     }
 }
 
@@ -121,6 +146,32 @@ mod tests {
         assert_eq!(backlog.unfinished(), left(&[5], 0));
         assert!(backlog.hold(8).begin());
         assert_eq!(backlog.unfinished(), left(&[5], 1), "cut off in the middle");
+    }
+
+    #[test]
+    fn an_event_is_done_once_all_that_was_planned_for_it_is_over() {
+        let backlog = Arc::<Backlog>::default();
+        let event = backlog.hold(1);
+        event.plan(); // a hook, over before the next job is planned
+        assert!(event.begin());
+        event.finish();
+        assert_eq!(backlog.unfinished(), left(&[], 1));
+        event.plan();
+        event.planned();
+        assert_eq!(backlog.unfinished(), left(&[], 1), "the second has not begun");
+        event.finish();
+        assert_eq!(backlog.unfinished(), left(&[], 0));
+
+        let later = backlog.hold(2);
+        later.plan();
+        later.planned();
+        assert_eq!(backlog.unfinished(), left(&[2], 0), "its job has not begun");
+        assert!(later.begin());
+        later.finish();
+        assert_eq!(backlog.unfinished(), left(&[], 0));
+
+        backlog.hold(3).planned();
+        assert_eq!(backlog.unfinished(), left(&[], 0), "there was nothing to do");
     }
 
     #[test]
