@@ -137,6 +137,9 @@ pub struct Child {
     /// When it is looked at next.
     #[serde(default)]
     pub look_at: Option<Time>,
+    /// Whether the last look was left out.
+    #[serde(default)]
+    pub look_left_out: bool,
     /// The lack of progress that was noted of it last; none while it makes some.
     #[serde(default)]
     pub stalled: Option<Activity>,
@@ -175,6 +178,7 @@ impl Child {
             stop_by: None,
             draining: false,
             look_at: None,
+            look_left_out: false,
             stalled: None,
             stopped_for_stall: false,
             deaths: VecDeque::new(),

@@ -120,11 +120,14 @@ pub(super) fn watch(state: &mut State, at: usize, now: Time, step: &mut Step) {
 }
 
 /// It is time to look at the child at `at`. A look that is late by a whole period itself is left out: the process was
-/// stopped, and whatever is measured across that time looks stuck. The next one sees what still is.
+/// stopped, and whatever is measured across that time looks stuck. The next one sees what still is, late or not: where all
+/// looks are late none would ever be taken.
 pub(super) fn look(state: &mut State, at: usize, now: Time, step: &mut Step) {
-    let child = &state.children[at];
+    let child = &mut state.children[at];
     let Some(probe) = child.policy.probe else { return };
-    if child.look_at.is_none_or(|due| now < due + probe.every) {
+    let late = child.look_at.is_some_and(|due| now >= due + probe.every);
+    child.look_left_out = late && !child.look_left_out;
+    if !child.look_left_out {
         step.actions.push(Action::Probe { id: child.id().to_owned(), incarnation: child.incarnation, probe });
     }
     watch(state, at, now, step);

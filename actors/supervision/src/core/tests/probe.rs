@@ -88,6 +88,12 @@ fn a_look_that_overslept_itself_says_nothing_and_the_next_one_does() {
     assert_eq!(looks(&script), 0, "one timer is due, and it is the late one");
     script.pass(S(1));
     assert_eq!(looks(&script), 1, "it is looked at a period later, when it has had time to go on");
+    for late in 1..=4 {
+        script.actions.clear();
+        script.now += S(300);
+        script.pass(S(0));
+        assert_eq!(looks(&script), usize::from(late % 2 == 0), "at most one in a row is left out");
+    }
 }
 
 #[test]
