@@ -10,9 +10,10 @@ use std::{
     },
 };
 
-/// Events of one shard that one process hands on to the next, at most. All lanes together have room for fewer unless
-/// they were configured otherwise, and what Discord keeps for a RESUME is bounded as well; the oldest are given up.
-pub(crate) const HANDED_ON_MAX: usize = 16_384;
+/// How far back a RESUME may reach for what has not begun, in events: the older are given up. All that lies between is sent
+/// again, and Discord refuses a session of which it has not kept enough, with everything in it: one old event is not worth
+/// that. How much it keeps is not documented. The lanes have room for fewer events unless they were configured otherwise.
+pub(crate) const REACH_MAX: u64 = 16_384;
 
 /// One Discord session: its address and how far it has come. The reader of the connection writes it, alone.
 ///
@@ -41,14 +42,16 @@ pub(crate) struct Left {
     pub(crate) accepted: u64,
     /// How far the cache has come.
     pub(crate) applied: u64,
-    /// What lies between and has not begun; all others there have.
+    /// What lies between and has not begun; all others there have, or are lost.
     pub(crate) waiting: Vec<u64>,
+    /// How many were given up: they lie too far back.
+    pub(crate) lost: usize,
 }
 
 impl Books {
     /// A session that begins with `seq`.
     pub(crate) fn begin(point: ResumePoint, seq: u64) -> Self {
-        Self::at(point, &Left { seq, accepted: seq, applied: seq, waiting: Vec::new() })
+        Self::at(point, &Left { seq, accepted: seq, applied: seq, waiting: Vec::new(), lost: 0 })
     }
 
     /// The session that another process has written down.
@@ -56,7 +59,8 @@ impl Books {
         let point = ResumePoint { session_id: saved.session_id.clone(), url: saved.resume_url.clone() };
         let accepted = saved.accepted.max(saved.seq);
         let waiting = saved.waiting.iter().copied().filter(|seq| (saved.seq + 1..=accepted).contains(seq));
-        let left = Left { seq: saved.seq, accepted, applied: saved.applied.max(accepted), waiting: waiting.collect() };
+        let (applied, waiting) = (saved.applied.max(accepted), waiting.collect());
+        let left = Left { seq: saved.seq, accepted, applied, waiting, lost: 0 };
         Self::at(point, &left)
     }
 
@@ -137,12 +141,11 @@ impl Books {
         let mut open: BTreeSet<u64> =
             self.backlog.unfinished().waiting.into_iter().filter(|seq| *seq <= accepted).collect();
         open.extend(self.due().iter());
-        while open.len() > HANDED_ON_MAX {
-            open.pop_first();
-        }
+        let all = open.len();
+        open = open.split_off(&(accepted.saturating_sub(REACH_MAX) + 1));
         let seq = open.first().map_or(accepted, |first| first - 1);
         let applied = self.applied.load(Relaxed).max(accepted);
-        Left { seq, accepted, applied, waiting: open.into_iter().collect() }
+        Left { seq, accepted, applied, lost: all - open.len(), waiting: open.into_iter().collect() }
     }
 
     fn due(&self) -> MutexGuard<'_, BTreeSet<u64>> {

@@ -9,11 +9,11 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, Utc};
-use protocol::{ShardId, Unfinished};
+use protocol::{Backlog, ShardId, Unfinished};
 use serde::{Deserialize, Serialize};
 use serenity::model::gateway::GatewayIntents;
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -63,6 +63,8 @@ pub struct Keeper {
     shard: ShardId,
     total: u32,
     books: ArcSwapOption<Books>,
+    /// Of sessions that are over and of which something still waits or runs. Nobody sends that again.
+    former: Mutex<Vec<Arc<Backlog>>>,
     /// Held by the one connection that may handle dispatches: the last one finishes its delivery first.
     pub(crate) turn: Arc<Semaphore>,
     pub(crate) tally: Tally,
@@ -84,6 +86,7 @@ impl Keeper {
             shard,
             total,
             books: ArcSwapOption::empty(),
+            former: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             tally: Tally::default(),
             members: Pending::default(),
@@ -118,16 +121,31 @@ impl Keeper {
     pub(crate) fn begin(&self, ready: &Ready, seq: u64) -> Arc<Books> {
         let point = ResumePoint { session_id: ready.session_id.clone(), url: ready.resume_gateway_url.clone() };
         let books = Arc::new(Books::begin(point, seq));
-        self.books.store(Some(Arc::clone(&books)));
+        let before = self.books.swap(Some(Arc::clone(&books)));
+        self.lost(self.retire(before));
         books
     }
 
     /// Forgets the session: it cannot be resumed.
     pub(crate) fn forget(&self) -> Forgotten {
         let books = self.books.swap(None);
-        let lost = books.map_or(0, |books| books.give_up_due());
+        let lost = self.retire(books);
         self.lost(lost);
         Forgotten { restored: self.unconfirmed.swap(false, Relaxed), lost }
+    }
+
+    /// Keeps the accounts of a session that is over for as long as something of it is not done. Returns what was still due.
+    fn retire(&self, books: Option<Arc<Books>>) -> usize {
+        let Some(books) = books else { return 0 };
+        let mut former = self.former();
+        // Whatever nobody holds any more and has come to its end needs no account.
+        former.retain(|backlog| Arc::strong_count(backlog) > 1 || backlog.unfinished() != Unfinished::default());
+        former.push(Arc::clone(books.backlog()));
+        books.give_up_due()
+    }
+
+    fn former(&self) -> MutexGuard<'_, Vec<Arc<Backlog>>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts events that another process had not begun and that do not come again.
@@ -135,9 +153,17 @@ impl Keeper {
         self.tally.lost.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// From now on no event of the session begins in this process. Gives what is not done.
-    pub(crate) fn seal(&self) -> Unfinished {
-        self.books.load().as_ref().map(|books| books.seal()).unwrap_or_default()
+    /// From now on no event of any session begins in this process. Gives what is not done: of sessions before this one only
+    /// what runs, and how much of them waited and is lost.
+    pub(crate) fn seal(&self) -> (Unfinished, usize) {
+        let mut unfinished = self.books.load().as_ref().map(|books| books.seal()).unwrap_or_default();
+        let mut lost = 0;
+        for former in self.former().iter().map(|backlog| backlog.seal()) {
+            unfinished.running += former.running;
+            lost += former.waiting.len();
+        }
+        self.lost(lost);
+        (unfinished, lost)
     }
 
     /// Notes what an IDENTIFY asks for.
@@ -157,9 +183,14 @@ impl Keeper {
 
     /// The session as it can be written down.
     pub fn save(&self) -> Option<SavedSession> {
+        self.leave().map(|(session, _)| session)
+    }
+
+    /// The same, and how many events that had not begun are given up with it.
+    pub(crate) fn leave(&self) -> Option<(SavedSession, usize)> {
         self.books.load().as_ref().map(|books| {
-            let Left { seq, accepted, applied, waiting } = books.left();
-            SavedSession {
+            let Left { seq, accepted, applied, waiting, lost } = books.left();
+            let session = SavedSession {
                 shard: self.shard,
                 total: self.total,
                 session_id: books.point.session_id.clone(),
@@ -170,7 +201,8 @@ impl Keeper {
                 applied,
                 intents: self.intents.load(Relaxed),
                 since: self.since(),
-            }
+            };
+            (session, lost)
         })
     }
 
@@ -244,6 +276,24 @@ mod tests {
         assert_eq!(next.save(), Some(saved.clone()));
         assert!(!Keeper::new(ShardId(0), 4).restore(&saved), "another shard's session");
         assert!(!Keeper::new(ShardId(1), 8).restore(&saved), "another sharding");
+    }
+
+    #[test]
+    fn what_waits_of_a_session_that_is_over_is_counted_as_lost_at_the_end() {
+        let keeper = Keeper::new(ShardId(0), 1);
+        let books = keeper.begin(&ready(), 1);
+        let [waits, runs, done] = [2, 3, 4].map(|seq| books.backlog().hold(seq));
+        assert!(runs.begin());
+        done.settle();
+        drop((waits, done, books)); // a drain lets go of what waits
+        assert_eq!(keeper.forget().lost, 0, "this process still has it");
+        let next = keeper.begin(&ready(), 1);
+        let _held = next.backlog().hold(2);
+        next.accept(2);
+        keeper.begin(&ready(), 1);
+        let (unfinished, lost) = keeper.seal();
+        assert_eq!((unfinished.waiting.len(), unfinished.running, lost), (0, 1, 2));
+        assert_eq!(keeper.status().counts.lost, 2);
     }
 
     #[test]

@@ -33,8 +33,15 @@ const BARREN_CUT: u32 = 1;
 const DIALS_MAX: u32 = 3;
 /// READY or RESUMED must come within this time, unless other events are still coming.
 const ANSWER: Duration = Duration::from_secs(60);
+/// A silent connection is excused so often in a row because we could not run.
+const EXCUSED_MAX: u32 = 2;
 /// A heartbeat interval is kept within these bounds whatever HELLO says.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(600));
+
+/// The interval that is kept where HELLO tells `told`.
+pub(crate) fn kept_interval(told: Duration) -> Duration {
+    told.clamp(INTERVAL.0, INTERVAL.1)
+}
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -78,6 +85,8 @@ pub struct Session {
     beat_sent_at: Option<Instant>,
     /// When the next heartbeat is due.
     beat_due: Option<Instant>,
+    /// Heartbeats in a row that came after silence that we were not able to hear the end of.
+    excused: u32,
     beat_sent: Option<Instant>,
     latency: Option<Duration>,
     answer_seen: u64,
@@ -109,6 +118,7 @@ impl Session {
             beat: None,
             beat_sent_at: None,
             beat_due: None,
+            excused: 0,
             beat_sent: None,
             latency: None,
             answer_seen: 0,
@@ -175,7 +185,7 @@ impl Session {
             Input::IdentifyGranted if self.phase == Phase::AwaitingGrant => {
                 self.phase = Phase::Identifying;
                 self.identifies += 1;
-                self.answer_seen = pulse.fresh;
+                self.answer_seen = pulse.dispatches();
                 out.push(Action::SendIdentify);
                 self.arm(TimerKind::Answer, ANSWER, &mut out);
             }
@@ -209,14 +219,14 @@ impl Session {
     fn connected(&mut self, out: &mut Vec<Action>) {
         self.phase = Phase::AwaitingHello;
         (self.beat, self.beat_sent, self.online_since, self.resume_sent) = (None, None, None, false);
-        (self.beat_sent_at, self.beat_due) = (None, None);
+        (self.beat_sent_at, self.beat_due, self.excused) = (None, None, 0);
         self.arm(TimerKind::Hello, self.timing.hello, out);
     }
 
     fn hello(&mut self, interval: Duration, now: Instant, out: &mut Vec<Action>) {
         self.disarm(TimerKind::Hello);
         self.dials_failed = 0;
-        self.interval = interval.clamp(INTERVAL.0, INTERVAL.1);
+        self.interval = kept_interval(interval);
         // The jitter keeps a fleet that was cut off together from beating together.
         let first = self.interval.mul_f64(self.rng.random_range(0.0..1.0));
         self.next_beat(first, now, out);
@@ -254,9 +264,12 @@ impl Session {
         due.is_some_and(|due| now.saturating_duration_since(due) + pulse.asleep >= self.interval)
     }
 
-    /// Whether we could not run since the last heartbeat, as whoever sent one for us shows.
-    fn was_starved(&self, pulse: Pulse) -> bool {
-        pulse.stood_in.is_some_and(|at| self.beat_sent_at.is_some_and(|sent| at > sent))
+    /// Whether silence is excused: we could not run since the last heartbeat, as whoever sent one for us shows. Only so
+    /// often in a row: a connection that stays silent is dead, whoever could not run.
+    fn was_starved(&mut self, pulse: Pulse) -> bool {
+        let starved = pulse.stood_in.is_some_and(|at| self.beat_sent_at.is_some_and(|sent| at > sent));
+        self.excused += u32::from(starved);
+        starved && self.excused <= EXCUSED_MAX
     }
 
     fn send_beat(&mut self, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
@@ -281,6 +294,9 @@ impl Session {
             TimerKind::Beat if self.is_connected() => {
                 // Any frame is a sign of life: an acknowledgement may wait behind a backlog of events.
                 let silent = self.beat.is_some_and(|seen| seen == pulse.frames);
+                if !silent {
+                    self.excused = 0;
+                }
                 if silent && !pulse.paused && !self.was_starved(pulse) {
                     return self.drop_connection(Cause::Zombie, true, pulse, now, out);
                 }
@@ -288,10 +304,10 @@ impl Session {
                 self.next_beat(self.interval, now, out);
             }
             TimerKind::Answer if matches!(self.phase, Phase::Identifying | Phase::Resuming) => {
-                if pulse.fresh == self.answer_seen && !pulse.paused {
+                if pulse.dispatches() == self.answer_seen && !pulse.paused {
                     return self.drop_connection(Cause::AnswerTimeout, true, pulse, now, out);
                 }
-                self.answer_seen = pulse.fresh;
+                self.answer_seen = pulse.dispatches();
                 self.arm(TimerKind::Answer, ANSWER, out);
             }
             TimerKind::Dial | TimerKind::Hello | TimerKind::Beat | TimerKind::Answer => {}

@@ -18,7 +18,7 @@ use crate::{
     limiter::SendBudget,
     payload,
     presence::{Presence, PresenceData},
-    session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing},
+    session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing, kept_interval},
     socket::{ConnectError, Opening, Socket, connect},
 };
 use futures_util::StreamExt;
@@ -232,7 +232,7 @@ impl Shard {
             compression: self.shared.connect.compression,
         };
         ctx.spawn(Reader::new(&link, shared).run(stream));
-        self.aside("writer", link::write(sink, outgoing));
+        self.aside("writer", link::write(sink, outgoing, link.over.clone()));
         self.link = Some(link);
         self.step(Input::Connected, ctx)
     }
@@ -240,8 +240,11 @@ impl Shard {
     fn control(&mut self, control: Control, ctx: &Ctx<Self>) -> Result<(), Failure> {
         let input = match control {
             Control::Hello(interval) => {
-                self.herald.beats(interval);
-                self.keep_beating(interval);
+                // A second one would only add a second pacemaker: the session goes on as it was told first.
+                if self.session.phase() == Phase::AwaitingHello {
+                    self.herald.beats(interval);
+                    self.keep_beating(kept_interval(interval));
+                }
                 Input::Hello { interval }
             }
             Control::Ack => {

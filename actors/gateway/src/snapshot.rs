@@ -49,6 +49,9 @@ pub struct Snapshot {
     /// Events that had begun and were not done.
     #[serde(skip)]
     cut_off: usize,
+    /// Events that had not begun and that nobody is sent again.
+    #[serde(skip)]
+    lost: usize,
 }
 
 /// What was taken up of a snapshot.
@@ -113,22 +116,27 @@ impl Gateway {
     /// What the next process needs to resume: call it once the gateway has stopped. Sessions that are still in use are
     /// left out, with their guilds. From now on no event of a session begins in this process any more.
     pub async fn snapshot(&self) -> Snapshot {
-        let (mut turns, mut sessions, mut cut_off) = (Vec::new(), Vec::new(), 0);
+        let (mut turns, mut sessions, mut cut_off, mut lost) = (Vec::new(), Vec::new(), 0, 0);
         for (keeper, _) in &self.inner.shards {
-            let unfinished = keeper.seal();
+            let (unfinished, of_former) = keeper.seal();
             cut_off += unfinished.running;
+            lost += of_former;
             // Whoever holds the turn may be writing the cache; while we hold it nobody is.
             match tokio::time::timeout(REST_LIMIT, keeper.rest()).await {
                 Ok(turn) => {
-                    sessions.extend(keeper.save());
+                    if let Some((session, given_up)) = keeper.leave() {
+                        sessions.push(session);
+                        lost += given_up;
+                    }
                     turns.push(turn);
                 }
                 Err(_elapsed) => {
-                    let (shard, lost) = (keeper.shard().0, unfinished.waiting.len());
+                    let (shard, with_it) = (keeper.shard().0, unfinished.waiting.len());
+                    lost += with_it;
                     tracing::warn!(
                         shard.id = shard,
-                        lost,
-                        "its session is in use and not saved; {lost} event(s) with it"
+                        lost = with_it,
+                        "its session is in use and not saved; {with_it} event(s) with it"
                     );
                 }
             }
@@ -145,6 +153,7 @@ impl Gateway {
             sessions,
             cache,
             cut_off,
+            lost,
         }
     }
 
@@ -212,6 +221,11 @@ impl Snapshot {
     /// Events that had begun and were not done when it was taken. They are not done again.
     pub fn cut_off(&self) -> usize {
         self.cut_off
+    }
+
+    /// Events that had not begun and that nobody is sent again: of sessions that are over or still in use, or too old.
+    pub fn lost(&self) -> usize {
+        self.lost
     }
 
     /// Its sessions.

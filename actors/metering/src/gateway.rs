@@ -120,6 +120,8 @@ pub enum DropReason {
     Shed,
     /// The bot is draining.
     Draining,
+    /// It was sent again so late that whoever waited for it has given up.
+    Expired,
 }
 
 impl DropReason {
@@ -130,6 +132,7 @@ impl DropReason {
             Self::Malformed => "malformed",
             Self::Shed => "shed",
             Self::Draining => "draining",
+            Self::Expired => "expired",
         }
     }
 }

@@ -10,7 +10,7 @@ fn point() -> ResumePoint {
 
 /// What one process writes down and the next one reads.
 fn passed_on(books: &Books) -> SavedSession {
-    let Left { seq, accepted, applied, waiting } = books.left();
+    let Left { seq, accepted, applied, waiting, .. } = books.left();
     let (session_id, resume_url) = (books.point.session_id.clone(), books.point.url.clone());
     let saved = SavedSession {
         shard: ShardId(0),
@@ -77,15 +77,23 @@ fn what_does_not_come_again_is_counted_as_lost() {
 }
 
 #[test]
-fn what_is_handed_on_has_a_bound() {
+fn a_resume_reaches_back_so_far_and_the_older_are_counted_as_lost() {
     let books = Books::begin(point(), 0);
-    let last = HANDED_ON_MAX as u64 + 10;
+    let last = REACH_MAX + 10;
     let held: Vec<Held> = (1..=last).map(|seq| books.backlog().hold(seq)).collect();
     (1..=last).for_each(|seq| books.accept(seq));
     books.seal();
     let left = books.left();
-    assert_eq!((left.seq, left.waiting.len(), left.accepted), (10, HANDED_ON_MAX, last), "the oldest are given up");
+    assert_eq!((left.seq, left.waiting.len() as u64, left.accepted, left.lost), (10, REACH_MAX, last, 10));
     drop(held);
+
+    let books = Books::begin(point(), 0);
+    let old = books.backlog().hold(1);
+    (1..=last).for_each(|seq| books.accept(seq));
+    books.seal();
+    let left = books.left();
+    assert_eq!((left.seq, left.waiting.len(), left.lost), (last, 0, 1), "one old event does not drag all back");
+    drop(old);
 }
 
 /// Every fifth event concerns nobody.

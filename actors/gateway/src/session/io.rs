@@ -21,12 +21,21 @@ pub struct Pulse {
     pub frames: u64,
     /// Dispatches that were not seen before, READY and RESUMED apart.
     pub fresh: u64,
+    /// Dispatches that were seen before: of a replay that begins further back.
+    pub again: u64,
     /// Whether it waits for a full sink: silence then says nothing about the connection.
     pub paused: bool,
     /// When somebody else last sent a heartbeat because we could not run: silence before that says nothing either.
     pub stood_in: Option<Instant>,
     /// How long the machine has slept since the last heartbeat. The monotonic clock stands still meanwhile.
     pub asleep: Duration,
+}
+
+impl Pulse {
+    /// What tells that READY or RESUMED is still on its way.
+    pub(super) fn dispatches(&self) -> u64 {
+        self.fresh + self.again
+    }
 }
 
 /// A timer that the session has set. Setting one of a kind again replaces it.

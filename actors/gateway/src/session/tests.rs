@@ -209,6 +209,33 @@ fn who_was_starved_while_a_stand_in_kept_the_connection_alive_goes_on_with_it() 
 }
 
 #[test]
+fn silence_is_excused_twice_in_a_row_and_no_more() {
+    let mut drive = Drive::online(23);
+    drive.fire(TimerKind::Beat);
+    for round in 1..=3 {
+        drive.pulse.stood_in = Some(drive.now + Duration::from_secs(1));
+        let excused = drive.fire(TimerKind::Beat)[0] == Action::SendHeartbeat;
+        assert_eq!(excused, round <= EXCUSED_MAX, "round {round}");
+    }
+    assert_eq!(drive.loss().cause, Cause::Zombie);
+}
+
+#[test]
+fn a_resume_that_is_sent_what_it_knows_already_waits_for_its_answer() {
+    let mut drive = Drive::online(23);
+    drive.on(Input::Closed { code: None });
+    drive.fire(TimerKind::Dial);
+    drive.on(Input::Connected);
+    drive.on(Input::Hello { interval: Duration::from_secs(600) });
+    for _ in 0..3 {
+        drive.pulse.again += 1;
+        assert!(matches!(drive.fire(TimerKind::Answer)[0], Action::SetTimer { .. }));
+    }
+    drive.fire(TimerKind::Answer);
+    assert_eq!(drive.loss().cause, Cause::AnswerTimeout);
+}
+
+#[test]
 fn a_heartbeat_that_is_late_by_less_than_an_interval_goes_out() {
     let mut drive = Drive::online(22);
     for _ in 0..20 {

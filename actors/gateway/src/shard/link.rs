@@ -26,6 +26,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct Vitals {
     pub(crate) frames: AtomicU64,
     pub(crate) fresh: AtomicU64,
+    pub(crate) again: AtomicU64,
     pub(crate) paused: AtomicBool,
     /// The shard has given the connection up: what still comes over it does not count.
     pub(crate) over: AtomicBool,
@@ -41,6 +42,7 @@ impl Vitals {
         Self {
             frames: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
+            again: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             over: AtomicBool::new(false),
             opened: Instant::now(),
@@ -54,6 +56,7 @@ impl Vitals {
         Pulse {
             frames: self.frames.load(Relaxed),
             fresh: self.fresh.load(Relaxed),
+            again: self.again.load(Relaxed),
             paused: self.paused.load(Relaxed),
             stood_in: stood_in.map(|micros| self.opened + Duration::from_micros(micros)),
             asleep: Duration::ZERO,
@@ -141,21 +144,35 @@ impl Drop for Link {
 }
 
 /// Writes what the shard sends until it gives the connection up; independent of the reader, so that heartbeats go out
-/// while a full sink holds the reader up.
-pub(crate) async fn write(mut sink: SplitSink<Socket, Message>, mut outgoing: mpsc::Receiver<Outgoing>) {
-    while let Some(next) = outgoing.recv().await {
-        match next {
-            Outgoing::Text(text) => {
-                if sink.send(Message::text(text)).await.is_err() {
-                    return; // the reader sees the same failure and reports it
+/// while a full sink holds the reader up. Once the connection is `over` a socket that takes nothing is dropped.
+pub(crate) async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    over: CancellationToken,
+) {
+    let late = async {
+        over.cancelled().await;
+        tokio::time::sleep(CLOSE_LIMIT).await;
+    };
+    let writes = async {
+        while let Some(next) = outgoing.recv().await {
+            match next {
+                Outgoing::Text(text) => {
+                    if sink.send(Message::text(text)).await.is_err() {
+                        return; // the reader sees the same failure and reports it
+                    }
+                }
+                Outgoing::Close(code) => {
+                    let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+                    let closing = sink.send(Message::Close(Some(frame)));
+                    tokio::time::timeout(CLOSE_LIMIT, closing).await.ok(); // it is given up either way
+                    return;
                 }
             }
-            Outgoing::Close(code) => {
-                let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
-                let closing = sink.send(Message::Close(Some(frame)));
-                tokio::time::timeout(CLOSE_LIMIT, closing).await.ok(); // it is given up either way
-                return;
-            }
         }
+    };
+    tokio::select! {
+        () = writes => {}
+        () = late => {}
     }
 }

@@ -69,7 +69,7 @@ struct Pacemaker {
     /// The way out; it closes with the connection.
     out: mpsc::WeakSender<Outgoing>,
     over: CancellationToken,
-    /// As HELLO told it.
+    /// As HELLO told it, within bounds.
     interval: Duration,
 }
 
@@ -100,8 +100,10 @@ impl Pacemaker {
                             shard.id = shard,
                             "the shard could not run in time: its heartbeat was sent for it"
                         );
+                        self.vitals.stand_in();
+                    } else {
+                        sleep_until(Instant::now() + patience).await;
                     }
-                    self.vitals.stand_in();
                 }
                 Due::TooLate => sleep_until(Instant::now() + self.interval).await,
             }

@@ -19,9 +19,10 @@ use crate::{
     socket::Socket,
     status::count,
 };
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream::SplitStream};
 use metering::gateway::{DropReason, EventCounters};
-use protocol::{Clock, Dispatch, EventKind, EventSink, KindSet};
+use protocol::{Clock, Dispatch, Event, EventKind, EventSink, KindSet};
 use serde::Deserialize;
 use std::{
     sync::{
@@ -40,6 +41,12 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Unknown event names are cut to this length in the log.
 const NAME_MAX: usize = 48;
 
+/// Discord waits three seconds for the first answer to an interaction; the rest is for clocks that differ. Only replayed ones
+/// are measured: what comes as it happens is not old, whatever the clocks say.
+const INTERACTION_MAX_MS: i64 = 10_000;
+/// The first moment of 2015, from which ids count milliseconds above their lowest 22 bits.
+const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
+
 /// So many unreadable payloads are warned about one by one.
 const LOUD_MAX: u64 = 16;
 
@@ -57,6 +64,8 @@ pub(crate) struct Reader {
     pub(super) vitals: Arc<Vitals>,
     over: CancellationToken,
     books: Option<Arc<Books>>,
+    /// Whether READY or RESUMED has come: what does from then on is new.
+    caught_up: bool,
     counters: EventCounters,
     compression: Compression,
     turn: Option<OwnedSemaphorePermit>,
@@ -84,6 +93,7 @@ impl Reader {
             generation: link.generation,
             shard: shared.shard,
             books: shared.keeper.books(),
+            caught_up: false,
             keeper: Arc::clone(shared.keeper),
             cache: Arc::clone(shared.cache),
             sink: Arc::clone(shared.sink),
@@ -206,6 +216,7 @@ impl Reader {
         match kind {
             EventKind::Ready => return self.ready(seq, header).await,
             EventKind::Resumed => {
+                self.caught_up = true;
                 self.replayed();
                 self.tell(Control::Resumed).await;
             }
@@ -223,6 +234,7 @@ impl Reader {
         }
         if books.is_done(seq) {
             count(&self.keeper.tally.replayed);
+            self.vitals.again.store(self.vitals.again.load(Relaxed) + 1, Relaxed);
             self.counters.dropped(place(kind), DropReason::Duplicate);
             return;
         }
@@ -266,6 +278,7 @@ impl Reader {
         let books = self.keeper.begin(&ready, seq);
         self.cache.ready(&ready, self.keeper.shard().0, self.keeper.total());
         self.books = Some(Arc::clone(&books));
+        self.caught_up = true;
         let point = ResumePoint { session_id: ready.session_id, url: ready.resume_gateway_url };
         self.tell(Control::Ready(point)).await;
         self.hand_over(seq, EventKind::Ready, header, &books).await;
@@ -319,6 +332,10 @@ impl Reader {
                 return true;
             }
         };
+        if !self.caught_up && is_expired(&event, self.clock.now()) {
+            self.counters.dropped(place(kind), DropReason::Expired);
+            return true;
+        }
         let shard = self.keeper.shard();
         let dispatch = Dispatch { shard, seq, kind, guild, event, received, backlog: Arc::clone(books.backlog()) };
         match guarded_sync(|| self.sink.deliver(dispatch)) {
@@ -406,6 +423,13 @@ mod tests;
 #[derive(Deserialize)]
 struct Hello {
     heartbeat_interval: u64,
+}
+
+/// Whether `event` is an interaction that can no longer be answered: nobody waits for what it would do.
+fn is_expired(event: &Event, now: DateTime<Utc>) -> bool {
+    let Event::InteractionCreate(created) = event else { return false };
+    let millis = DISCORD_EPOCH_MS.saturating_add_unsigned(created.interaction.id().get() >> 22);
+    now.timestamp_millis().saturating_sub(millis) > INTERACTION_MAX_MS
 }
 
 /// Where a type stands in [`EventKind::ALL`], which lists them as they are declared.
