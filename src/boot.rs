@@ -43,6 +43,7 @@ use std::{
 use supervision::{Backoff, Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
 use task_supervisor::{Surroundings, TaskRegistry};
 use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
+use tokio::sync::Mutex;
 
 /// Failures of the root's children without a budget of their own before the tree gives up.
 const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
@@ -83,6 +84,8 @@ pub struct Context {
     pub status: Arc<Status>,
     /// Filled when the gateway has been made.
     pub gateway: Arc<OnceLock<Gateway>>,
+    /// Held while what the process before left is taken up: that is not cut short, since it can be taken only once.
+    pub taking_up: Arc<Mutex<()>>,
     /// Filled when the data folder is this process's to write in: from then on its end is told.
     pub record: Arc<OnceLock<Record>>,
     /// The process's own methods: shutdown.
@@ -111,6 +114,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         tree: shared,
         status,
         gateway,
+        taking_up,
         record: kept_record,
         methods,
     } = context;
@@ -270,9 +274,14 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
     gateway.set(made.clone()).ok(); // boot runs once
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
+    let (holder, left_by, taking) = (made.clone(), config.data.dir.clone(), taking_up.lock_owned().await);
     let taken_up = async {
-        handover::take(&made, &config.data.dir).await;
-        Ok(())
+        // A task of its own: a signal ends this boot, and not that.
+        let take = planes.data.spawn(async move {
+            let _taking = taking;
+            handover::take(&holder, &left_by).await;
+        });
+        take.await.map_err(|error| Fatal::new(Code::Internal, error))
     };
     phases.run(Phase::Handover, taken_up).await?;
     let gateway_child = gateway_child

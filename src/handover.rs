@@ -5,6 +5,7 @@ use crate::{folder::bounded, shutdown::Left};
 use gateway::{Gateway, Restored, Snapshot};
 use std::{
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -45,11 +46,13 @@ pub async fn take(gateway: &Gateway, folder: &Path) {
 }
 
 /// Writes down what the next process can resume; call it once the tree has stopped. Tells what became of events that were
-/// not done.
-pub async fn leave(gateway: Gateway, folder: PathBuf) -> Left {
+/// not done; `at_worst` holds what it is if this is cut short.
+pub async fn leave(gateway: Gateway, folder: PathBuf, at_worst: Arc<OnceLock<Left>>) -> Left {
     let snapshot = gateway.snapshot().await;
-    let (sessions, waiting, cut_off) = (snapshot.sessions().len(), snapshot.waiting(), snapshot.cut_off());
-    let kept = Left { handed_on: waiting, cut_off, ..Left::default() };
+    let (sessions, waiting) = (snapshot.sessions().len(), snapshot.waiting());
+    let kept = Left { handed_on: waiting, lost: snapshot.lost(), cut_off: snapshot.cut_off() };
+    let not_kept = Left { handed_on: 0, lost: kept.lost + waiting, ..kept };
+    at_worst.set(not_kept).ok(); // a process ends once
     match bounded(LIMIT, move || snapshot.write(&folder)).await {
         Ok(0) => tracing::info!("there is no session for the next process to resume"),
         Ok(bytes) => {
@@ -58,5 +61,5 @@ pub async fn leave(gateway: Gateway, folder: PathBuf) -> Left {
         }
         Err(error) => tracing::warn!(lost = waiting, "{error}; the next process identifies anew"),
     }
-    Left { handed_on: 0, lost: waiting, cut_off }
+    not_kept
 }

@@ -25,7 +25,7 @@ use std::{
 };
 use supervision::{Planes, Tree};
 use telemetry::{Exporter, logging::LogHandle, reports::SentryGuard};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Orders to stop that may wait; the first one is obeyed.
 const STOPS_WAITING: usize = 8;
@@ -103,10 +103,14 @@ impl Life<'_> {
         );
         // Whichever way it ends: a session that the gateway holds then is left to the next process.
         let data = self.loaded.config.data.dir.clone();
-        let held = Arc::clone(&gateway);
+        let (held, at_worst) = (Arc::clone(&gateway), Arc::new(OnceLock::new()));
+        let told_first = Arc::clone(&at_worst);
+        let taking_up = Arc::<Mutex<()>>::default();
+        let taken_up = Arc::clone(&taking_up);
         let leave = async move {
+            let _taken_up = taken_up.lock().await;
             match held.get() {
-                Some(gateway) => handover::leave(gateway.clone(), data).await,
+                Some(gateway) => handover::leave(gateway.clone(), data, told_first).await,
                 None => Left::default(),
             }
         };
@@ -132,6 +136,7 @@ impl Life<'_> {
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),
             gateway,
+            taking_up,
             record: Arc::clone(&record),
             methods: vec![system::stop_method(stop.clone(), Arc::clone(&tree), limits.clone())],
         };
@@ -162,9 +167,10 @@ impl Life<'_> {
                     beside.push(Kept::run(&self.planes.data, "companion", (companion.live)(running)));
                 }
                 let reload = Some((&self.reloader, &*self.notifier));
+                let ends = || status.cogs.get().into_iter().for_each(cog_host::CogHost::hand_on);
                 tokio::select! {
                     why = asked(&mut wishes, &mut stopped, reload) => why,
-                    exit = shutdown::ended(tree, &limits) => {
+                    exit = shutdown::ended(tree, &limits, ends) => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
                         failed = Some(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
                         gone = true;
@@ -186,6 +192,7 @@ impl Life<'_> {
                 capture: &capture,
                 notifier: &self.notifier,
                 record: &record,
+                at_worst: &at_worst,
                 planes: &self.planes,
                 own_tasks: beside.len(),
             };

@@ -65,6 +65,8 @@ pub struct Down<'a> {
     pub notifier: &'a Notifier,
     /// Keeps the account for the next process.
     pub record: &'a OnceLock<Record>,
+    /// What becomes of events that are not done if saving is cut short; filled while it is under way.
+    pub at_worst: &'a OnceLock<Left>,
     /// Where things run.
     pub planes: &'a Planes,
     /// Tasks of the process itself on the data plane: they are owned, though by no actor.
@@ -127,7 +129,8 @@ impl Down<'_> {
         report.take(measure(self.tree, first, begun_wall));
         report.unowned = unowned(self.planes, self.own_tasks);
 
-        let last = Last { capture: self.capture, notifier: self.notifier, record: self.record };
+        let last =
+            Last { capture: self.capture, notifier: self.notifier, record: self.record, at_worst: self.at_worst };
         last.finish(report, clock, save).await
     }
 
@@ -144,7 +147,8 @@ impl Down<'_> {
         report.take(measure(self.tree, began.map_or(0, |entry| entry.seq), since));
         report.unowned = unowned(self.planes, self.own_tasks);
         let clock = Clock::resume(self.limits, self.wishes, since.elapsed().unwrap_or_default());
-        let last = Last { capture: self.capture, notifier: self.notifier, record: self.record };
+        let last =
+            Last { capture: self.capture, notifier: self.notifier, record: self.record, at_worst: self.at_worst };
         last.finish(report, clock, save).await
     }
 }
@@ -180,6 +184,7 @@ struct Last<'a> {
     capture: &'a SentryCapture,
     notifier: &'a Notifier,
     record: &'a OnceLock<Record>,
+    at_worst: &'a OnceLock<Left>,
 }
 
 impl Last<'_> {
@@ -201,6 +206,7 @@ impl Last<'_> {
             };
             report.step("session", begun.elapsed(), cut.is_some());
             if cut.is_some() {
+                report.left = self.at_worst.get().copied().unwrap_or_default();
                 report.cut_off.push("session".to_owned());
             }
             if cut == Some(Cut::Forced) {
@@ -230,7 +236,8 @@ impl Last<'_> {
 
 /// Waits for the end of a tree that nobody asked to end. One that gives up stops its children in order, each with its own
 /// time, and all of them together with no more than a shutdown has: where threads are blocked each would use up its own.
-pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits) -> Exit {
+/// `ends` is called as soon as it gives up: what has not begun is the next process's from then on.
+pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits, ends: impl FnOnce()) -> Exit {
     let mut decisions = tree.subscribe();
     let gives_up = async {
         loop {
@@ -247,6 +254,7 @@ pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits) -> Exit {
         exit = tree.ended() => return exit,
         () = gives_up => {}
     }
+    ends();
     let within = limits().tree();
     tree.shutdown(Some(within));
     tokio::time::timeout(within + OVERRUN, tree.ended()).await.unwrap_or(Exit::Aborted)

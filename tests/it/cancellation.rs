@@ -60,6 +60,7 @@ async fn d8_a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_
         capture: &SentryCapture::disabled(),
         notifier: &Notifier::default(),
         record: &OnceLock::new(),
+        at_worst: &OnceLock::new(),
         planes: &Planes::single(),
         own_tasks: 1,
     };

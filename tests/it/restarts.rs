@@ -204,6 +204,19 @@ fn a_second_signal_ends_what_runs_and_hands_on_what_waits() {
 }
 
 #[test]
+fn a_process_that_gives_up_tells_what_it_leaves() {
+    let discord = discord();
+    let home = Home::new(&discord).set("supervision.database.restarts = 0");
+    let mut bot = home.start();
+    burst(&discord, 100);
+    bot.cli(&["kill", "database"]);
+    assert_eq!(bot.ended(), 70);
+    let [handed_on, lost, cut_off] = left(&home);
+    println!("gave up: commands=100 handed_on={handed_on} lost={lost} cut_off={cut_off}");
+    assert!(handed_on > 0 && lost == 0, "{handed_on} handed on, {lost} lost, {cut_off} cut off");
+}
+
+#[test]
 fn what_was_handed_on_in_a_session_that_discord_has_forgotten_is_counted_as_lost() {
     let discord = discord();
     let home = Home::new(&discord);

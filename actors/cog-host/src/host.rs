@@ -19,7 +19,10 @@ use std::{
     collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Duration,
 };
@@ -165,6 +168,12 @@ impl CogHost {
             .budget(COG_BUDGET.0, COG_BUDGET.1)
             .backoff(Backoff::doubling(Duration::from_millis(250), Duration::from_secs(30)))
             .retry_parked(Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600)))
+    }
+
+    /// The process ends without a drain: from now on what has not begun is left to the next one, and what runs counts as cut
+    /// off once it is ended. There is no way back from it.
+    pub fn hand_on(&self) {
+        self.shared.hands_on.store(true, SeqCst);
     }
 
     /// Where shards deliver events.
