@@ -1,13 +1,13 @@
 //! The record: what supervisors decided and why, in a file that outlives the process.
 //!
 //! It serves two ends. The next process reads from it what it must not forget ([`Past`]): how much of each restart budget
-//! is used, who is parked, what was decided last. And every decision in it can be made again ([`replay`]): each
+//! is used, who is parked, what was decided last. And every decision in it can be made again ([`replay()`]): each
 //! supervisor's state stands in it, and each event with its time, so the pure core must come to the same decisions.
 //!
 //! - `format` one record, one line, one checksum; `kept` what is carried over;
 //! - `tape` a supervisor's side: it puts records into a bounded queue (`queue`) and never waits;
 //! - `writer` the thread that writes them, `segment` the file it writes to;
-//! - `past` reading at the next start; [`replay`] deciding again.
+//! - `past` reading at the next start; [`replay()`] deciding again.
 //!
 //! Nothing is synced for each record: after a crash or SIGKILL of the process what was written is there; after a loss of
 //! power the last seconds may be missing (as much as the kernel had not written back). An orderly end is synced.

@@ -37,7 +37,7 @@ pub enum Action {
         /// The child.
         id: String,
     },
-    /// Look at an incarnation; what is seen comes as [`Event::Probed`].
+    /// Look at an incarnation; what is seen comes as [`Event::Probed`](super::Event::Probed).
     Probe {
         /// The child.
         id: String,
@@ -81,7 +81,7 @@ pub enum Action {
         /// The child.
         id: String,
     },
-    /// Set a timer; it fires as [`Event::Elapsed`].
+    /// Set a timer; it fires as [`Event::Elapsed`](super::Event::Elapsed).
     SetTimer {
         /// The child.
         id: String,
@@ -97,7 +97,7 @@ pub enum Action {
         /// The child.
         id: String,
     },
-    /// Answer an [`Order`].
+    /// Answer an [`Order`](super::Order).
     Answer {
         /// Whose.
         ticket: Ticket,
