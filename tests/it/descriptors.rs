@@ -38,7 +38,7 @@ fn cpu(bot: &Bot<'_>) -> Duration {
 /// Share of a processor and lines of log of the next [`LOOK`].
 fn rests(bot: &Bot<'_>) -> (f64, usize) {
     let (before, mark) = (cpu(bot), bot.log.mark());
-    sleep(LOOK);
+    sleep(LOOK); // what is used meanwhile is what is measured
     let used = (cpu(bot) - before).as_secs_f64() / LOOK.as_secs_f64();
     let lines = bot.log.mark() - mark;
     assert!(used < CPU_MAX, "{:.0} % of a processor", used * 100.0);

@@ -24,6 +24,20 @@ use std::{sync::Arc, time::Duration};
 /// Discord's window for counting IDENTIFYs.
 pub const IDENTIFY_WINDOW: TimeDelta = TimeDelta::hours(24);
 
+/// What the wall clock has done since the last IDENTIFY was written down; for a connection of either engine, under the lock.
+macro_rules! jumped {
+    ($c:expr, $reading:expr, $now:expr) => {{
+        let anchor = identify_clock::table
+            .select((identify_clock::boot, identify_clock::up_ms, identify_clock::at))
+            .first::<(String, i64, NaiveDateTime)>($c)
+            .await
+            .optional()?;
+        let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
+        let newest = newest.get_result::<NaiveDateTime>($c).await.optional()?;
+        jump::since(anchor.as_ref(), $reading, newest, $now)
+    }};
+}
+
 impl IdentifyLedger for Db {
     /// Counts and inserts in one transaction under a lock, so that two shards cannot both take the last one. When the wall
     /// clock has jumped since the last one, the rows are moved along: each keeps its age, so that nobody waits for a time
@@ -45,14 +59,7 @@ impl Db {
                 // It is sent once this is granted, however long that took.
                 let now = now + (clock.now() - asked).max(TimeDelta::zero());
                 let reading = Reading::of(&*clock);
-                let anchor = identify_clock::table
-                    .select((identify_clock::boot, identify_clock::up_ms, identify_clock::at))
-                    .first::<(String, i64, NaiveDateTime)>(c)
-                    .await
-                    .optional()?;
-                let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
-                let newest = newest.get_result::<NaiveDateTime>(c).await.optional()?;
-                match jump::since(anchor.as_ref(), &reading, newest, time::stored(now)) {
+                match jumped!(c, &reading, time::stored(now)) {
                     None => {}
                     Some(Jump::By(jump)) => {
                         tracing::warn!(
@@ -141,14 +148,7 @@ impl Db {
             tx!(&live.pools, |c| {
                 c.lock_identify().await?;
                 let reading = Reading::of(&*clock);
-                let anchor = identify_clock::table
-                    .select((identify_clock::boot, identify_clock::up_ms, identify_clock::at))
-                    .first::<(String, i64, NaiveDateTime)>(c)
-                    .await
-                    .optional()?;
-                let newest = identify::table.order(identify::at.desc()).select(identify::at).limit(1);
-                let newest = newest.get_result::<NaiveDateTime>(c).await.optional()?;
-                if jump::since(anchor.as_ref(), &reading, newest, reading.at).is_some() {
+                if jumped!(c, &reading, reading.at).is_some() {
                     return Ok(0); // how old they are is known once they have been moved along
                 }
                 let cutoff = time::stored(older_than).min(reading.at - IDENTIFY_WINDOW);
