@@ -174,7 +174,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
 
     let guild = (config.discord.guild != 0).then(|| GuildId::new(config.discord.guild));
     let root = Rules { intensity: ROOT_INTENSITY, ..Rules::new(Strategy::OneForOne) };
-    let observer = Arc::new(DecisionLog::new(log.clone()));
+    let ending = host.clone();
+    let observer = Arc::new(DecisionLog::new(log.clone()).at_the_end(move || ending.hand_on()));
     let limits = Limits { quarantine_max: config.watch.quarantine_max };
     let tree = remembered::start(past, planes.clone(), root, observer, limits).await?;
     registry.attach(tree.clone());
@@ -272,17 +273,17 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         control: planes.control.clone(),
     };
     let (made, gateway_child) = gateway::build(&config.gateway, deps);
+    // Whoever has seen the gateway waits for this: what is taken up now is in what it leaves.
+    let taking = taking_up.lock_owned().await;
     gateway.set(made.clone()).ok(); // boot runs once
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
-    let (holder, left_by, taking) = (made.clone(), config.data.dir.clone(), taking_up.lock_owned().await);
-    let taken_up = async {
-        // A task of its own: a signal ends this boot, and not that.
-        let take = planes.data.spawn(async move {
-            let _taking = taking;
-            handover::take(&holder, &left_by).await;
-        });
-        take.await.map_err(|error| Fatal::new(Code::Internal, error))
-    };
+    let (holder, left_by) = (made.clone(), config.data.dir.clone());
+    // A task of its own: a signal ends this boot, and not that.
+    let take = planes.data.spawn(async move {
+        let _taking = taking;
+        handover::take(&holder, &left_by).await;
+    });
+    let taken_up = async { take.await.map_err(|error| Fatal::new(Code::Internal, error)) };
     phases.run(Phase::Handover, taken_up).await?;
     let gateway_child = gateway_child
         .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)

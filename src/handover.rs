@@ -2,10 +2,9 @@
 //! once. With it a restart RESUMEs: no IDENTIFY is spent, and what Discord sent meanwhile is replayed.
 
 use crate::{folder::bounded, shutdown::Left};
-use gateway::{Gateway, Restored, Snapshot};
+use gateway::{Gateway, Restored, Snapshot, Unsaved};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -46,20 +45,24 @@ pub async fn take(gateway: &Gateway, folder: &Path) {
 }
 
 /// Writes down what the next process can resume; call it once the tree has stopped. Tells what became of events that were
-/// not done; `at_worst` holds what it is if this is cut short.
-pub async fn leave(gateway: Gateway, folder: PathBuf, at_worst: Arc<OnceLock<Left>>) -> Left {
+/// not done.
+pub async fn leave(gateway: Gateway, folder: PathBuf) -> Left {
     let snapshot = gateway.snapshot().await;
     let (sessions, waiting) = (snapshot.sessions().len(), snapshot.waiting());
-    let kept = Left { handed_on: waiting, lost: snapshot.lost(), cut_off: snapshot.cut_off() };
-    let not_kept = Left { handed_on: 0, lost: kept.lost + waiting, ..kept };
-    at_worst.set(not_kept).ok(); // a process ends once
+    let left_out = Left::from(snapshot.left_out());
     match bounded(LIMIT, move || snapshot.write(&folder)).await {
         Ok(0) => tracing::info!("there is no session for the next process to resume"),
         Ok(bytes) => {
             tracing::info!(sessions, bytes, waiting, "{sessions} session(s) are saved: the next process resumes");
-            return kept;
+            return Left { handed_on: waiting, ..left_out };
         }
         Err(error) => tracing::warn!(lost = waiting, "{error}; the next process identifies anew"),
     }
-    not_kept
+    Left { lost: left_out.lost + waiting, ..left_out }
+}
+
+impl From<Unsaved> for Left {
+    fn from(Unsaved { cut_off, lost }: Unsaved) -> Self {
+        Self { handed_on: 0, lost, cut_off }
+    }
 }

@@ -17,6 +17,11 @@ impl Kept {
             }
         }))
     }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        !self.0.is_finished()
+    }
 }
 
 impl Drop for Kept {
@@ -39,6 +44,8 @@ mod tests {
         drop(kept);
         assert!(dropped.await.is_err(), "what the task held is gone");
         let mut panics = Kept::run(&Handle::current(), "panics", async { panic!("boom") });
+        assert!(panics.is_running());
         assert!((&mut panics.0).await.is_ok(), "caught inside");
+        assert!(!panics.is_running(), "it counts no longer among what the process owns");
     }
 }

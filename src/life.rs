@@ -103,14 +103,13 @@ impl Life<'_> {
         );
         // Whichever way it ends: a session that the gateway holds then is left to the next process.
         let data = self.loaded.config.data.dir.clone();
-        let (held, at_worst) = (Arc::clone(&gateway), Arc::new(OnceLock::new()));
-        let told_first = Arc::clone(&at_worst);
+        let held = Arc::clone(&gateway);
         let taking_up = Arc::<Mutex<()>>::default();
         let taken_up = Arc::clone(&taking_up);
         let leave = async move {
             let _taken_up = taken_up.lock().await;
             match held.get() {
-                Some(gateway) => handover::leave(gateway.clone(), data, told_first).await,
+                Some(gateway) => handover::leave(gateway.clone(), data).await,
                 None => Left::default(),
             }
         };
@@ -135,7 +134,7 @@ impl Life<'_> {
             flags: Arc::clone(&flags),
             tree: Arc::clone(&tree),
             status: Arc::clone(&status),
-            gateway,
+            gateway: Arc::clone(&gateway),
             taking_up,
             record: Arc::clone(&record),
             methods: vec![system::stop_method(stop.clone(), Arc::clone(&tree), limits.clone())],
@@ -167,10 +166,9 @@ impl Life<'_> {
                     beside.push(Kept::run(&self.planes.data, "companion", (companion.live)(running)));
                 }
                 let reload = Some((&self.reloader, &*self.notifier));
-                let ends = || status.cogs.get().into_iter().for_each(cog_host::CogHost::hand_on);
                 tokio::select! {
                     why = asked(&mut wishes, &mut stopped, reload) => why,
-                    exit = shutdown::ended(tree, &limits, ends) => {
+                    exit = shutdown::ended(tree, &limits) => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
                         failed = Some(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
                         gone = true;
@@ -192,9 +190,9 @@ impl Life<'_> {
                 capture: &capture,
                 notifier: &self.notifier,
                 record: &record,
-                at_worst: &at_worst,
+                gateway: &gateway,
                 planes: &self.planes,
-                own_tasks: beside.len(),
+                beside: &beside,
             };
             let report = if gone { down.account(why, leave).await } else { down.run(why, leave).await };
             let orderly = failed.is_none() && !report.forced && !impatient;

@@ -18,15 +18,22 @@ mod tests;
 ///
 /// Of the log it was made with it also knows what each actor logged last, for crash records, and how to take secrets out
 /// of what is kept there.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct DecisionLog {
     log: Option<LogHandle>,
+    ends: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl DecisionLog {
     /// Logs decisions; crash records take their lines from `log`.
     pub fn new(log: LogHandle) -> Self {
-        Self { log: Some(log) }
+        Self { log: Some(log), ends: None }
+    }
+
+    /// Calls `ends` as soon as it is decided that the whole tree stops, before any actor is told. It must not wait.
+    #[must_use]
+    pub fn at_the_end(self, ends: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { ends: Some(Arc::new(ends)), ..self }
     }
 }
 
@@ -42,6 +49,9 @@ impl Observer for DecisionLog {
     fn decided(&self, entry: &Entry) {
         let decision = &entry.decision;
         let path = entry.path.as_str();
+        if let Some(ends) = self.ends.as_ref().filter(|_| entry.path.is_root() && decision.rule == Rule::Shutdown) {
+            ends();
+        }
         metering::supervision::decision(path, decision.rule.name());
         match decision.rule {
             Rule::Restart | Rule::Backoff | Rule::Cooldown | Rule::Strategy => metering::supervision::restart(path),

@@ -11,11 +11,13 @@ pub use report::{EndReport, Left, StepTime};
 use crate::{
     exit::Code,
     flags::{Flags, Step},
+    kept::Kept,
     notify::{Notifier, Word},
     record::Record,
     signals::Wish,
 };
 use clock::{Clock, Cut};
+use gateway::Gateway;
 use measure::measure;
 use plan::DRAINED;
 use std::{
@@ -65,18 +67,18 @@ pub struct Down<'a> {
     pub notifier: &'a Notifier,
     /// Keeps the account for the next process.
     pub record: &'a OnceLock<Record>,
-    /// What becomes of events that are not done if saving is cut short; filled while it is under way.
-    pub at_worst: &'a OnceLock<Left>,
+    /// Whose sessions are saved, if it was made: asked what becomes of events if they are not.
+    pub gateway: &'a OnceLock<Gateway>,
     /// Where things run.
     pub planes: &'a Planes,
     /// Tasks of the process itself on the data plane: they are owned, though by no actor.
-    pub own_tasks: usize,
+    pub beside: &'a [Kept],
 }
 
-impl Down<'_> {
+impl<'a> Down<'a> {
     /// Takes the tree down, does `save` once it is, and tells what it took.
     pub async fn run(self, why: Why, save: impl Future<Output = Left>) -> EndReport {
-        let begun_wall = SystemTime::now();
+        let (begun_wall, last) = (SystemTime::now(), self.last());
         let mut clock = Clock::start(self.limits, self.wishes);
         self.flags.mark(Step::ShuttingDown);
         tracing::info!(target: "shutdown", reason = why.reason, "shutting down");
@@ -127,10 +129,7 @@ impl Down<'_> {
             }
         }
         report.take(measure(self.tree, first, begun_wall));
-        report.unowned = unowned(self.planes, self.own_tasks);
-
-        let last =
-            Last { capture: self.capture, notifier: self.notifier, record: self.record, at_worst: self.at_worst };
+        report.unowned = unowned(self.planes, self.beside);
         last.finish(report, clock, save).await
     }
 
@@ -138,18 +137,20 @@ impl Down<'_> {
     pub async fn account(self, why: Why, save: impl Future<Output = Left>) -> EndReport {
         self.notifier.tell(&[Word::Stopping, Word::Extend(self.limits.total + SLACK)]);
         self.flags.mark(Step::ShuttingDown);
-        let entries = self.tree.decisions(0, usize::MAX);
+        let (entries, last) = (self.tree.decisions(0, usize::MAX), self.last());
         let mut now = entries.iter().filter(|entry| !entry.earlier);
         let began =
             now.find(|entry| entry.path.is_root() && matches!(entry.decision.rule, Rule::Escalate | Rule::Overrun));
         let since = began.or(entries.last()).map_or_else(SystemTime::now, |entry| entry.wall);
         let mut report = EndReport { began_at: since.into(), ..EndReport::of(&why, self.limits) };
         report.take(measure(self.tree, began.map_or(0, |entry| entry.seq), since));
-        report.unowned = unowned(self.planes, self.own_tasks);
+        report.unowned = unowned(self.planes, self.beside);
         let clock = Clock::resume(self.limits, self.wishes, since.elapsed().unwrap_or_default());
-        let last =
-            Last { capture: self.capture, notifier: self.notifier, record: self.record, at_worst: self.at_worst };
         last.finish(report, clock, save).await
+    }
+
+    fn last(&self) -> Last<'a> {
+        Last { capture: self.capture, notifier: self.notifier, record: self.record, gateway: self.gateway }
     }
 }
 
@@ -175,7 +176,8 @@ fn stopping(tree: &Tree) -> String {
 
 /// Tasks on the data plane that neither an actor nor the process owns: a library's connections, or something forgotten.
 /// They are told of and left alone: whoever began them may be in the middle of something.
-fn unowned(planes: &Planes, own: usize) -> usize {
+fn unowned(planes: &Planes, beside: &[Kept]) -> usize {
+    let own = beside.iter().filter(|kept| kept.is_running()).count();
     planes.data.metrics().num_alive_tasks().saturating_sub(own)
 }
 
@@ -184,20 +186,21 @@ struct Last<'a> {
     capture: &'a SentryCapture,
     notifier: &'a Notifier,
     record: &'a OnceLock<Record>,
-    at_worst: &'a OnceLock<Left>,
+    gateway: &'a OnceLock<Gateway>,
 }
 
 impl Last<'_> {
     /// Saves, reports, flushes and writes the account, each within what is left.
     async fn finish(self, mut report: EndReport, mut clock: Clock<'_>, save: impl Future<Output = Left>) -> EndReport {
         self.notifier.status("saving what the next process takes up");
+        let mut saved = None;
         if !report.forced {
             let begun = Instant::now();
             let mut save = std::pin::pin!(save);
             let cut = loop {
                 match clock.bound(clock.save_by(), &mut save).await {
                     Ok(left) => {
-                        report.left = left;
+                        saved = Some(left);
                         break None;
                     }
                     Err(Cut::Hurry) => {}
@@ -206,13 +209,14 @@ impl Last<'_> {
             };
             report.step("session", begun.elapsed(), cut.is_some());
             if cut.is_some() {
-                report.left = self.at_worst.get().copied().unwrap_or_default();
                 report.cut_off.push("session".to_owned());
             }
             if cut == Some(Cut::Forced) {
                 report.force();
             }
         }
+        // Cut short or not begun: nothing of it is kept, as far as anybody can say.
+        report.left = saved.or_else(|| self.gateway.get().map(|gateway| gateway.seal().into())).unwrap_or_default();
         report.warn(self.capture);
         // Reports go out last of all, so that they may tell of everything before.
         if self.capture.is_enabled() && !report.forced {
@@ -236,8 +240,7 @@ impl Last<'_> {
 
 /// Waits for the end of a tree that nobody asked to end. One that gives up stops its children in order, each with its own
 /// time, and all of them together with no more than a shutdown has: where threads are blocked each would use up its own.
-/// `ends` is called as soon as it gives up: what has not begun is the next process's from then on.
-pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits, ends: impl FnOnce()) -> Exit {
+pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits) -> Exit {
     let mut decisions = tree.subscribe();
     let gives_up = async {
         loop {
@@ -254,7 +257,6 @@ pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits, ends: impl FnOnce()
         exit = tree.ended() => return exit,
         () = gives_up => {}
     }
-    ends();
     let within = limits().tree();
     tree.shutdown(Some(within));
     tokio::time::timeout(within + OVERRUN, tree.ended()).await.unwrap_or(Exit::Aborted)

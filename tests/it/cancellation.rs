@@ -60,9 +60,9 @@ async fn d8_a_task_that_ignores_its_cancellation_is_cut_off_at_its_deadline_and_
         capture: &SentryCapture::disabled(),
         notifier: &Notifier::default(),
         record: &OnceLock::new(),
-        at_worst: &OnceLock::new(),
+        gateway: &OnceLock::new(),
         planes: &Planes::single(),
-        own_tasks: 1,
+        beside: &[],
     };
     let why = Why { reason: "test".to_owned(), signal: None, code: Code::Stopped };
     let report = down.run(why, async { Left::default() }).await;

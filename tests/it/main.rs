@@ -36,3 +36,4 @@ mod stopped;
 mod suspension;
 mod sync;
 mod tryout;
+mod unsaved;

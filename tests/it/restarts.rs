@@ -8,7 +8,7 @@ use crate::{
 };
 use rustix::process::Signal;
 use sandbox::{Fault, MessageId, Rate, Sandbox};
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, thread, time::Duration};
 
 const MESSAGES: usize = 1_000;
 /// Interruptions, one every ten messages; every tenth of them is a restart of the process, the others cut the connection.
@@ -189,31 +189,80 @@ fn a_second_signal_ends_what_runs_and_hands_on_what_waits() {
     discord.fault(Fault::Clear);
     let bot = home.start();
     asked.insert(discord.say("bob", "!ping"));
-    let expected = asked.len() - cut_off as usize;
-    let answered = |discord: &Sandbox| discord.bot_messages().iter().filter_map(answers).collect::<Vec<_>>();
-    until("all but those are answered", || (answered(&discord).len() >= expected).then_some(()));
-    assert_answers(&discord);
-    let answered = answered(&discord);
-    let once: BTreeSet<MessageId> = answered.iter().copied().collect();
-    assert_eq!(once.len(), answered.len(), "none is answered twice");
-    let unanswered = asked.difference(&once).count();
+    let unanswered = unanswered(&discord, &asked, cut_off);
     println!("second signal: commands={} handed_on={handed_on} cut_off={cut_off} unanswered={unanswered}", asked.len());
     assert!(unanswered <= cut_off as usize, "{unanswered} unanswered, {cut_off} had begun");
     assert_eq!(discord.stats().identifies, 1);
     assert_eq!(bot.terminate(), 0);
 }
 
+/// Waits until all of `asked` but `cut_off` are answered, none of them twice; how many are not.
+fn unanswered(discord: &Sandbox, asked: &BTreeSet<MessageId>, cut_off: u64) -> usize {
+    let expected = asked.len() - cut_off as usize;
+    let answered = || discord.bot_messages().iter().filter_map(answers).collect::<Vec<_>>();
+    until("all but those are answered", || (answered().len() >= expected).then_some(()));
+    assert_answers(discord); // whatever was doubled would have come before this
+    let answered = answered();
+    let once: BTreeSet<MessageId> = answered.iter().copied().collect();
+    assert_eq!(once.len(), answered.len(), "none is answered twice");
+    asked.difference(&once).count()
+}
+
 #[test]
-fn a_process_that_gives_up_tells_what_it_leaves() {
+fn a_process_that_gives_up_hands_on_what_waits_and_tells_it() {
     let discord = discord();
     let home = Home::new(&discord).set("supervision.database.restarts = 0");
     let mut bot = home.start();
-    burst(&discord, 100);
+    let asked = burst(&discord, 100);
     bot.cli(&["kill", "database"]);
     assert_eq!(bot.ended(), 70);
     let [handed_on, lost, cut_off] = left(&home);
-    println!("gave up: commands=100 handed_on={handed_on} lost={lost} cut_off={cut_off}");
     assert!(handed_on > 0 && lost == 0, "{handed_on} handed on, {lost} lost, {cut_off} cut off");
+    discord.fault(Fault::Clear);
+    let socket = home.socket();
+    let bot = Bot::spawn(&home, home.command(&["run", "--ignore-budgets", "--socket", socket.to_str().unwrap()]));
+    bot.wait_ready();
+    let unanswered = unanswered(&discord, &asked, cut_off);
+    println!("gave up: commands=100 handed_on={handed_on} lost={lost} cut_off={cut_off} unanswered={unanswered}");
+    assert!(unanswered <= cut_off as usize, "{unanswered} unanswered, {cut_off} had begun");
+    assert_eq!(discord.stats().identifies, 1);
+    assert_eq!(bot.terminate(), 0);
+}
+
+/// What a process has left can be taken up once only: whoever begins to must see it through, or leave it as it was.
+#[test]
+fn signals_at_any_moment_of_the_next_starts_lose_nothing_that_was_left() {
+    const COMMANDS: usize = 100;
+    const BOOT_MS: u64 = 200;
+    let starts = if full_tier() { 100 } else { 20 };
+    let discord = discord_with(|config| config.message_bucket = Rate { requests: 5, window_ms: 1_000 });
+    let home = Home::new(&discord).set("cog_host.lane_commands = 1"); // few are done in each life
+    let mut bot = home.start();
+    let asked = burst(&discord, COMMANDS);
+    bot.signal(Signal::TERM);
+    assert_eq!(bot.ended(), 0);
+    drop(bot);
+    for start in 0..starts {
+        let mut bot = home.run();
+        // Not to wait for anything: the moment is what differs.
+        thread::sleep(Duration::from_micros(BOOT_MS * 1_000 * start / starts));
+        bot.signal(Signal::TERM);
+        let code = bot.ended();
+        // Before it listens to signals it is as if it had not been started.
+        let untouched = code == -1 && bot.log.tail().is_empty();
+        assert!(code == 0 || untouched, "start {start}: {code}");
+    }
+    let before = discord.bot_messages().len();
+    discord.fault(Fault::Clear);
+    let bot = home.start();
+    assert_eq!(unanswered(&discord, &asked, 0), 0);
+    let stats = discord.stats();
+    println!(
+        "signals at boot: starts={starts} resumes={} answered_before={before} of {COMMANDS} lost=0 identifies={}",
+        stats.resumes, stats.identifies
+    );
+    assert_eq!((stats.identifies, stats.resumes_refused), (1, 0), "{stats:?}");
+    assert_eq!(bot.terminate(), 0);
 }
 
 #[test]

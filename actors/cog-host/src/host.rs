@@ -170,10 +170,14 @@ impl CogHost {
             .retry_parked(Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600)))
     }
 
-    /// The process ends without a drain: from now on what has not begun is left to the next one, and what runs counts as cut
-    /// off once it is ended. There is no way back from it.
+    /// The process ends without a drain: from now on nothing begins, what has not begun is left to the next process, and what
+    /// runs counts as cut off once it is ended. Slash commands that wait are told so, if the room has the time for it yet.
+    /// There is no way back from it; never waits.
     pub fn hand_on(&self) {
         self.shared.hands_on.store(true, SeqCst);
+        if let Some(lanes) = &*self.shared.lanes.borrow() {
+            lanes.freeze();
+        }
     }
 
     /// Where shards deliver events.

@@ -5,6 +5,7 @@ use crate::{
     cache::Ready,
     members::Pending,
     session::ResumePoint,
+    snapshot::Unsaved,
     status::{Published, ShardStatus, Tally},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -153,17 +154,15 @@ impl Keeper {
         self.tally.lost.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// From now on no event of any session begins in this process. Gives what is not done: of sessions before this one only
-    /// what runs, and how much of them waited and is lost.
-    pub(crate) fn seal(&self) -> (Unfinished, usize) {
-        let mut unfinished = self.books.load().as_ref().map(|books| books.seal()).unwrap_or_default();
-        let mut lost = 0;
-        for former in self.former().iter().map(|backlog| backlog.seal()) {
-            unfinished.running += former.running;
-            lost += former.waiting.len();
+    /// From now on no event of any session begins in this process. Gives what has begun and is not done, and of sessions
+    /// before this one what waited. It may be asked again.
+    pub(crate) fn seal(&self) -> Unsaved {
+        let session = self.books.load().as_ref().map(|books| books.seal()).unwrap_or_default();
+        let former: Vec<Unfinished> = self.former().iter().map(|backlog| backlog.seal()).collect();
+        Unsaved {
+            cut_off: session.running + former.iter().map(|left| left.running).sum::<usize>(),
+            lost: former.iter().map(|left| left.waiting.len()).sum(),
         }
-        self.lost(lost);
-        (unfinished, lost)
     }
 
     /// Notes what an IDENTIFY asks for.
@@ -204,6 +203,11 @@ impl Keeper {
             };
             (session, lost)
         })
+    }
+
+    /// How many events go with the session under way if it is not saved.
+    pub(crate) fn open(&self) -> usize {
+        self.leave().map_or(0, |(session, given_up)| session.waiting.len() + given_up)
     }
 
     fn since(&self) -> Option<DateTime<Utc>> {
@@ -291,9 +295,9 @@ mod tests {
         let _held = next.backlog().hold(2);
         next.accept(2);
         keeper.begin(&ready(), 1);
-        let (unfinished, lost) = keeper.seal();
-        assert_eq!((unfinished.waiting.len(), unfinished.running, lost), (0, 1, 2));
-        assert_eq!(keeper.status().counts.lost, 2);
+        for _ in 0..2 {
+            assert_eq!(keeper.seal(), Unsaved { cut_off: 1, lost: 2 });
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use keeper::{Keeper, SavedSession};
 pub use limiter::SendBudget;
 pub use presence::{Activity, ActivityKind, OnlineStatus, Presence, PresenceData, PresenceError};
 pub use session::{Cause, Phase};
-pub use snapshot::{Restored, Snapshot, SnapshotError};
+pub use snapshot::{Restored, Snapshot, SnapshotError, Unsaved};
 pub use socket::{ConnectError, greeting};
 pub use status::{Counts, Disconnect, Heartbeat, ShardStatus};
 pub use tree::{GatewayDeps, build};

@@ -46,12 +46,18 @@ pub struct Snapshot {
     token: u64,
     sessions: Vec<SavedSession>,
     cache: SavedCache,
-    /// Events that had begun and were not done.
+    /// What it leaves out.
     #[serde(skip)]
-    cut_off: usize,
-    /// Events that had not begun and that nobody is sent again.
-    #[serde(skip)]
-    lost: usize,
+    left: Unsaved,
+}
+
+/// What becomes of events that are not done if no snapshot is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsaved {
+    /// They had begun, and are not done again.
+    pub cut_off: usize,
+    /// They had not, and nobody is sent them again.
+    pub lost: usize,
 }
 
 /// What was taken up of a snapshot.
@@ -116,27 +122,27 @@ impl Gateway {
     /// What the next process needs to resume: call it once the gateway has stopped. Sessions that are still in use are
     /// left out, with their guilds. From now on no event of a session begins in this process any more.
     pub async fn snapshot(&self) -> Snapshot {
-        let (mut turns, mut sessions, mut cut_off, mut lost) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut turns, mut sessions, mut left) = (Vec::new(), Vec::new(), Unsaved::default());
         for (keeper, _) in &self.inner.shards {
-            let (unfinished, of_former) = keeper.seal();
-            cut_off += unfinished.running;
-            lost += of_former;
+            let Unsaved { cut_off, lost } = keeper.seal();
+            left.cut_off += cut_off;
+            left.lost += lost;
             // Whoever holds the turn may be writing the cache; while we hold it nobody is.
             match tokio::time::timeout(REST_LIMIT, keeper.rest()).await {
                 Ok(turn) => {
                     if let Some((session, given_up)) = keeper.leave() {
                         sessions.push(session);
-                        lost += given_up;
+                        left.lost += given_up;
                     }
                     turns.push(turn);
                 }
                 Err(_elapsed) => {
-                    let (shard, with_it) = (keeper.shard().0, unfinished.waiting.len());
-                    lost += with_it;
+                    let (shard, lost) = (keeper.shard().0, keeper.open());
+                    left.lost += lost;
                     tracing::warn!(
                         shard.id = shard,
-                        lost = with_it,
-                        "its session is in use and not saved; {with_it} event(s) with it"
+                        lost,
+                        "its session is in use and not saved; {lost} event(s) with it"
                     );
                 }
             }
@@ -152,9 +158,20 @@ impl Gateway {
             token: fingerprint(&self.inner.shard.token),
             sessions,
             cache,
-            cut_off,
-            lost,
+            left,
         }
+    }
+
+    /// As [`Gateway::snapshot`] does, seals all sessions, without waiting for anybody: what it comes to if none of them is
+    /// kept. It may be asked again.
+    pub fn seal(&self) -> Unsaved {
+        let mut all = Unsaved::default();
+        for (keeper, _) in &self.inner.shards {
+            let sealed = keeper.seal();
+            all.cut_off += sealed.cut_off;
+            all.lost += sealed.lost + keeper.open();
+        }
+        all
     }
 
     /// Takes up a snapshot, before the gateway starts. Shards without a session in it IDENTIFY.
@@ -218,14 +235,10 @@ impl Snapshot {
         self.sessions.iter().map(|session| session.waiting.len()).sum()
     }
 
-    /// Events that had begun and were not done when it was taken. They are not done again.
-    pub fn cut_off(&self) -> usize {
-        self.cut_off
-    }
-
-    /// Events that had not begun and that nobody is sent again: of sessions that are over or still in use, or too old.
-    pub fn lost(&self) -> usize {
-        self.lost
+    /// Events that are in none of its sessions: those that had begun and were not done when it was taken, and those of
+    /// sessions that are over or still in use, or too old.
+    pub fn left_out(&self) -> Unsaved {
+        self.left
     }
 
     /// Its sessions.

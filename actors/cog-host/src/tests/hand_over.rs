@@ -73,6 +73,21 @@ async fn what_ran_when_the_time_was_over_is_not_left_to_be_done_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_gives_up_tells_whoever_waits_with_a_slash_command_and_leaves_the_rest() {
+    let gate = Arc::new(Semaphore::new(0));
+    let world = busy(&gate).await;
+    let waiting = say(&world, "!ping").await;
+    world.slash(6, json!({"id": "1", "name": "ping", "type": 1})).await;
+    settle().await;
+    assert_eq!(world.backlog.unfinished().waiting.len(), 2);
+    world.host.hand_on();
+    assert_eq!(world.next().await.text(), "I am restarting; try again in a moment.");
+    world.tree.shutdown(Some(Duration::from_secs(5)));
+    world.tree.ended().await;
+    assert_eq!(world.backlog.seal(), left(&[waiting], config().lane_commands));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_lost_with_its_dispatcher_or_concerns_nobody_is_not_left_to_anybody() {
     let gate = Arc::new(Semaphore::new(0));
     let world = busy(&gate).await;

@@ -19,7 +19,7 @@ use crate::{
     socket::Socket,
     status::count,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream::SplitStream};
 use metering::gateway::{DropReason, EventCounters};
 use protocol::{Clock, Dispatch, Event, EventKind, EventSink, KindSet};
@@ -43,7 +43,7 @@ const NAME_MAX: usize = 48;
 
 /// Discord waits three seconds for the first answer to an interaction; the rest is for clocks that differ. Only replayed ones
 /// are measured: what comes as it happens is not old, whatever the clocks say.
-const INTERACTION_MAX_MS: i64 = 10_000;
+const INTERACTION_MAX: TimeDelta = TimeDelta::seconds(10);
 /// The first moment of 2015, from which ids count milliseconds above their lowest 22 bits.
 const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
 
@@ -66,6 +66,8 @@ pub(crate) struct Reader {
     books: Option<Arc<Books>>,
     /// Whether READY or RESUMED has come: what does from then on is new.
     caught_up: bool,
+    /// Whether it has warned of interactions that came again too late.
+    told_expired: bool,
     counters: EventCounters,
     compression: Compression,
     turn: Option<OwnedSemaphorePermit>,
@@ -94,6 +96,7 @@ impl Reader {
             shard: shared.shard,
             books: shared.keeper.books(),
             caught_up: false,
+            told_expired: false,
             keeper: Arc::clone(shared.keeper),
             cache: Arc::clone(shared.cache),
             sink: Arc::clone(shared.sink),
@@ -332,7 +335,8 @@ impl Reader {
                 return true;
             }
         };
-        if !self.caught_up && is_expired(&event, self.clock.now()) {
+        if let Some(age) = age(&event, self.clock.now()).filter(|age| !self.caught_up && *age > INTERACTION_MAX) {
+            self.expired(seq, age, books);
             self.counters.dropped(place(kind), DropReason::Expired);
             return true;
         }
@@ -358,6 +362,23 @@ impl Reader {
         }
         count(&self.keeper.tally.delivered);
         true
+    }
+
+    /// An interaction that was sent again can no longer be answered: nobody waits for what it would do.
+    fn expired(&mut self, seq: u64, age: TimeDelta, books: &Books) {
+        if seq <= books.accepted() {
+            self.keeper.lost(1); // the process before has left it to this one
+        }
+        if !std::mem::replace(&mut self.told_expired, true) {
+            let (shard, age) = (self.keeper.shard().0, age.as_seconds_f64());
+            tracing::warn!(
+                shard.id = shard,
+                age_seconds = age,
+                "an interaction that came again after a RESUME is {age:.0} s old by this machine's clock and is let alone: \
+                 Discord takes no answer to it any more (an age that cannot be is a clock that runs ahead); more of them \
+                 are counted only"
+            );
+        }
     }
 
     /// Ends when the connection is given up because the process stops. (One that is merely cut waits on: its successor
@@ -425,11 +446,11 @@ struct Hello {
     heartbeat_interval: u64,
 }
 
-/// Whether `event` is an interaction that can no longer be answered: nobody waits for what it would do.
-fn is_expired(event: &Event, now: DateTime<Utc>) -> bool {
-    let Event::InteractionCreate(created) = event else { return false };
+/// How long ago Discord made `event`, if it is an interaction.
+fn age(event: &Event, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let Event::InteractionCreate(created) = event else { return None };
     let millis = DISCORD_EPOCH_MS.saturating_add_unsigned(created.interaction.id().get() >> 22);
-    now.timestamp_millis().saturating_sub(millis) > INTERACTION_MAX_MS
+    Some(TimeDelta::milliseconds(now.timestamp_millis().saturating_sub(millis)))
 }
 
 /// Where a type stands in [`EventKind::ALL`], which lists them as they are declared.

@@ -135,10 +135,15 @@ async fn sessions_that_cannot_be_ours_are_refused_with_the_reason() {
 async fn a_session_in_use_is_not_in_the_snapshot() {
     let (gateway, ..) = setup().build();
     gateway.restore_snapshot(taken(&setup()).await).unwrap();
+    let all_lost = Unsaved { cut_off: 0, lost: 1 };
+    assert_eq!(gateway.seal(), all_lost, "what another process left and Discord has not sent again");
     let reader = gateway.inner.shards[1].0.rest().await;
-    assert!(gateway.snapshot().await.is_empty());
+    let without = gateway.snapshot().await;
+    assert!(without.is_empty());
+    assert_eq!(without.left_out(), all_lost, "it goes with its session");
     drop(reader);
-    assert_eq!(gateway.snapshot().await.sessions().len(), 1);
+    let with = gateway.snapshot().await;
+    assert_eq!((with.sessions().len(), with.waiting(), with.left_out()), (1, 1, Unsaved::default()));
 }
 
 #[tokio::test]

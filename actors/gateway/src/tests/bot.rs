@@ -20,6 +20,8 @@ pub(crate) struct Sink {
     pub(crate) shut: watch::Sender<bool>,
     pub(crate) panics_at: Mutex<Option<u64>>,
     pub(crate) members: bool,
+    /// Whether it takes interactions, by their sequence numbers.
+    pub(crate) interactions: bool,
 }
 
 impl Sink {
@@ -30,7 +32,8 @@ impl Sink {
 
 impl EventSink for Sink {
     fn wants(&self) -> KindSet {
-        KindSet::of(&[EventKind::MessageCreate, EventKind::GuildMemberAdd])
+        let wants = KindSet::of(&[EventKind::MessageCreate, EventKind::GuildMemberAdd]);
+        if self.interactions { wants | KindSet::of(&[EventKind::InteractionCreate]) } else { wants }
     }
 
     fn wants_members(&self) -> bool {

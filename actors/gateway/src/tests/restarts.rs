@@ -221,3 +221,51 @@ async fn what_waited_for_a_full_sink_is_delivered_and_counted_once_by_the_next_p
     assert_eq!(next.gateway.cache().guild(GuildId::new(100)).unwrap().member_count, 3);
     next.stop().await;
 }
+
+/// A slash command, made `ago` before now.
+fn interaction(seq: u64, ago: Duration) -> String {
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let id = ((unix - ago).as_millis() as u64 - 1_420_070_400_000) << 22;
+    let user = json!({"id": "7", "username": "ann", "discriminator": "0", "avatar": null});
+    let member = json!({
+        "user": user, "roles": [], "joined_at": "2026-01-01T00:00:00Z", "deaf": false, "mute": false, "flags": 0,
+        "permissions": "0",
+    });
+    let data = json!({
+        "id": id.to_string(), "application_id": "1", "type": 2, "token": "t", "version": 1, "guild_id": "100",
+        "channel_id": "3", "channel": {"id": "3", "type": 0, "permissions": "0"}, "member": member, "locale": "en-US",
+        "data": {"id": "9", "name": "ping", "type": 1}, "entitlements": [], "authorizing_integration_owners": {},
+        "attachment_size_limit": 1, "app_permissions": "0",
+    });
+    format!(r#"{{"t":"INTERACTION_CREATE","s":{seq},"op":0,"d":{data}}}"#)
+}
+
+/// What this process is sent again too late it lets alone, and says so; what comes as it happens is never too old.
+#[tokio::test]
+async fn an_interaction_that_came_again_too_late_is_let_alone_and_counted() {
+    let (late, fresh) = (Duration::from_secs(60), Duration::ZERO);
+    let takes = || Arc::new(Sink { interactions: true, ..Sink::default() });
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup { sink: takes(), ..Setup::of(&fake) }).await;
+    let mut peer = fake.begin(40_000).await;
+    peer.raw(&interaction(2, late)).await;
+    assert_eq!(bot.sink.has(1).await, [2], "whatever the clocks say");
+    let mut session = bot.stop().await.snapshot().await.sessions()[0].clone();
+    // Four were left to the next process: 3 to 6. It is 4 and 5 that had not begun.
+    (session.seq, session.accepted, session.applied, session.waiting) = (2, 6, 6, vec![4, 5]);
+
+    let next = Setup { sink: takes(), saved: Some(session), ledger: Ledger::down(), ..Setup::of(&fake) };
+    let next = Bot::start(next).await;
+    let mut peer = fake.accept(40_000).await;
+    peer.expect(6).await;
+    for (seq, ago) in [(3, late), (4, late), (5, fresh), (6, late), (7, late), (8, fresh)] {
+        peer.raw(&interaction(seq, ago)).await;
+    }
+    peer.resumed(9).await;
+    peer.raw(&interaction(10, late)).await;
+    assert_eq!(next.sink.has(3).await, [5, 8, 10]);
+    let counts = next.gateway.statuses()[0].counts;
+    assert_eq!((counts.lost, counts.malformed), (1, 0), "4 was left to it; 7 was nobody's yet");
+    let snapshot = next.stop().await.snapshot().await;
+    assert_eq!((snapshot.sessions()[0].seq, snapshot.waiting()), (10, 0), "all of them are done with");
+}
