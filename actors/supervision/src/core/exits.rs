@@ -34,7 +34,7 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
         step.actions.push(Action::Resume { id: id.to_owned() });
     }
     step.note(&state.children[at], now, Rule::Up, "came up");
-    super::probe::watch(state, at, now, step);
+    super::probe::watch(&mut state.children[at], now, step);
 }
 
 /// An incarnation is gone.
@@ -77,7 +77,7 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
 }
 
 /// Time spent up, not time spent starting, is what makes the delays begin anew.
-fn recover(child: &mut Child, now: Time) {
+pub(super) fn recover(child: &mut Child, now: Time) {
     let Some(up) = child.up_since.take() else { return };
     let healthy = |rule: Option<Backoff>| rule.is_some_and(|rule| now.saturating_sub(up) >= rule.reset_after);
     if healthy(child.policy.backoff) {

@@ -111,6 +111,9 @@ fn start(state: &mut State, at: usize, now: Time, step: &mut Step) {
     child.last_start = Some(now);
     child.late = false;
     child.told = None;
+    child.stop_by = None;
+    child.look_at = None;
+    child.look_left_out = false;
     child.stalled = None;
     child.stopped_for_stall = false;
     let (id, incarnation) = (child.id().to_owned(), child.incarnation);

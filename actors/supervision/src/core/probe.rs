@@ -10,7 +10,7 @@ use super::{
     exits::seconds,
     explain::Rule,
     policy::WORKER_SHUTDOWN,
-    state::{Life, Stage, State},
+    state::{Child, Life, Stage, State},
     stopping,
 };
 use crate::exit::Exit;
@@ -111,9 +111,13 @@ pub struct Finding {
     pub message: Option<String>,
 }
 
-/// Begins to look at the child at `at`, which has come up.
-pub(super) fn watch(state: &mut State, at: usize, now: Time, step: &mut Step) {
-    let child = &mut state.children[at];
+/// Begins to look at `child`, which has come up, or is watched from now on.
+pub(super) fn watch(child: &mut Child, now: Time, step: &mut Step) {
+    child.look_left_out = false; // nothing is known yet of how this one is looked at
+    look_again(child, now, step);
+}
+
+fn look_again(child: &mut Child, now: Time, step: &mut Step) {
     let Some(probe) = child.policy.probe else { return };
     child.look_at = Some(now + probe.every);
     step.timer(child, Timer::Probe, probe.every);
@@ -130,7 +134,7 @@ pub(super) fn look(state: &mut State, at: usize, now: Time, step: &mut Step) {
     if !child.look_left_out {
         step.actions.push(Action::Probe { id: child.id().to_owned(), incarnation: child.incarnation, probe });
     }
-    watch(state, at, now, step);
+    look_again(child, now, step);
 }
 
 /// A probe has looked at an incarnation.

@@ -11,6 +11,7 @@ use super::{
     children::Children,
     explain::Rule,
     policy::{Flags, Intensity, Policy, Shutdown, Strategy},
+    probe,
     state::{Asked, Child, Goal, Life, Phase, Stage, State},
 };
 use serde::{Deserialize, Serialize};
@@ -215,9 +216,8 @@ pub(super) fn respec(
     let watched = child.policy.probe.is_some();
     child.policy = new.policy.bounded();
     limit_stop(&mut child, now, step);
-    if let (Life::Running, Some(probe), false) = (&child.life, child.policy.probe, watched) {
-        child.look_at = Some(now + probe.every);
-        step.timer(&child, Timer::Probe, probe.every);
+    if child.life == Life::Running && !watched {
+        probe::watch(&mut child, now, step);
     }
     fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
     if child.life == Life::Running && missing != child.missing && change != Change::Restart {

@@ -133,6 +133,7 @@ pub(super) fn leave_behind(state: &mut State, at: usize, now: Time, step: &mut S
     let wanted = matches!(child.goal, Goal::Up | Goal::Again);
     let stalled = std::mem::take(&mut child.stopped_for_stall);
     child.stalled = None;
+    exits::recover(child, now); // its rules count until here: whatever it does from now on is nobody's time up
     let cause = if stalled { Exit::Stalled } else { Exit::Aborted };
     if wanted && child.policy.overlap_ok && !state.is_stopping() {
         return start_beside(state, at, cause, now, step);

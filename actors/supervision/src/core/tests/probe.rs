@@ -4,7 +4,7 @@ use super::script::*;
 use crate::{
     core::{
         Action, Event, Life, Order, Rule, check,
-        policy::{Intensity, Policy, Probe, Restart, Shutdown, Strategy},
+        policy::{Backoff, Intensity, Policy, Probe, Restart, Shutdown, Strategy},
         probe::{Activity, Finding, Reading, activity},
         respec::{Removed, Wanted},
         state::Stage,
@@ -94,6 +94,63 @@ fn a_look_that_overslept_itself_says_nothing_and_the_next_one_does() {
         script.pass(S(0));
         assert_eq!(looks(&script), usize::from(late % 2 == 0), "at most one in a row is left out");
     }
+}
+
+/// That the last look of one life overslept says nothing about the next life.
+#[test]
+fn a_look_that_one_life_left_out_is_not_counted_against_the_next() {
+    let overslept = |script: &mut Script| {
+        script.actions.clear();
+        script.now += S(300);
+        script.pass(S(0));
+        script.actions.iter().filter(|action| matches!(action, Action::Probe { .. })).count()
+    };
+    let mut script = up(watched("a"));
+    assert_eq!(overslept(&mut script), 0);
+    script.exited("a", boom());
+    script.started("a");
+    assert_eq!(overslept(&mut script), 0, "its first look is the first that it leaves out");
+    assert_eq!(overslept(&mut script), 1);
+
+    // So it is with one that is watched anew.
+    assert_eq!(overslept(&mut script), 0);
+    let flags = script.state.flags;
+    for policy in [optional("a"), watched("a")] {
+        let children = vec![Wanted { policy, missing: Vec::new(), restart: false }];
+        script.order(Order::Amend { flags, children });
+    }
+    assert_eq!(overslept(&mut script), 0);
+}
+
+/// What is left behind has ended as far as its path is concerned: for its restart rule, it was up until then.
+#[test]
+fn the_time_up_of_what_was_left_behind_counts_for_it_and_not_for_its_successor() {
+    let mut policy = watched("a");
+    policy.overlap_ok = true;
+    policy.backoff = Some(Backoff { reset_after: S(60), jitter: 0.0, ..Backoff::doubling(S(1), S(1_000)) });
+    let mut script = up(policy);
+    let waits = |script: &Script| match script.life("a") {
+        Life::Waiting { until, .. } => until - script.now,
+        other => panic!("{other:?}"),
+    };
+    for seconds in [1, 2] {
+        script.exited("a", boom());
+        assert_eq!(waits(&script), S(seconds));
+        script.pass(S(seconds));
+        script.started("a");
+    }
+    script.pass(S(100));
+    let (before, since) = (script.child("a").incarnation, script.now);
+    script.probed(Activity::Stuck, STALL);
+    while script.child("a").up_since.is_some() && script.now < since + S(20) {
+        script.pass(MS(100));
+    }
+    assert_eq!(script.child("a").failures, 1, "it was up for longer than it takes to begin anew");
+    script.pass(S(1));
+    assert_eq!((script.child("a").incarnation, script.life("a")), (before + 1, Life::Starting));
+    script.pass(S(20));
+    script.exited("a", Exit::StartFailed { child: None, cause: Box::new(boom()) });
+    assert_eq!(waits(&script), S(2), "this one was never up");
 }
 
 #[test]
