@@ -1,4 +1,5 @@
 //! A wall clock that jumps, within a process and between two: the budget of IDENTIFYs holds, and nobody waits for ever.
+//! SQLite runs each fact as a test; `server.rs` runs all of them on PostgreSQL.
 
 use super::world::{TestClock, close, config, open};
 use crate::{Db, IDENTIFY_WINDOW};
@@ -7,15 +8,51 @@ use protocol::{
     Clock,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 const LIMIT: u32 = 3;
 
-async fn process(folder: &Path, clock: &Arc<TestClock>) -> Db {
-    let db = Db::new(config("sqlite://bot.db"), folder, Arc::clone(clock) as Arc<dyn Clock>).unwrap();
+/// A database that nobody has used, for one process after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) url: String,
+    pub(super) folder: PathBuf,
+}
+
+async fn process(place: &Place, clock: &Arc<TestClock>) -> Db {
+    let db = Db::new(config(&place.url), &place.folder, Arc::clone(clock) as Arc<dyn Clock>).unwrap();
     open(&db).await.unwrap();
     db
 }
+
+macro_rules! facts {
+    ($($fact:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $fact() {
+                let home = tempfile::tempdir().unwrap();
+                let (url, folder) = ("sqlite://bot.db".to_owned(), home.path().to_owned());
+                super::$fact(super::Place { url, folder }).await;
+            })*
+        }
+
+        /// Every fact by name, for a server.
+        pub(super) async fn all(fresh: impl AsyncFn() -> Place) {
+            $(
+                println!("postgres: {}", stringify!($fact));
+                $fact(fresh().await).await;
+            )*
+        }
+    };
+}
+
+facts![
+    a_clock_that_is_set_changes_neither_the_budget_nor_the_wait,
+    a_clock_that_is_set_forward_makes_nothing_old_enough_to_be_forgotten,
+    a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothing,
+    what_a_wrong_clock_wrote_makes_nothing_else_older,
+    however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_longer_than_a_day,
+];
 
 async fn take(db: &Db, clock: &TestClock) -> IdentifyGrant {
     let ask = IdentifyAsk { shard: 0, limit: LIMIT, buckets: 1, spacing: Duration::ZERO };
@@ -42,18 +79,17 @@ async fn spend(db: &Db, clock: &TestClock) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_changes_neither_the_budget_nor_the_wait() {
+async fn a_clock_that_is_set_changes_neither_the_budget_nor_the_wait(place: Place) {
+    let clock = Arc::new(TestClock::new());
+    let mut db = process(&place, &clock).await;
     for (years, restarts) in [(1, false), (-10, false), (1, true), (-10, true)] {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
-        let mut db = process(folder.path(), &clock).await;
         spend(&db, &clock).await;
         clock.pass(TimeDelta::hours(1));
         let before = refused(&db, &clock).await;
         clock.jump(TimeDelta::days(365 * years));
         if restarts {
             close(&db).await;
-            db = process(folder.path(), &clock).await;
+            db = process(&place, &clock).await;
         }
         let wait = refused(&db, &clock).await;
         assert_eq!(wait, before, "{years} years, another process: {restarts}");
@@ -61,13 +97,13 @@ async fn a_clock_that_is_set_changes_neither_the_budget_nor_the_wait() {
         assert_eq!(refused(&db, &clock).await, before);
         clock.pass(before);
         assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: LIMIT });
+        clock.pass(IDENTIFY_WINDOW); // a fresh budget
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_forward_makes_nothing_old_enough_to_be_forgotten() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
-    let db = process(folder.path(), &clock).await;
+async fn a_clock_that_is_set_forward_makes_nothing_old_enough_to_be_forgotten(place: Place) {
+    let clock = Arc::new(TestClock::new());
+    let db = process(&place, &clock).await;
     spend(&db, &clock).await;
     clock.jump(TimeDelta::days(365));
     assert_eq!(prune(&db, &clock).await, 0);
@@ -78,15 +114,14 @@ async fn a_clock_that_is_set_forward_makes_nothing_old_enough_to_be_forgotten() 
 }
 
 /// A machine without a clock of its own: it starts in the past, and learns the time later.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothing() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
-    let db = process(folder.path(), &clock).await;
+async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothing(place: Place) {
+    let clock = Arc::new(TestClock::new());
+    let db = process(&place, &clock).await;
     spend(&db, &clock).await;
     close(&db).await;
     clock.reboot();
     clock.jump(TimeDelta::days(-20_000));
-    let db = process(folder.path(), &clock).await;
+    let db = process(&place, &clock).await;
     let wait = refused(&db, &clock).await;
     assert!(wait <= IDENTIFY_WINDOW && wait > TimeDelta::hours(23), "{wait}");
     clock.pass(TimeDelta::minutes(5));
@@ -97,36 +132,34 @@ async fn a_machine_that_starts_in_the_past_waits_a_day_at_most_and_forgets_nothi
 }
 
 /// Two were written while the time was right, one after a start with a clock that was years on.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_wrong_clock_wrote_makes_nothing_else_older() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
-    let db = process(folder.path(), &clock).await;
+async fn what_a_wrong_clock_wrote_makes_nothing_else_older(place: Place) {
+    let clock = Arc::new(TestClock::new());
+    let db = process(&place, &clock).await;
     for used in 1..LIMIT {
         assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used });
     }
     close(&db).await;
     clock.reboot();
     clock.jump(TimeDelta::hours(12));
-    let db = process(folder.path(), &clock).await;
+    let db = process(&place, &clock).await;
     assert_eq!(take(&db, &clock).await, IdentifyGrant::Granted { used: LIMIT });
     close(&db).await;
     clock.reboot();
     clock.jump(TimeDelta::hours(-12));
     clock.pass(TimeDelta::hours(1));
-    let db = process(folder.path(), &clock).await;
+    let db = process(&place, &clock).await;
     assert_eq!(refused(&db, &clock).await, TimeDelta::hours(23), "the first two are an hour old and not twelve");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_longer_than_a_day() {
+async fn however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_longer_than_a_day(place: Place) {
     let seed = 1_313_u64;
     let mut state = seed;
     let mut below = move |n: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % n
     };
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::new()));
-    let mut db = process(folder.path(), &clock).await;
+    let clock = Arc::new(TestClock::new());
+    let mut db = process(&place, &clock).await;
     // Time as it really passes, which no clock shows.
     let (mut real, mut granted, mut jumps) = (TimeDelta::zero(), Vec::new(), 0);
     let mut longest = TimeDelta::zero();
@@ -141,14 +174,14 @@ async fn however_the_clock_jumps_no_day_has_more_than_its_budget_and_no_wait_is_
             }
             2 => {
                 close(&db).await;
-                db = process(folder.path(), &clock).await;
+                db = process(&place, &clock).await;
             }
             3 => {
                 // The clock of a machine that starts anew may be behind, as after an empty battery.
                 clock.reboot();
                 clock.jump(TimeDelta::minutes(-(below(100_000) as i64)));
                 close(&db).await;
-                db = process(folder.path(), &clock).await;
+                db = process(&place, &clock).await;
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 //! when its programs are installed, else skipped, loudly.
 
 use super::{
-    promises, schema,
+    jumps, promises, schema,
     world::{TestClock, config, open, until},
 };
 use crate::{Db, DbError, child};
@@ -43,6 +43,11 @@ async fn postgres_keeps_every_promise_that_sqlite_keeps() {
         let db = server.fresh_database().await;
         open(&db).await.unwrap();
         db
+    })
+    .await;
+    jumps::all(async || {
+        server.fresh_database().await;
+        jumps::Place { url: server.newest_url(), folder: PathBuf::new() }
     })
     .await;
     let db = server.fresh_database().await;

@@ -73,12 +73,14 @@ pub(super) async fn open(db: &Db) -> Result<Arc<Live>, DbError> {
     Ok(live)
 }
 
-/// Ends as the actor would: no call is under way, the log is written back, every connection is closed.
+/// Ends as the actor would: no call is under way, SQLite's log is written back, every connection is closed.
 pub(super) async fn close(db: &Db) {
     let live = db.live().unwrap();
     db.unpublish(&live);
     live.settle().await;
-    Arc::clone(&live).checkpoint(db).await.unwrap();
+    if db.is_sqlite() {
+        Arc::clone(&live).checkpoint(db).await.unwrap();
+    }
 }
 
 /// An open database in a folder of its own.
