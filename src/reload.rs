@@ -4,11 +4,13 @@
 
 mod names;
 mod refused;
+#[cfg(test)]
+mod tests;
 
 pub use refused::ReloadError;
 
 use crate::{
-    config::{self, Change, Loaded, Sources},
+    config::{self, Change, Config, Loaded, Sources},
     rules::{self, Ruling},
     wire,
 };
@@ -24,7 +26,7 @@ use std::{
 };
 use supervision::{Amendment, ROOT, Role, Rules, Tree};
 use task_supervisor::{TaskChange, TaskRegistry};
-use telemetry::logging::LogHandle;
+use telemetry::logging::{Directives, LogHandle};
 
 /// Reads the configuration again, the way it was read first.
 pub struct Reloader {
@@ -55,6 +57,8 @@ struct Plan {
     changes: Vec<Change>,
     actors: Vec<Amendment>,
     tasks: Vec<TaskChange>,
+    /// What is logged from then on, if that changes.
+    log: Option<Directives>,
 }
 
 impl Reloader {
@@ -109,9 +113,8 @@ impl Reloader {
     async fn plan(&self) -> Result<Plan, ReloadError> {
         let new = config::load(&self.sources)?;
         let changes = self.with(|current| config::diff(current, &new));
-        if changes.iter().any(|change| change.key == "telemetry.log") {
-            self.log.would(&new.config.telemetry.log)?;
-        }
+        let relogs = changes.iter().any(|change| change.key == "telemetry.log");
+        let log = relogs.then(|| self.log.would(&new.config.telemetry.log)).transpose()?;
         let (mut actors, mut tasks) = (Vec::new(), Vec::new());
         if let Some(live) = self.live.get() {
             let changed: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
@@ -119,23 +122,19 @@ impl Reloader {
             tasks = live.tasks.would_adopt(&rules::rulebook(&new.config))?;
             actors = live.tree.set_rules(Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>, true).await?;
         }
-        Ok(Plan { new, changes, actors, tasks })
+        Ok(Plan { new, changes, actors, tasks, log })
     }
 
+    /// What may refuse all the same, because of an actor or a task that came after the plan, comes first and leaves nothing
+    /// behind. The tree before the tasks: it goes back without a trace but in its journal, while a task that adopts new rules
+    /// plans its next run anew.
     async fn apply(&self, plan: &Plan) -> Result<(), ReloadError> {
-        let new = &plan.new.config;
         if let Some(live) = self.live.get() {
-            let before = self.with(|current| rules::rulebook(&current.config));
-            live.tasks.adopt(rules::rulebook(new))?;
-            let ruling = Ruling::of(new, &live.tasks);
-            if let Err(error) = live.tree.set_rules(ruling as Arc<dyn Rules>, false).await {
-                live.tasks.adopt(before).ok(); // they held a moment ago
-                return Err(error.into());
-            }
-            live.tasks.carry_out(&plan.tasks).await;
+            let tasks = self.enforce(&plan.new.config, live).await?;
+            live.tasks.carry_out(&tasks).await;
         }
-        if plan.changes.iter().any(|change| change.key == "telemetry.log") {
-            self.log.set(&new.telemetry.log)?;
+        if let Some(log) = &plan.log {
+            self.log.put(log.clone());
         }
         for warning in &plan.new.warnings {
             tracing::warn!("{warning}");
@@ -150,6 +149,19 @@ impl Reloader {
         }
         self.with(|current| config::adopt_live(current, &plan.new));
         Ok(())
+    }
+
+    /// Actors and tasks live by `new`, or as they did before.
+    async fn enforce(&self, new: &Config, live: &Live) -> Result<Vec<TaskChange>, ReloadError> {
+        let before = self.with(|current| Ruling::of(&current.config, &live.tasks));
+        live.tree.set_rules(Ruling::of(new, &live.tasks) as Arc<dyn Rules>, false).await?;
+        let adopted = live.tasks.adopt(rules::rulebook(new));
+        if adopted.is_err()
+            && let Err(error) = live.tree.set_rules(before as Arc<dyn Rules>, false).await
+        {
+            tracing::error!(%error, "the rules that were in force are not taken back");
+        }
+        Ok(adopted?)
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Loaded) -> R) -> R {

@@ -1,6 +1,6 @@
 //! `reload` and SIGHUP: what changes at once, what waits, and that what is refused changes nothing.
 
-use crate::harness::{Bot, Home, assert_answers, discord};
+use crate::harness::{Bot, Home, assert_answers, audited, discord};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -69,6 +69,15 @@ fn supervision_rules_and_task_rules_change_as_the_actors_run() {
     assert_eq!(budget(&bot, "rest"), was, "as it was declared");
     assert_answers(&discord);
     assert_eq!(bot.terminate(), 0);
+    let rows = audited(&home, "config.reload");
+    let (signalled, ordered) = rows.split_last().unwrap();
+    let who = (signalled.actor.as_str(), signalled.target.as_str(), signalled.outcome.as_str());
+    assert_eq!(who, ("SIGHUP", "root", "done"));
+    let changed: Vec<_> = signalled.detail.as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap()).collect();
+    assert!(changed.contains(&"supervision.rest.restarts") && changed.len() == 5, "{changed:?}");
+    let outcomes: Vec<_> = ordered.iter().map(|row| row.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["begun", "done"].repeat(3), "three were ordered; the dry run leaves no row");
+    assert!(ordered.iter().all(|row| row.actor.starts_with("uid ")), "{ordered:?}");
 }
 
 #[test]
@@ -121,4 +130,7 @@ fn one_rule_that_does_not_hold_refuses_all_with_the_reason() {
     bot.signal(Signal::HUP);
     bot.log.wait_message("the configuration was not reloaded");
     assert_eq!(bot.terminate(), 0);
+    let row = audited(&home, "config.reload").pop().unwrap();
+    assert_eq!((row.actor.as_str(), row.target.as_str(), &row.detail), ("SIGHUP", "root", &Value::Null));
+    assert!(row.outcome.contains("its restart limit would never be reached"), "{row:?}");
 }

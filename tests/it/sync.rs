@@ -1,6 +1,6 @@
 //! `sync`: what Discord has of the commands against what the cogs declare.
 
-use crate::harness::{Bot, Home, discord};
+use crate::harness::{Bot, Home, audited, discord};
 use sandbox::{Fault, Sandbox};
 use serde_json::{Value, json};
 
@@ -70,6 +70,10 @@ fn sync_tells_what_differs_and_registers_it() {
     before.sort_unstable();
     assert_eq!((now, registrations(&discord)), (before, 3));
     assert_eq!(bot.terminate(), 0);
+    let rows = audited(&home, "commands.sync");
+    let outcomes: Vec<_> = rows.iter().map(|row| row.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["begun", "done"].repeat(3), "three were ordered; the dry run leaves no row");
+    assert!(rows.iter().all(|row| row.actor.starts_with("uid ")), "{rows:?}");
 }
 
 #[test]
@@ -125,7 +129,9 @@ fn a_refusal_names_the_remedy() {
     discord.fault(long);
     refused(&["run sync again in 1"]);
     assert_eq!(registered(&discord), before);
-    drop(bot);
+    assert_eq!(bot.terminate(), 0);
+    let row = audited(&home, "commands.sync").pop().unwrap();
+    assert!(row.outcome.contains("run sync again in 1"), "a refusal is kept with its reason: {row:?}");
 
     // A guild that the bot was not invited to with commands.
     let home = home.set(&format!("discord.guild = {}", discord.guild_id()));

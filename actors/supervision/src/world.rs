@@ -20,6 +20,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -172,6 +173,11 @@ impl World {
 
     pub(crate) fn office(&self, path: &ActorPath) -> Option<Office> {
         self.supervisors.get(path).map(|office| office.clone())
+    }
+
+    /// The supervisors that can be reached.
+    pub(crate) fn offices(&self) -> BTreeSet<ActorPath> {
+        self.supervisors.iter().map(|office| office.key().clone()).collect()
     }
 
     pub(crate) fn put_lever(&self, path: ActorPath, lever: Arc<dyn Lever>) {

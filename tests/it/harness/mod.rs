@@ -4,11 +4,13 @@ mod answer;
 mod bot;
 mod home;
 mod log;
+mod rows;
 
 pub(crate) use answer::Answer;
 pub(crate) use bot::Bot;
 pub(crate) use home::{Home, PLAYS_THE_BOT, finish, signal, wait};
 pub(crate) use log::Log;
+pub(crate) use rows::audited;
 
 use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent, Strict};
 use serde_json::Value;

@@ -16,8 +16,8 @@ use std::time::Duration;
 pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, step: &mut Step) {
     let answer = match (&state.phase, order) {
         (Phase::Stopping { .. } | Phase::Done, _) => Some(Err(Refusal::ShuttingDown)),
-        (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
         (_, Order::Amend { flags, children }) => Some(amend::amend(state, flags, children, now, step)),
+        (Phase::Idle, _) => Some(Err(Refusal::NotReady)),
         (_, order) if drains(state, &order) => Some(Err(Refusal::ShuttingDown)),
         (_, Order::Respecify { flags, children, removed }) => {
             respec::respecify(state, ticket, (flags, children, removed), now, step)

@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod journal;
 mod left_behind;
+mod meanwhile;
 mod order;
 mod poison;
 mod probe;

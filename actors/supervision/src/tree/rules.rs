@@ -33,34 +33,43 @@ impl Tree {
     /// A delay, a stop or a parking that is under way ends as it was decided. Returns what changes, in start order.
     ///
     /// All or nothing: every supervisor judges its part first; one that refuses, or needs that would go in a circle, and
-    /// nothing has changed. Supervisors that are down or on their way down are not asked: their next life begins under the
-    /// new rules. With `dry_run` nothing is done.
+    /// nothing has changed. A child that is added between judging and adopting may still not hold under the new rules: then
+    /// those who have adopted them go back. Supervisors that are down or on their way down are not asked: their next life
+    /// begins under the new rules. With `dry_run` nothing is done.
     ///
     /// # Errors
     /// [`OrderError::Refused`] with the path and what is wrong; [`OrderError::NoSupervisor`] when a supervisor did not
     /// answer in time.
     pub async fn set_rules(&self, rules: Arc<dyn Rules>, dry_run: bool) -> Result<Vec<Amendment>, OrderError> {
         let _alone = self.world.amending.lock().await;
-        let (supervisors, amendments) = self.would_amend(&rules).await?;
+        let amendments = self.would_amend(&rules).await?;
         if dry_run {
             return Ok(amendments);
         }
         let before = self.world.rules.swap(rules);
-        for supervisor in &supervisors {
-            if let Err(error) = self.adopt(supervisor).await {
+        // Looked up anew: one that has begun since they were judged began under the rules before them.
+        for supervisor in self.supervisors() {
+            if let Err(error) = self.adopt(&supervisor).await {
                 self.world.rules.swap(before);
-                for supervisor in &supervisors {
-                    self.adopt(supervisor).await.ok(); // what held before holds again; one that is gone has nothing to adopt
-                }
+                self.go_back().await;
                 return Err(error);
             }
         }
         Ok(amendments)
     }
 
-    /// The supervisors that would change something, and what.
-    async fn would_amend(&self, rules: &Arc<dyn Rules>) -> Result<(Vec<ActorPath>, Vec<Amendment>), OrderError> {
-        let (mut supervisors, mut amendments) = (Vec::new(), Vec::new());
+    /// What held before holds again, also for those who have begun under what did not last.
+    async fn go_back(&self) {
+        for supervisor in self.supervisors() {
+            if let Err(error) = self.adopt(&supervisor).await {
+                tracing::error!(%supervisor, %error, "it does not go back to the rules that were in force");
+            }
+        }
+    }
+
+    /// What would change.
+    async fn would_amend(&self, rules: &Arc<dyn Rules>) -> Result<Vec<Amendment>, OrderError> {
+        let mut amendments = Vec::new();
         for path in self.supervisors() {
             let asked = |reply| Amend::Rehearse { rules: Arc::clone(rules), reply };
             let Amended { flags, children } = match self.amended(&path, asked).await? {
@@ -68,7 +77,6 @@ impl Tree {
                 Err(Refusal::ShuttingDown) => continue,
                 Err(refusal) => return Err(OrderError::Refused { path: path.to_string(), refusal }),
             };
-            supervisors.push(path.clone());
             if flags.is_some() {
                 amendments.push(Amendment { path: path.clone(), policy: None, flags });
             }
@@ -78,7 +86,7 @@ impl Tree {
             }));
         }
         self.in_no_circle(&amendments)?;
-        Ok((supervisors, amendments))
+        Ok(amendments)
     }
 
     async fn adopt(&self, supervisor: &ActorPath) -> Result<(), OrderError> {
@@ -104,9 +112,14 @@ impl Tree {
         }
     }
 
-    /// Every supervisor, one before those below it.
+    /// Every supervisor that is there, one before those below it. One that has just begun may not stand in its own
+    /// supervisor's view yet.
     fn supervisors(&self) -> Vec<ActorPath> {
-        self.nodes().into_iter().filter(|node| node.flags.is_some()).map(|node| node.path).collect()
+        let mut new = self.world.offices();
+        let nodes = self.nodes().into_iter().filter(|node| node.flags.is_some());
+        let mut all: Vec<ActorPath> = nodes.map(|node| node.path).filter(|path| new.remove(path)).collect();
+        all.extend(new);
+        all
     }
 
     /// Whether nobody's needs would lead back to it.

@@ -153,12 +153,17 @@ impl LogHandle {
     /// The part that cannot be read; nothing is changed then.
     pub fn set(&self, change: &str) -> Result<Directives, FilterError> {
         let changed = self.would(change)?;
-        if self.inner.reload.reload(changed.targets()).is_err() {
+        self.put(changed.clone());
+        Ok(changed)
+    }
+
+    /// Logs by `directives` from now on, as they were judged by [`LogHandle::would`].
+    pub fn put(&self, directives: Directives) {
+        if self.inner.reload.reload(directives.targets()).is_err() {
             // Only when the subscriber is gone: then nothing is logged at all.
             metering::instrumentation::swallowed("log:reload");
         }
-        self.inner.now.store(Arc::new(changed.clone()));
-        Ok(changed)
+        self.inner.now.store(Arc::new(directives));
     }
 
     /// What [`LogHandle::set`] would lead to; nothing is changed.

@@ -3,8 +3,8 @@
 use super::script::*;
 use crate::{
     core::{
-        Action, Event, Life, Order, Outcome, Refusal,
-        policy::{Policy, Shutdown, Strategy},
+        Action, Event, Life, Order, Outcome, Refusal, Wanted,
+        policy::{Flags, Intensity, Policy, Shutdown, Strategy},
     },
     exit::Exit,
 };
@@ -152,4 +152,20 @@ fn a_backoff_that_is_no_number_is_refused() {
     backoff.factor = f64::INFINITY;
     policy.retry_parked = Some(backoff);
     assert!(crate::core::check(None, &policy).is_err());
+}
+
+/// A supervisor is found in the tree a moment before its first event.
+#[test]
+fn new_rules_that_reach_a_supervisor_before_it_begins_are_the_ones_it_begins_by() {
+    let flags = Flags::new(Strategy::OneForOne);
+    let mut script = Script::new(flags, vec![worker("a")]);
+    let policy = Policy { budget: Some(Intensity::new(9, S(60))), ..worker("a") };
+    let children = vec![Wanted { policy: policy.clone(), missing: Vec::new(), restart: false }];
+    let ruled = script.order(Order::Amend { flags, children });
+    assert!(matches!(script.answers(ruled)[..], [Ok(Outcome::Respecified { .. })]), "{:?}", script.answers(ruled));
+    let early = script.start_child(worker("b"));
+    assert_eq!(script.answers(early), [Err(Refusal::NotReady)]);
+    script.feed(Event::Begin);
+    script.started("a");
+    assert_eq!((script.is_ready(), &script.child("a").policy), (true, &policy));
 }

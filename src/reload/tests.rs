@@ -1,0 +1,158 @@
+//! What happens between judging a new configuration and applying it: all of it is in force, or nothing.
+
+use super::{Live, Reloader};
+use crate::config::{self, Sources, TokenRule};
+use protocol::{
+    BoxFuture, SystemClock,
+    method::{Handler, MethodCall, Peer},
+    ports::{AuditLog, AuditRow},
+    task::{RunOutcome, Schedule, TaskSpec, Tasks},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use supervision::{
+    Actor, ActorPath, Addr, AutoShutdown, ChildSpec, Ctx, Failure, Flags, NoObserver, Planes, Restart, Role, Strategy,
+    Tree,
+};
+use task_supervisor::{Surroundings, TaskRegistry};
+use telemetry::{
+    Redactor,
+    logging::{self, Directives, Format, LogHandle, LogOptions},
+};
+use tokio::sync::watch;
+
+struct NoRows;
+
+impl AuditLog for NoRows {
+    fn record(&self, _: AuditRow) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+struct Quiet;
+
+impl Actor for Quiet {
+    type Msg = ();
+
+    async fn start(&mut self, _: &Ctx<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn handle(&mut self, (): (), _: &Ctx<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A child that no rule may make permanent.
+fn late() -> ChildSpec {
+    ChildSpec::worker(&Addr::new("late", 8), || Quiet).restart(Restart::Transient).significant()
+}
+
+fn beat(name: &str) -> TaskSpec {
+    let hourly = Schedule::Every(Duration::from_secs(3_600));
+    TaskSpec::new("test", name, hourly, |_| async { Ok(RunOutcome::Done { operations: 0 }) })
+}
+
+/// A tree with `rest` and the task `steady`; `late` and the task `beat` have been there and are gone.
+struct World {
+    home: tempfile::TempDir,
+    reloader: Arc<Reloader>,
+    tree: Tree,
+    tasks: Arc<TaskRegistry>,
+    log: LogHandle,
+}
+
+fn sources(home: &Path) -> Sources {
+    let env = BTreeMap::from([("DISCORD_TOKEN".to_owned(), "a.b.c".to_owned())]);
+    Sources { explicit: None, cwd: home.to_owned(), env, flags: Vec::new(), token: TokenRule::Ignored }
+}
+
+async fn world() -> World {
+    let home = tempfile::tempdir().unwrap();
+    let (_ready, is_ready) = watch::channel(true);
+    let tasks = TaskRegistry::within(Surroundings::new(BTreeMap::new(), is_ready));
+    let rest = ChildSpec::worker(&Addr::new("rest", 8), || Quiet);
+    let children = vec![rest, task_supervisor::child(Duration::from_secs(60), &tasks)];
+    let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::new(Strategy::OneForOne) };
+    let tree = Tree::start(Planes::single(), flags, children, Arc::new(NoObserver)).await.unwrap();
+    tree.started().await.unwrap();
+    tasks.attach(tree.clone());
+    tree.start_child(&ActorPath::root(), late()).await.unwrap();
+    tree.remove_child(&"late".into()).await.unwrap();
+    tasks.register(beat("steady")).await.unwrap();
+    tasks.register(beat("beat")).await.unwrap();
+    assert!(tasks.unregister("test", "beat").await);
+    let options = LogOptions {
+        directives: Directives::parse("info").unwrap(),
+        format: Format::Json,
+        redactor: Redactor::default(),
+        clock: Arc::new(SystemClock),
+        reports: false,
+        traces: false,
+    };
+    let (_subscriber, log) = logging::build(options, Box::new(std::io::sink())).unwrap();
+    let reloader = Reloader::new(sources(home.path()), config::load(&sources(home.path())).unwrap(), log.clone());
+    let (audit, clock) = (Arc::new(NoRows), Arc::new(SystemClock));
+    reloader.attach(Live { tree: tree.clone(), tasks: Arc::clone(&tasks), audit, clock });
+    World { home, reloader, tree, tasks, log }
+}
+
+/// Rules for an actor and for a task, another log filter, another limit.
+const GOOD: &str = "telemetry.log = \"debug\"\nshutdown.total_ms = 9000\nsupervision.rest.restarts = 17\n\
+                    tasks.steady.every_s = 77\n";
+
+impl World {
+    fn write(&self, text: &str) {
+        std::fs::write(self.home.path().join("config.toml"), text).unwrap();
+    }
+
+    /// The budget of `rest`, the schedule and generation of `steady`, what is logged, the limit of the way down.
+    async fn in_force(&self) -> (Option<u32>, Value, Value, String, Duration) {
+        let rest = self.tree.get_childspec(&"rest".into()).unwrap();
+        let show =
+            task_supervisor::methods(&self.tasks).into_iter().find(|method| method.name == "tasks.show").unwrap();
+        let Handler::Call(show) = show.handler else { panic!("it answers once") };
+        let peer = Peer { uid: 0, pid: None, role: Role::Admin };
+        let steady = show(MethodCall { params: json!({ "name": "steady" }), peer }).await.unwrap();
+        let (log, total) = (self.log.status().filter, self.reloader.shutdown().total);
+        let budget = rest.budget.map(|budget| budget.restarts);
+        (budget, steady["schedule"].clone(), steady["generation"].clone(), log, total)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_comes_in_between_and_cannot_live_by_the_new_rules_leaves_nothing_of_them_in_force() {
+    let world = world().await;
+    world.write(&format!("{GOOD}supervision.late.restart = \"permanent\"\n"));
+    let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
+    world.tree.start_child(&ActorPath::root(), late()).await.unwrap();
+    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    assert!(refused.contains("late: a permanent child cannot be significant"), "{refused}");
+    assert_eq!(world.in_force().await, before);
+    world.tree.remove_child(&"late".into()).await.unwrap();
+    world.reloader.reload(false).await.unwrap();
+    assert_ne!(world.in_force().await, before, "once it has gone they hold");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_comes_in_between_and_contradicts_the_new_rules_leaves_nothing_of_them_in_force() {
+    let world = world().await;
+    world.write(&format!("{GOOD}tasks.beat.cooldown_s = 3000\n"));
+    let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
+    world.tasks.register(beat("beat")).await.unwrap();
+    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    assert!(refused.contains("its restart limit would never be reached"), "{refused}");
+    assert_eq!(world.in_force().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_logged_from_then_on_is_what_was_judged() {
+    let world = world().await;
+    world.write(&GOOD.replace("debug", "debug,rest=trace"));
+    let plan = world.reloader.plan().await.unwrap();
+    // As many targets as are kept: together with those of the file they would be refused.
+    let many: Vec<String> = (0..).map(|n| format!("t{n}=warn")).take_while(|it| world.log.set(it).is_ok()).collect();
+    assert!(many.len() > 10, "{many:?}");
+    world.reloader.apply(&plan).await.unwrap();
+    assert_eq!((world.in_force().await.0, world.log.status().filter), (Some(17), "debug,rest=trace".to_owned()));
+}
