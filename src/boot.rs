@@ -28,7 +28,7 @@ use crate::{
     system, treelog, wire,
 };
 use child::Builder;
-use cog_host::{Cog, CogHost};
+use cog_host::{Cog, CogHost, PrefixReading};
 use cogs::{CogRoom, cog_room};
 use control::{BindError, Channel, ControlSetup, Registry, Socket};
 use database::Db;
@@ -338,9 +338,14 @@ async fn begin_record(slot: &OnceLock<Record>, data: &Path, status: &Status, pla
 /// Reads guilds' prefixes. If that cannot be, the default stands in until it can: no reason not to run.
 async fn prefixes(host: &CogHost, planes: &Planes) -> Result<Option<Kept>, Fatal> {
     let prefixes = Arc::clone(host.prefixes());
-    let Err(error) = prefixes.read_all().await else { return Ok(None) };
-    let default = prefixes.default_prefix();
-    tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
+    match prefixes.read_all().await {
+        Ok(PrefixReading::Done | PrefixReading::TooMany) => return Ok(None),
+        Ok(PrefixReading::Disturbed) => {}
+        Err(error) => {
+            let default = prefixes.default_prefix();
+            tracing::warn!(%error, "guilds' prefixes cannot be read: {default} stands in until they can (`impresario db health`)");
+        }
+    }
     Ok(Some(Kept::run(&planes.data, "prefixes", async move { prefixes.read_all_later().await })))
 }
 

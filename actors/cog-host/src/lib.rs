@@ -62,7 +62,7 @@ pub use limiter::{ErrorLimiter, PER_CHANNEL, PER_USER, REMEMBERED_MAX};
 pub use permissions::{in_channel, outranks};
 pub use ports::{BotInfo, Outbox, Presence, TreeOps};
 pub use prefix::{Addressed, PREFIX_MAX, PrefixError, addressed, checked};
-pub use prefixes::{PrefixStore, Prefixes, SetPrefixError};
+pub use prefixes::{PrefixReading, PrefixStore, Prefixes, SetPrefixError};
 /// What cogs use of the rooms below, so that they need to know this crate alone.
 pub use protocol::{BoxFuture, Class, Dispatch, EventKind, ShardId, cache::CachedMember, task};
 pub use registration::{Changed, Difference, Field};
