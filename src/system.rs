@@ -113,3 +113,34 @@ fn heartbeat(gateway: Option<&gateway::Gateway>, latency: Option<Duration>) -> V
     };
     json!({ "ok": online, "ms": ms, "reason": reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{
+        Secret,
+        method::{Handler, MethodCall, Peer},
+    };
+    use rest::{Access, RestConfig};
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_discord_that_does_not_answer_is_said_within_the_limit() {
+        // It takes connections and says nothing, in a queue that nobody looks at.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let access = Access {
+            api_base: format!("http://{}/api/v10", silent.local_addr().unwrap()),
+            token: Secret::new("a.b.c"),
+            allow_hosts: vec!["127.0.0.1".to_owned()],
+        };
+        let config = RestConfig { global_per_second: 50, deadline_ms: 600_000, attempts: 3, invalid_limit: 5_000 };
+        let method = ping_method(Rest::standalone(config, &access).unwrap(), Arc::default());
+        let Handler::Call(run) = method.handler else { panic!("it answers once") };
+        let peer = Peer { uid: 0, pid: None, role: Role::Observe };
+        let began = Instant::now();
+        let answer = run(MethodCall { params: Value::Null, peer }).await.unwrap();
+        assert_eq!(began.elapsed(), PING_DEADLINE);
+        assert_eq!(answer["rest"], json!({ "ok": false, "ms": null, "reason": "no answer within 5 s" }));
+        assert_eq!((&answer["token"]["ok"], &answer["gateway"]["ok"]), (&Value::Null, &Value::Bool(false)));
+    }
+}

@@ -1,6 +1,8 @@
-//! It answers: by prefix, by mention, by slash; and what a server chose outlives the process.
+//! It answers: by prefix, by mention, by slash; and what a server chose outlives the process. `ping` asks Discord itself.
 
 use crate::harness::{Home, ask, ask_by_slash, assert_answers, discord, reply_to};
+use sandbox::Fault;
+use std::time::{Duration, Instant};
 
 #[test]
 fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
@@ -80,5 +82,21 @@ fn a_prefix_that_was_acknowledged_survives_sigkill() {
     drop(bot); // SIGKILL
     let bot = home.start();
     assert!(ask(&discord, "bob", "$ping").starts_with("Pong!"));
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn the_command_ping_says_within_seconds_that_discord_does_not_answer() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    discord.fault(Fault::RestDelay { route: "GET /users/@me".into(), millis: 120_000, times: 100 });
+    let began = Instant::now();
+    let told = home.cli(&["ping"]).exits(1);
+    let took = began.elapsed();
+    assert!(told.out.contains("rest     failed: no answer within 5 s"), "{}", told.out);
+    assert!((Duration::from_secs(5)..Duration::from_secs(15)).contains(&took), "{took:?}");
+    discord.fault(Fault::Clear);
+    assert_eq!(home.json(&["ping"]).exits(0).json()["token"]["ok"], true, "one that stalls holds up no other");
     assert_eq!(bot.terminate(), 0);
 }
