@@ -5,7 +5,7 @@ use crate::{
     conduct::{Scope, Seen},
     error::RestError,
 };
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -23,12 +23,15 @@ const TEXT_MAX: usize = 300;
 /// How deep the tree of field errors is followed.
 const FIELD_DEPTH_MAX: usize = 8;
 
-/// An answer, read to its end.
+/// An answer, read as far as it came.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// Empty when it is lost.
     pub(crate) body: Vec<u8>,
+    /// Whether there was more to say: the body broke off, stalled, was too long or no gzip.
+    pub(crate) body_lost: bool,
 }
 
 impl Answer {
@@ -40,6 +43,11 @@ impl Answer {
             let (line, column) = (error.line(), error.column());
             RestError::Malformed(format!("{:?} error at {line}:{column} in the answer to {pattern}", error.classify()))
         })
+    }
+
+    /// Whether what was asked for is done.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
     }
 
     /// What it means for our conduct.
@@ -61,7 +69,11 @@ impl Answer {
 
     fn limited(&self) -> Seen {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let from_api = body["retry_after"].is_number() || self.text(BUCKET).is_some();
+        // Of a lost body nobody knows whether it was the API's JSON: then only the edge's page is the edge's. Taken for a ban,
+        // one broken answer to a full bucket would silence the whole bot for a minute and more.
+        let is_page = self.text(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/"));
+        let may_be_api = self.body_lost && !is_page;
+        let from_api = may_be_api || body["retry_after"].is_number() || self.text(BUCKET).is_some();
         let retry_after = self.seconds(RETRY_AFTER.as_str()).max(seconds(body["retry_after"].as_f64()));
         let scope = self.text(SCOPE).unwrap_or_default();
         let global = scope == "global" || body["global"] == true || self.text("x-ratelimit-global") == Some("true");
@@ -76,7 +88,7 @@ impl Answer {
 
     /// The failure it stands for; none for a success.
     pub(crate) fn failure(&self) -> Option<RestError> {
-        if matches!(self.status, 200..=299) {
+        if self.is_success() {
             return None;
         }
         let (code, message) = self.error();
@@ -170,7 +182,11 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        Answer { status, headers, body: body.as_bytes().to_vec() }
+        Answer { status, headers, body: body.as_bytes().to_vec(), body_lost: false }
+    }
+
+    fn cut_off(headers: &[(&'static str, &str)]) -> Answer {
+        Answer { body_lost: true, ..answer(429, headers, "") }
     }
 
     fn limited(scope: Scope, millis: Option<u64>) -> Seen {
@@ -197,6 +213,27 @@ mod tests {
         ] {
             assert_eq!(answer(429, headers, body).seen(), expected, "{headers:?} {body}");
         }
+    }
+
+    #[test]
+    fn a_429_whose_body_is_lost_is_told_apart_by_its_head() {
+        let json = ("content-type", "application/json");
+        for (headers, expected) in [
+            (&[("retry-after", "7")][..], limited(Scope::User, Some(7_000))),
+            (&[json, ("retry-after", "7")], limited(Scope::User, Some(7_000))),
+            (&[("x-ratelimit-global", "true"), ("retry-after", "3")], limited(Scope::Global, Some(3_000))),
+            (&[json, ("x-ratelimit-scope", "shared")], limited(Scope::Shared, None)),
+            (&[], limited(Scope::User, None)),
+            (
+                &[("content-type", "text/html; charset=UTF-8"), ("retry-after", "120")],
+                limited(Scope::Edge, Some(120_000)),
+            ),
+        ] {
+            assert_eq!(cut_off(headers).seen(), expected, "{headers:?}");
+        }
+        let now = Instant::now();
+        let told = cut_off(&[("x-ratelimit-bucket", "b"), ("retry-after", "7")]).bucket(now);
+        assert_eq!(told, Told::Exhausted { id: Some("b".to_owned()), until: now + Duration::from_secs(7) });
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     live::{Live, Shared},
     retry::{self, Trouble},
     send,
-    transport::{self, Broken, Outgoing},
+    transport::{self, Arrival, Broken, Outgoing},
 };
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use std::{sync::Arc, time::Duration};
@@ -133,38 +133,60 @@ impl Way<'_> {
                 return Ok(Err(error));
             }
         };
-        let under_way = self.shared.under_way();
+        let _under_way = self.shared.under_way();
         let began = Instant::now();
-        let carried = self.live.transport.carry(request).await;
-        drop(under_way);
-        let now = Instant::now();
-        let status = carried.as_ref().ok().map(|answer| answer.status);
-        metering::rest::request(&self.route, status, (now - began).as_secs_f64());
-        turn.settle(carried.as_ref().map_or(Told::Nothing, |answer| answer.bucket(now)));
-        let answer = match carried {
-            Ok(answer) => answer,
-            Err(Broken::TooLarge) => return Ok(Err(RestError::Malformed("it is larger than 8 MiB".to_owned()))),
-            Err(Broken::NotSent(reason)) => {
-                return Err(Setback { trouble: Trouble::NotSent, error: RestError::Unreachable(reason) });
+        match self.live.transport.carry(request).await {
+            Ok(Arrival { status, headers, body }) => {
+                let mut answer = Answer { status, headers, body: Vec::new(), body_lost: true };
+                let unfinished = Unfinished { way: self, began, pass, turn, head: Some(&answer) };
+                let body = body.await;
+                unfinished.finished();
+                let lost = match body {
+                    Ok(body) => {
+                        (answer.body, answer.body_lost) = (body, false);
+                        None
+                    }
+                    Err(broken) => Some(broken),
+                };
+                let now = Instant::now();
+                let seen = self.learn(now, began, pass, turn, &answer);
+                match lost {
+                    Some(broken) if answer.is_success() => unanswered(broken),
+                    // What was refused and how long to wait stands in the head: it holds without the explanation.
+                    _ => self.outcome(now, answer, &seen),
+                }
             }
-            Err(Broken::Lost(reason)) => {
-                return Err(Setback { trouble: Trouble::Unknown, error: RestError::Unreachable(reason) });
+            Err(broken) => {
+                metering::rest::request(&self.route, None, began.elapsed().as_secs_f64());
+                turn.settle(Told::Nothing);
+                unanswered(broken)
             }
-        };
-        self.learn(now, pass, answer)
+        }
     }
 
-    fn learn(&self, now: Instant, pass: Pass, answer: Answer) -> Result<Result<Answer, RestError>, Setback> {
+    /// Takes what the answer says of limits, refusals and the token.
+    fn learn(&self, now: Instant, began: Instant, pass: Pass, turn: &mut Turn, answer: &Answer) -> Seen {
+        // Of a success whose body is lost nobody has what was asked for.
+        let status = (!answer.body_lost || !answer.is_success()).then_some(answer.status);
+        metering::rest::request(&self.route, status, (now - began).as_secs_f64());
+        turn.settle(answer.bucket(now));
         let seen = answer.seen();
         let notices = self.shared.conduct().observe(now, &self.target, pass, &seen);
         self.shared.tell(notices);
-        if let Seen::Limited { scope, retry_after } = seen {
+        if let Seen::Limited { scope, .. } = seen {
             metering::rest::rate_limited(match scope {
                 Scope::User => metering::rest::Scope::User,
                 Scope::Global => metering::rest::Scope::Global,
                 Scope::Shared => metering::rest::Scope::Shared,
                 Scope::Edge => metering::rest::Scope::Unknown,
             });
+        }
+        seen
+    }
+
+    /// What an answer comes to for its caller.
+    fn outcome(&self, now: Instant, answer: Answer, seen: &Seen) -> Result<Result<Answer, RestError>, Setback> {
+        if let Seen::Limited { retry_after, .. } = seen {
             let stopped = self.shared.conduct().stop.until(now, self.target.own_token);
             let after =
                 retry_after.unwrap_or(Duration::from_secs(1)).max(stopped.map_or(Duration::ZERO, |at| at - now));
@@ -189,6 +211,40 @@ impl Way<'_> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Ok(Outgoing { method: self.call.method.clone(), path, headers, body: self.call.body.clone() })
+    }
+}
+
+/// An answer whose head is there. If its request ends before the body does (the deadline comes, the caller gives up), the head
+/// alone is learned from: a 401 or a 429 that stalls counts with Discord as any other.
+struct Unfinished<'a, 'w> {
+    way: &'a Way<'w>,
+    began: Instant,
+    pass: Pass,
+    turn: &'a mut Turn,
+    head: Option<&'a Answer>,
+}
+
+impl Unfinished<'_, '_> {
+    fn finished(mut self) {
+        self.head = None;
+    }
+}
+
+impl Drop for Unfinished<'_, '_> {
+    fn drop(&mut self) {
+        // What was said to an incarnation that is over may concern the token it had.
+        if let Some(head) = self.head.filter(|_| !self.way.live.gone.is_cancelled()) {
+            self.way.learn(Instant::now(), self.began, self.pass, self.turn, head);
+        }
+    }
+}
+
+fn unanswered(broken: Broken) -> Result<Result<Answer, RestError>, Setback> {
+    match broken {
+        Broken::TooLarge => Ok(Err(RestError::Malformed("it is larger than 8 MiB".to_owned()))),
+        Broken::Untrusted(reason) => Ok(Err(RestError::Unreachable(reason))),
+        Broken::NotSent(reason) => Err(Setback { trouble: Trouble::NotSent, error: RestError::Unreachable(reason) }),
+        Broken::Lost(reason) => Err(Setback { trouble: Trouble::Unknown, error: RestError::Unreachable(reason) }),
     }
 }
 

@@ -21,6 +21,7 @@ mod buckets;
 mod call;
 mod conduct;
 mod config;
+mod dial;
 mod error;
 mod execute;
 mod gate;

@@ -5,7 +5,7 @@ use crate::{
     application::ApplicationInfo,
     config::Access,
     hosts,
-    transport::{Broken, Outgoing, Transport},
+    transport::{Arrival, Broken, Outgoing, Transport},
     wire::Wire,
 };
 use reqwest::{
@@ -34,24 +34,13 @@ pub enum Preflight {
 
 /// Asks Discord whose token it is: one request, no retry, [`PREFLIGHT_DEADLINE`] at most.
 pub async fn preflight(access: &Access) -> Preflight {
-    let answer = match timeout(PREFLIGHT_DEADLINE, ask(access)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(reason)) => return Preflight::Unknown(reason),
-        Err(_elapsed) => {
-            return Preflight::Unknown(format!("no answer within {} s", PREFLIGHT_DEADLINE.as_secs()));
-        }
-    };
-    match answer.status {
-        401 => Preflight::Refused,
-        200 => match answer.parse("applications/@me") {
-            Ok(application) => Preflight::Accepted { application },
-            Err(error) => Preflight::Unknown(error.to_string()),
-        },
-        status => Preflight::Unknown(format!("Discord answered {status}")),
-    }
+    let asked = timeout(PREFLIGHT_DEADLINE, ask(access)).await;
+    asked
+        .unwrap_or_else(|_elapsed| Err(format!("no answer within {} s", PREFLIGHT_DEADLINE.as_secs())))
+        .unwrap_or_else(Preflight::Unknown)
 }
 
-async fn ask(access: &Access) -> Result<Answer, String> {
+async fn ask(access: &Access) -> Result<Preflight, String> {
     let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
     let path = format!("{}/oauth2/applications/@me", base.path().trim_end_matches('/'));
     let mut authorization = HeaderValue::from_str(&format!("Bot {}", access.token.expose()))
@@ -59,8 +48,16 @@ async fn ask(access: &Access) -> Result<Answer, String> {
     authorization.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
     let asked = Outgoing { method: Method::GET, path, headers, body: None };
-    Wire::new(&base)?.carry(asked).await.map_err(|broken| match broken {
-        Broken::NotSent(reason) | Broken::Lost(reason) => reason,
-        Broken::TooLarge => "the answer is larger than 8 MiB".to_owned(),
-    })
+    let wire = Wire::new(&base)?;
+    let Arrival { status, headers, body } = wire.carry(asked).await.map_err(Broken::reason)?;
+    match status {
+        401 => Ok(Preflight::Refused), // whatever becomes of its body
+        200 => {
+            let body = body.await.map_err(Broken::reason)?;
+            let answer = Answer { status, headers, body, body_lost: false };
+            let application = answer.parse("applications/@me").map_err(|error| error.to_string())?;
+            Ok(Preflight::Accepted { application })
+        }
+        status => Err(format!("Discord answered {status}")),
+    }
 }

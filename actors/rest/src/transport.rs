@@ -5,7 +5,6 @@
 //! one, and is not built in: it would save handshakes in the first burst only, one lost packet would hold every answer, and
 //! one lost connection would leave every outcome unknown at once.
 
-use crate::answer::Answer;
 use protocol::BoxFuture;
 use reqwest::{Method, Url, header::HeaderMap};
 
@@ -21,20 +20,41 @@ pub(crate) struct Outgoing {
     pub(crate) body: Option<Vec<u8>>,
 }
 
-/// Why there is no answer. The reasons name no URL.
+/// The head of an answer, and what brings its body. How long to wait, and what was refused, stands in the head: whoever
+/// holds it knows that much, whatever becomes of the body.
+pub(crate) struct Arrival<'a> {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Reads the body to its end, which may never come.
+    pub(crate) body: BoxFuture<'a, Result<Vec<u8>, Broken>>,
+}
+
+/// Why there is no answer, or no whole one. The reasons name a host at most, never a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// It was certainly not carried out: no connection could be made, say.
     NotSent(String),
+    /// It was not sent, since whoever answered could not show to be the host. That does not mend itself in a moment.
+    Untrusted(String),
     /// The connection broke: it may have been carried out.
     Lost(String),
     /// The answer is larger than [`BODY_MAX`].
     TooLarge,
 }
 
+impl Broken {
+    /// Why, in words.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::NotSent(reason) | Self::Untrusted(reason) | Self::Lost(reason) => reason,
+            Self::TooLarge => "the answer is larger than 8 MiB".to_owned(),
+        }
+    }
+}
+
 /// Carries requests.
 pub(crate) trait Transport: Send + Sync + 'static {
-    fn carry(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Answer, Broken>>;
+    fn carry(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Arrival<'_>, Broken>>;
 }
 
 /// The path of a request below `base` (`/api/v10`), with what no first line may hold escaped: emojis in reactions, say.

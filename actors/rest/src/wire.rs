@@ -3,9 +3,11 @@
 //! The task that sends a request also moves its connection's bytes: no other task has to be woken to write it, nor to bring
 //! its answer. On one core that is worth more than the time of the work itself.
 
+mod tls;
+
 use crate::{
-    answer::Answer,
-    transport::{BODY_MAX, Broken, Outgoing, Transport},
+    dial::Dial,
+    transport::{Arrival, BODY_MAX, Broken, Outgoing, Transport},
 };
 use flate2::read::MultiGzDecoder;
 use http_body_util::Full;
@@ -19,14 +21,11 @@ use hyper::{
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT},
     service::Service as _,
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::connect::{HttpConnector, dns::GaiResolver},
-    rt::TokioIo,
-    service::TowerToHyperService,
-};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::dns::GaiResolver, rt::TokioIo, service::TowerToHyperService};
 use protocol::BoxFuture;
 use reqwest::Url;
+use rustls::{ClientConfig, ConfigBuilder, client::WantsClientCert};
 use std::{
     error::Error,
     io::Read as _,
@@ -40,14 +39,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long a connection may take to be made, TLS included.
+/// How long a connection may take to be made: name, whichever of its addresses, and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: a new one costs a quiet bot two to three round trips before its answer. Routers
 /// and load balancers forget connections after 350 s and Discord's edge closes them after 400 s; this stays below both,
 /// so that no request is written to a connection that the other side has given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
-/// How often an idle connection is probed, so that one whose other side is gone is closed before it is used.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How often idle connections are looked through for those that are over.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// Idle connections kept; more than the requests of one second are never needed.
@@ -61,7 +58,7 @@ type Body = Full<Bytes>;
 /// HTTP/1.1 to one host. It follows no redirect, uses no proxy from the environment and never waits for a connection for
 /// ever.
 pub(crate) struct Wire {
-    connector: TowerToHyperService<HttpsConnector<HttpConnector>>,
+    connector: TowerToHyperService<HttpsConnector<Dial>>,
     origin: Uri,
     host: HeaderValue,
     /// The one that was used last at the end.
@@ -88,12 +85,21 @@ impl Wire {
 
     /// The same; without `nodelay`, small packets wait for acknowledgements of earlier ones.
     pub(crate) fn with(base: &Url, nodelay: bool) -> Result<Self, String> {
+        Self::over(tls::client()?.with_webpki_roots(), base, nodelay)
+    }
+
+    /// To a host that shows a certificate of a test's own.
+    #[cfg(test)]
+    pub(crate) fn trusting(roots: rustls::RootCertStore, base: &Url) -> Result<Self, String> {
+        Self::over(tls::client()?.with_root_certificates(roots), base, true)
+    }
+
+    fn over(trust: ConfigBuilder<ClientConfig, WantsClientCert>, base: &Url, nodelay: bool) -> Result<Self, String> {
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .with_tls_config(trust.with_no_client_auth())
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp(GaiResolver::new(), nodelay));
+            .wrap_connector(Dial::new(GaiResolver::new(), nodelay));
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
@@ -116,7 +122,7 @@ impl Wire {
         }
     }
 
-    async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, Broken> {
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Arrival<'_>, Broken> {
         let mut request = self.request(outgoing)?;
         loop {
             let kept = self.take();
@@ -126,7 +132,7 @@ impl Wire {
                 None => self.connect().await?,
             };
             match link.send(request).await {
-                Ok(response) => return self.answer(link, response).await,
+                Ok(response) => return Ok(self.arrival(link, response)),
                 Err(mut error) => match error.take_message() {
                     // The other side ended this connection before anything was written: it goes over another one.
                     Some(unsent) if is_kept => request = unsent,
@@ -160,28 +166,29 @@ impl Wire {
         let made = timeout(CONNECT_TIMEOUT, self.connector.call(self.origin.clone())).await;
         let stream = made
             .map_err(|_| Broken::NotSent(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))?
-            .map_err(|error| Broken::NotSent(chain(&*error)))?;
+            .map_err(|error| self.unconnected(&*error))?;
         let (sender, connection) = http1::handshake(stream).await.map_err(|error| Broken::NotSent(chain(&error)))?;
         Ok(Link { sender, connection: Some(Box::pin(connection)) })
     }
 
-    async fn answer(&self, mut link: Link, response: Response<Incoming>) -> Result<Answer, Broken> {
+    fn unconnected(&self, error: &(dyn Error + 'static)) -> Broken {
+        let Some(reason) = tls::refused_certificate(error) else { return Broken::NotSent(chain(error)) };
+        let host = self.host.to_str().unwrap_or("the host");
+        Broken::Untrusted(format!(
+            "{host} shows a certificate that is not trusted ({reason}): see to this machine's clock and to what stands between"
+        ))
+    }
+
+    fn arrival(&self, mut link: Link, response: Response<Incoming>) -> Arrival<'_> {
         let (head, incoming) = response.into_parts();
         let coding = head.headers.get(CONTENT_ENCODING);
         let packed = coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
-        let body = match link.read(incoming).await {
-            Ok(body) => {
-                self.put_back(link);
-                if packed && !body.is_empty() { inflate(&body) } else { Ok(body) }
-            }
-            lost => lost,
-        };
-        let body = match body {
-            // What was refused and how long to wait stands in the head: it holds without the explanation.
-            Err(_) if !head.status.is_success() => Vec::new(),
-            body => body?,
-        };
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        let body = Box::pin(async move {
+            let body = link.read(incoming).await?;
+            self.put_back(link);
+            if packed && !body.is_empty() { inflate(&body) } else { Ok(body) }
+        });
+        Arrival { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     fn take(&self) -> Option<Link> {
@@ -206,7 +213,7 @@ impl Wire {
 }
 
 impl Transport for Wire {
-    fn carry(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Answer, Broken>> {
+    fn carry(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Arrival<'_>, Broken>> {
         Box::pin(self.exchange(outgoing))
     }
 }
@@ -257,16 +264,6 @@ impl Link {
             }
         }
     }
-}
-
-fn tcp<R>(resolver: R, nodelay: bool) -> HttpConnector<R> {
-    let mut tcp = HttpConnector::new_with_resolver(resolver);
-    tcp.enforce_http(false);
-    tcp.set_nodelay(nodelay);
-    tcp.set_keepalive(Some(KEEPALIVE));
-    // The addresses of a family share it: without, one that does not answer would use up all the time there is.
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    tcp
 }
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, Broken> {

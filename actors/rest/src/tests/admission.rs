@@ -150,7 +150,12 @@ async fn interactions_go_on_during_a_global_stop_and_past_the_budget() {
 #[tokio::test(start_paused = true)]
 async fn a_429_from_the_edge_silences_everything_for_a_minute() {
     let (rest, fake) = Fake::rest(fake::config(), |number, _| match number {
-        0 => Ok(Answer { status: 429, headers: [].into_iter().collect(), body: b"<html>1015</html>".to_vec() }),
+        0 => Ok(Answer {
+            status: 429,
+            headers: [].into_iter().collect(),
+            body: b"<html>1015</html>".to_vec(),
+            body_lost: false,
+        }),
         _ => fake::ok(&message(1)),
     });
     let silent =

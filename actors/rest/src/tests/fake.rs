@@ -3,12 +3,13 @@
 use crate::{
     Access, Rest, RestConfig,
     answer::Answer,
-    transport::{Broken, Outgoing, Transport},
+    transport::{Arrival, Broken, Outgoing, Transport},
 };
 use protocol::{BoxFuture, Secret};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    future::ready,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -80,7 +81,7 @@ impl Fake {
 struct Carrier(Arc<Fake>);
 
 impl Transport for Carrier {
-    fn carry(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, Broken>> {
+    fn carry(&self, request: Outgoing) -> BoxFuture<'_, Result<Arrival<'_>, Broken>> {
         let path = request.path.split('?').next().unwrap_or_default();
         let asked = Asked {
             at: Instant::now(),
@@ -101,7 +102,9 @@ impl Transport for Carrier {
             // However it ends: answered, or given up by the caller.
             let _back = Back(&self.0.under_way);
             sleep((self.0.latency)(number)).await;
-            answer
+            let Answer { status, headers, body, body_lost } = answer?;
+            let body = if body_lost { Err(Broken::Lost("it broke off".to_owned())) } else { Ok(body) };
+            Ok(Arrival { status, headers, body: Box::pin(ready(body)) })
         })
     }
 }
@@ -183,7 +186,8 @@ pub(crate) fn config() -> RestConfig {
 
 pub(crate) fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Result<Answer, Broken> {
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-    Ok(Answer { status, headers, body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() } })
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    Ok(Answer { status, headers, body, body_lost: false })
 }
 
 pub(crate) fn ok(body: &Value) -> Result<Answer, Broken> {

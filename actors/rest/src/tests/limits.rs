@@ -123,7 +123,12 @@ async fn a_shared_limit_of_1337_seconds_fails_everybody_fast() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_html_in_place_of_an_answer_silences_everything_for_longer_each_time() {
-    let html = || Answer { status: 429, headers: [].into_iter().collect(), body: b"<html>1015</html>".to_vec() };
+    let html = || Answer {
+        status: 429,
+        headers: [].into_iter().collect(),
+        body: b"<html>1015</html>".to_vec(),
+        body_lost: false,
+    };
     let (rest, fake) = Fake::rest(fake::config(), move |_, _| Ok(html()));
     let began = Instant::now();
     assert!(join_all((1..=30).map(|channel| post(&rest, channel, "x"))).await.iter().all(Result::is_err));

@@ -12,4 +12,6 @@ mod order;
 mod refusals;
 mod repeats;
 mod stand_in;
+mod tls;
+mod unread;
 mod wire;
