@@ -21,7 +21,6 @@ mod buckets;
 mod call;
 mod conduct;
 mod config;
-mod dial;
 mod error;
 mod execute;
 mod gate;

@@ -5,10 +5,7 @@
 
 mod tls;
 
-use crate::{
-    dial::Dial,
-    transport::{Arrival, BODY_MAX, Broken, Outgoing, Transport},
-};
+use crate::transport::{Arrival, BODY_MAX, Broken, Outgoing, Transport};
 use flate2::read::MultiGzDecoder;
 use http_body_util::Full;
 use hyper::{
@@ -22,7 +19,11 @@ use hyper::{
     service::Service as _,
 };
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::dns::GaiResolver, rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::GaiResolver},
+    rt::TokioIo,
+    service::TowerToHyperService,
+};
 use protocol::BoxFuture;
 use reqwest::Url;
 use rustls::{ClientConfig, ConfigBuilder, client::WantsClientCert};
@@ -45,6 +46,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// and load balancers forget connections after 350 s and Discord's edge closes them after 400 s; this stays below both,
 /// so that no request is written to a connection that the other side has given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
+/// How often an idle connection is probed, so that one whose other side is gone is closed before it is used.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How often idle connections are looked through for those that are over.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// Idle connections kept; more than the requests of one second are never needed.
@@ -58,7 +61,7 @@ type Body = Full<Bytes>;
 /// HTTP/1.1 to one host. It follows no redirect, uses no proxy from the environment and never waits for a connection for
 /// ever.
 pub(crate) struct Wire {
-    connector: TowerToHyperService<HttpsConnector<Dial>>,
+    connector: TowerToHyperService<HttpsConnector<HttpConnector>>,
     origin: Uri,
     host: HeaderValue,
     /// The one that was used last at the end.
@@ -99,7 +102,7 @@ impl Wire {
             .with_tls_config(trust.with_no_client_auth())
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Dial::new(GaiResolver::new(), nodelay));
+            .wrap_connector(tcp(GaiResolver::new(), nodelay));
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
@@ -264,6 +267,17 @@ impl Link {
             }
         }
     }
+}
+
+fn tcp<R>(resolver: R, nodelay: bool) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(nodelay);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    // The addresses of a family share it: without, one that does not answer would use up all the time there is. Discord's
+    // five have a second each, after which a SYN that was lost would be sent again: the next address gets it instead.
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp
 }
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, Broken> {

@@ -1,9 +1,16 @@
 use super::*;
+use hyper_util::client::legacy::connect::dns::Name;
 use reqwest::header::HeaderMap;
-use std::io::Write as _;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    io::Write as _,
+    net::SocketAddr,
+    task::Poll,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
 };
 
@@ -107,6 +114,42 @@ async fn a_request_that_finds_its_kept_connection_ended_comes_back_unsent() {
     let sent = timeout(CONNECT_TIMEOUT, link.send(wire.request(get()).unwrap())).await;
     let mut error = sent.expect("it waits on a connection that is over").unwrap_err();
     assert!(error.take_message().is_some(), "{}", error.error());
+}
+
+/// A resolver that knows these addresses only.
+#[derive(Clone)]
+struct Known(Vec<SocketAddr>);
+
+impl tower_service::Service<Name> for Known {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(self.0.clone().into_iter()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_does_not_answer_leaves_time_for_the_next_one() {
+    // Its queue is full with one connection that nobody takes: to the next one it says nothing.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = silent.listen(0).unwrap();
+    let silent_address = silent.local_addr().unwrap();
+    let _first = std::net::TcpStream::connect(silent_address).unwrap();
+    let answering = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = vec![silent_address, answering.local_addr().unwrap()];
+    let connector = TowerToHyperService::new(tcp(Known(addresses.clone()), true));
+    let began = Instant::now();
+    let made = timeout(CONNECT_TIMEOUT, connector.call(Uri::from_static("http://host/"))).await;
+    let stream = made.expect("the second address is never tried").unwrap();
+    assert_eq!(stream.inner().peer_addr().unwrap(), addresses[1]);
+    assert!(began.elapsed() >= CONNECT_TIMEOUT / 2, "the first address answered");
 }
 
 #[tokio::test]
