@@ -3,6 +3,7 @@
 use super::{
     Time,
     event::Ticket,
+    is_default,
     poison::Death,
     policy::{Criticality, Policy},
     probe::Activity,
@@ -84,7 +85,8 @@ pub enum Asked {
     Rule,
 }
 
-/// One child.
+/// One child. What is as it is of a child that has not begun is left out of its JSON: thousands of them are written down
+/// before they are started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Child {
     /// Its rules.
@@ -94,60 +96,78 @@ pub struct Child {
     /// What shall become of it.
     pub goal: Goal,
     /// Whether it waits for its turn to be started.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub due: bool,
     /// Whether it takes part in the ordered round under way.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub in_round: bool,
     /// Its newest incarnation; 0 before the first.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub incarnation: u64,
     /// When its state last changed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub since: Time,
     /// Restarts within its own window, oldest first.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub restarts: VecDeque<Time>,
     /// Restarts ever.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub restarts_total: u64,
     /// Failures in a row, for the backoff.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub failures: u32,
     /// When it was last started.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_start: Option<Time>,
     /// Since when it has been up; none while it is not.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub up_since: Option<Time>,
     /// How it last ended.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub last_exit: Option<Exit>,
     /// What it needs and is missing.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub missing: BTreeSet<String>,
     /// Who waits for it to be up.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub waiting: Vec<Ticket>,
     /// Who waits for it to be down.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub parting: Vec<Ticket>,
     /// Whose the failure of the start under way would be.
     pub asked: Asked,
     /// What it was told to go for: an order, a sibling's failure, the end of its supervisor. None while it is to be up.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub told: Option<String>,
     /// Whether its start timed out.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub late: bool,
     /// Whether it is on its one try while parked.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub half_open: bool,
     /// Tries while parked.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub half_open_tries: u32,
     /// Deadline of the stop under way.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stop_by: Option<Time>,
     /// Whether it drains: it is not started again.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub draining: bool,
     /// When it is looked at next.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub look_at: Option<Time>,
     /// Whether the last look was left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub look_left_out: bool,
     /// The lack of progress that was noted of it last; none while it makes some.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stalled: Option<Activity>,
     /// Whether its incarnation is being stopped because it made no progress.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stopped_for_stall: bool,
     /// Incarnations that ended with a message in hand, oldest first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub deaths: VecDeque<Death>,
 }
 

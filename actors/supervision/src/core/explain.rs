@@ -3,6 +3,7 @@
 use super::{
     Action, Outcome, Refusal, Step, Time,
     event::{Ticket, Timer},
+    is_default,
     policy::Intensity,
     state::Child,
 };
@@ -153,17 +154,22 @@ pub struct Decision {
     /// Its incarnation then; 0 for a supervisor itself, which does not know its own (the journal fills it in).
     pub incarnation: u64,
     /// The exit that it answers, where there is one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cause: Option<Exit>,
     /// What else it answers: an order, something needed that went or came, a sibling, the end of its supervisor.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<String>,
     /// The rule that fired.
     pub rule: Rule,
     /// The budget after it, where one was consulted.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub budget: Option<Budget>,
     /// The budget that a failure of the child counts against, as it stands after the decision, consulted or not; none
     /// for the supervisor itself.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub standing: Option<Budget>,
     /// What was not done, and why.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rejected: Vec<String>,
     /// One sentence.
     pub text: String,

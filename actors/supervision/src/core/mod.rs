@@ -49,6 +49,11 @@ use std::time::Duration;
 /// Monotonic time since the tree began.
 pub type Time = Duration;
 
+/// Whether `value` need not be written down.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What one decision came to.
 #[derive(Debug, Default)]
 pub struct Step {

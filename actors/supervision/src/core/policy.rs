@@ -2,6 +2,7 @@
 
 pub use super::{poison::Poison, probe::Probe};
 
+use super::is_default;
 use super::state::FOREVER;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -163,34 +164,41 @@ pub struct Policy {
     /// How it is stopped.
     pub shutdown: Shutdown,
     /// Whether its end counts for the supervisor's `auto_shutdown`.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub significant: bool,
     /// What the tree does without it.
     pub criticality: Criticality,
     /// Whether its supervisor's start fails when it cannot start.
     pub required: bool,
     /// Its own budget; without one its restarts count against its supervisor's intensity.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub budget: Option<Intensity>,
     /// Delay before a restart.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub backoff: Option<Backoff>,
     /// Least time between the beginnings of two restarts.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cooldown: Option<Duration>,
     /// How long `start` may take.
     pub start_timeout: Duration,
     /// Half-open retries while parked; without it only an operator brings it back.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub retry_parked: Option<Backoff>,
     /// Its place among its siblings: a higher rank starts earlier and stops later; equal ranks keep their order.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rank: i32,
     /// How it is watched for progress; without it nobody looks. A supervisor is never watched: no code but the kernel's
     /// runs in it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub probe: Option<Probe>,
     /// Whether it is started again although its last incarnation could not be ended and may still be alive.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub overlap_ok: bool,
     /// When a message of it counts as poison; without it none does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub poison: Option<Poison>,
     /// Paths without which it has nothing to do: while one is missing it is suspended, never restarted.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub needs: Vec<String>,
 }
 
