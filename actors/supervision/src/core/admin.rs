@@ -2,15 +2,15 @@
 
 use super::{
     Action, Outcome, Refusal, Step, Ticket, Time, amend, carried,
+    check::check,
     event::{Event, Order, Timer},
     explain::Rule,
     order,
-    policy::{AutoShutdown, Flags, Policy, Restart, Strategy},
+    policy::{Policy, Restart, Strategy},
     respec,
     state::{Asked, Child, Goal, Life, Phase, Stage, State},
     stopping,
 };
-use std::time::Duration;
 
 /// Carries out or refuses `order`. The answer to one that starts or stops a child comes when that has happened.
 pub(super) fn order(state: &mut State, ticket: Ticket, order: Order, now: Time, step: &mut Step) {
@@ -115,61 +115,6 @@ fn start_child(
         step.refuse(&mut state.children[at].waiting, &refusal);
     }
     None
-}
-
-/// Whether the rules of a supervisor hold together.
-///
-/// # Errors
-/// What is wrong, as a sentence.
-pub fn check_flags(flags: &Flags) -> Result<(), String> {
-    if flags.intensity.window.is_zero() {
-        return Err("the window of its intensity is zero".to_owned());
-    }
-    Ok(())
-}
-
-/// Whether the rules of a child hold together, also under the `flags` of its supervisor where they are known.
-///
-/// # Errors
-/// What is wrong, as a sentence.
-pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
-    let zero = Duration::ZERO;
-    if policy.id.is_empty() || policy.id.contains(['/', '#', ' ']) {
-        return Err(format!("{:?} is no name: it must not be empty or hold a slash, a space or #", policy.id));
-    }
-    if policy.budget.is_some_and(|budget| budget.window == zero) {
-        return Err("the window of its budget is zero".to_owned());
-    }
-    if policy.start_timeout == zero {
-        return Err("its start timeout is zero".to_owned());
-    }
-    if policy.probe.is_some_and(|probe| probe.every == zero || probe.stall == zero) {
-        return Err("the period or the stall limit of its probe is zero".to_owned());
-    }
-    if policy.probe.is_some_and(|probe| probe.stall < probe.every) {
-        return Err("the stall limit of its probe is less than its period: it would never be seen in time".to_owned());
-    }
-    if policy.poison.is_some_and(|poison| poison.deaths == 0 || poison.window == zero) {
-        return Err("its poison rule's deaths or window is zero".to_owned());
-    }
-    for backoff in [policy.backoff, policy.retry_parked].into_iter().flatten() {
-        if backoff.max < backoff.min {
-            return Err("its backoff's max is less than its min".to_owned());
-        }
-        if !backoff.factor.is_finite() || !backoff.jitter.is_finite() {
-            return Err("its backoff's factor or jitter is no number".to_owned());
-        }
-    }
-    if policy.significant && policy.restart == Restart::Permanent {
-        return Err("a permanent child cannot be significant: it never ends".to_owned());
-    }
-    if policy.significant && flags.is_some_and(|flags| flags.auto_shutdown == AutoShutdown::Never) {
-        return Err("significant children need a supervisor with auto_shutdown".to_owned());
-    }
-    if policy.significant && flags.is_some_and(|flags| flags.strategy == Strategy::Dynamic) {
-        return Err("dynamic supervisors have no significant children".to_owned());
-    }
-    Ok(())
 }
 
 fn about_child(state: &mut State, at: usize, ticket: Ticket, order: &Order, now: Time, step: &mut Step) -> Answer {

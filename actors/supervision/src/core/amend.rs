@@ -3,7 +3,7 @@
 
 use super::{
     Outcome, Refusal, Step, Time,
-    admin::{check, check_flags},
+    check::{check, check_flags},
     explain::Rule,
     policy::{Flags, Policy, Strategy},
     respec::{self, Change, Plan, Wanted},

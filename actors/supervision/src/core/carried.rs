@@ -4,8 +4,7 @@
 use super::{
     Step, Time,
     event::Timer,
-    exits::seconds,
-    explain::{Budget, Rule},
+    explain::{Budget, Rule, seconds},
     policy::Backoff,
     state::{Asked, Child, FOREVER, Life, State},
 };

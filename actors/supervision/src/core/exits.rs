@@ -1,16 +1,16 @@
-//! A child came up or ended: restart types, budgets, strategies, escalation.
+//! A child came up or ended: what its restart type says to that.
 
 use super::{
-    Action, Outcome, Refusal, Step, Time, backoff,
+    Action, Outcome, Refusal, Step, Time,
     carried::Carried,
+    ending,
     explain::Rule,
     giving_up, order,
     policy::{Backoff, Restart, Strategy},
+    restarting,
     state::{Asked, Child, Goal, Life, State},
-    stopping,
 };
 use crate::exit::Exit;
-use std::time::Duration;
 
 /// A child's `start` returned.
 pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, step: &mut Step) {
@@ -142,7 +142,7 @@ pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time
             let child = child.id().to_owned();
             step.note(&state.children[at], now, Rule::RequiredFailed, text).cause = Some(cause.clone());
             let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
-            stopping::shutdown(state, exit, None, now, step);
+            ending::shutdown(state, exit, None, now, step);
         }
         Asked::Restart => {
             child.goal = Goal::Down;
@@ -160,10 +160,10 @@ pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time
         }
         Asked::Boot => {
             child.in_round = false; // the others need not wait for one that is not required
-            failed_by_rule(state, at, cause, now, step);
+            restarting::failed_by_rule(state, at, cause, now, step);
         }
         // One that is not required stays: whoever asked for it knows, and its restart rule goes on trying.
-        Asked::Start | Asked::Rule => failed_by_rule(state, at, cause, now, step),
+        Asked::Start | Asked::Rule => restarting::failed_by_rule(state, at, cause, now, step),
     }
 }
 
@@ -177,7 +177,7 @@ pub(super) fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &
         Restart::Temporary => false,
     };
     if again {
-        return failed_by_rule(state, at, exit, now, step);
+        return restarting::failed_by_rule(state, at, exit, now, step);
     }
     child.goal = Goal::Down;
     let significant = child.policy.significant;
@@ -194,150 +194,5 @@ pub(super) fn ended(state: &mut State, at: usize, exit: Exit, now: Time, step: &
     }
     if significant && !state.is_stopping() {
         giving_up::auto_shutdown(state, now, step);
-    }
-}
-
-/// A failure that the restart rule answers: charge the budget, then restart, park or give up.
-fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
-    if state.is_stopping() {
-        state.children[at].goal = Goal::Down;
-        return;
-    }
-    if state.children[at].draining {
-        let child = &mut state.children[at];
-        child.goal = Goal::Down;
-        child.half_open = false;
-        step.note(child, now, Rule::Ended, "failed while it drained: stays down").cause = Some(exit);
-        return;
-    }
-    if exit.is_fatal() {
-        if state.children[at].is_vital() {
-            state.charge(at, now); // it ends the process: what the next one must know
-        }
-        let text = "says that a restart cannot help";
-        let decision = step.note(&state.children[at], now, Rule::Fatal, text);
-        decision.cause = Some(exit.clone());
-        decision.rejected.push("restart: it would end in the same way".to_owned());
-        return giving_up::give_up_on(state, at, (text, exit), false, now, step);
-    }
-    let half_open = state.children[at].half_open;
-    if half_open || !state.charge(at, now) {
-        let budget = state.budget(at, now);
-        if state.children[at].policy.budget.is_none() && !half_open {
-            let text = format!(
-                "{} failed once more than {} times in {}: reached_max_restart_intensity",
-                state.children[at].id(),
-                budget.allowed,
-                seconds(budget.window)
-            );
-            return giving_up::escalate(state, text, Some(exit), budget, now, step);
-        }
-        let reason = if half_open {
-            "its try while parked failed".to_owned()
-        } else {
-            format!("budget spent, {} restarts in {}", budget.allowed, seconds(budget.window))
-        };
-        return giving_up::give_up_on(state, at, (&reason, exit), true, now, step);
-    }
-    restart(state, at, exit, now, step);
-}
-
-fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
-    let budget = state.budget(at, now);
-    let mut seed = state.seed;
-    let child = &mut state.children[at];
-    child.failures = child.failures.saturating_add(1);
-    child.restarts_total += 1;
-    let grown = child.policy.backoff.map_or(Duration::ZERO, |rule| backoff::delay(&rule, child.failures, &mut seed));
-    let cooldown = match (child.policy.cooldown, child.last_start) {
-        (Some(cooldown), Some(start)) => (start + cooldown).saturating_sub(now),
-        _ => Duration::ZERO,
-    };
-    let wait = grown.max(cooldown);
-    child.goal = Goal::Up;
-    if wait.is_zero() {
-        child.due = true;
-    } else {
-        let why = if grown >= cooldown { "backoff" } else { "cooldown" };
-        child.life = Life::Waiting { until: now + wait, why: why.to_owned() };
-    }
-    state.seed = seed;
-    let child = &state.children[at];
-    let (rule, text) = match &child.life {
-        Life::Waiting { why, .. } if why == "cooldown" => {
-            (Rule::Cooldown, format!("restarts in {}, when its cooldown has passed", seconds(wait)))
-        }
-        Life::Waiting { .. } => (Rule::Backoff, format!("restarts in {} (failure {})", seconds(wait), child.failures)),
-        _ => (Rule::Restart, "restarts at once".to_owned()),
-    };
-    let decision = step.note(child, now, rule, &text);
-    decision.cause = Some(cause);
-    decision.budget = Some(budget);
-    decision.rejected.push(format!("park or give up: {} of {} used", budget.used, budget.allowed));
-    if !wait.is_zero() {
-        let why = if rule == Rule::Cooldown { "its cooldown has not passed" } else { "a failure needs time to pass" };
-        decision.rejected.push(format!("restart at once: {why}"));
-    }
-    if !wait.is_zero() {
-        step.timer(child, super::Timer::Delay, wait);
-    }
-    take_along(state, at, now, step);
-}
-
-/// The strategy's part: who goes down and up again with the child at `at`.
-fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
-    let from = match state.flags.strategy {
-        Strategy::OneForOne | Strategy::Dynamic => {
-            // The first start goes on without a child that is not required.
-            state.children[at].in_round &= state.children[at].policy.required;
-            return;
-        }
-        Strategy::OneForAll => 0,
-        Strategy::RestForOne => at + 1,
-    };
-    state.children[at].in_round = true;
-    let failed = state.children[at].id().to_owned();
-    let why = match &state.children[at].last_exit {
-        Some(exit) => format!("{failed}: {exit}"),
-        None => format!("{failed} failed"),
-    };
-    for sibling in from..state.children.len() {
-        let child = &mut state.children[sibling];
-        let ordered_down = child.is_alive() && matches!(child.goal, Goal::Down | Goal::Gone);
-        if sibling == at
-            || ordered_down
-            || child.draining
-            || matches!(child.life, Life::Parked { .. } | Life::Quarantined)
-        {
-            continue;
-        }
-        child.in_round = true;
-        if child.asked != Asked::Boot {
-            child.asked = Asked::Rule; // a start that was asked for and is interrupted goes on by rule
-        }
-        match (child.is_alive(), child.policy.restart) {
-            (true, restart) => {
-                child.goal = if restart == Restart::Temporary { Goal::Gone } else { Goal::Again };
-                child.told.get_or_insert_with(|| why.clone());
-            }
-            (false, Restart::Temporary) => continue,
-            (false, Restart::Permanent | Restart::Transient) => {
-                child.life = Life::Down;
-                child.goal = Goal::Up;
-                child.due = true;
-            }
-        }
-        let text = format!("{failed} failed and the strategy is {}", state.flags.strategy.name());
-        step.note(&state.children[sibling], now, Rule::Strategy, &text).because(&why);
-    }
-}
-
-/// A duration as people read it: `350 ms`, `4.2 s`, `10 min`.
-pub(super) fn seconds(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..120_000 => format!("{:.1} s", duration.as_secs_f64()),
-        _ => format!("{} min", ms / 60_000),
     }
 }

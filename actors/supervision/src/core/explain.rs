@@ -124,6 +124,16 @@ impl Rule {
     }
 }
 
+/// A duration as people read it: `350 ms`, `4.2 s`, `10 min`.
+pub(super) fn seconds(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..120_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => format!("{} min", ms / 60_000),
+    }
+}
+
 /// A sliding budget as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {

@@ -1,12 +1,10 @@
 //! Giving up: on one child, and on all of them.
 
 use super::{
-    Refusal, Step, Time, backoff,
-    exits::seconds,
-    explain::{Budget, Rule},
+    Refusal, Step, Time, backoff, ending,
+    explain::{Budget, Rule, seconds},
     policy::AutoShutdown,
     state::{Child, Goal, Life, Phase, State},
-    stopping,
 };
 use crate::exit::Exit;
 
@@ -80,7 +78,7 @@ pub(super) fn escalate(
         Phase::Starting => Exit::StartFailed { child: None, cause: Box::new(Exit::shutdown_because(text)) },
         _ => Exit::shutdown_because(text),
     };
-    stopping::shutdown(state, exit, None, now, step);
+    ending::shutdown(state, exit, None, now, step);
 }
 
 /// A significant child ended: the supervisor may end with it.
@@ -95,6 +93,6 @@ pub(super) fn auto_shutdown(state: &mut State, now: Time, step: &mut Step) {
     };
     if due {
         step.note_self(now, Rule::AutoShutdown, "a significant child ended: the supervisor ends with it".to_owned());
-        stopping::shutdown(state, Exit::shutdown(), None, now, step);
+        ending::shutdown(state, Exit::shutdown(), None, now, step);
     }
 }

@@ -5,13 +5,13 @@
 //!
 //! - [`event`] what can happen and what can be done;
 //! - [`state`] what a supervisor remembers, of each child and of all;
-//! - [`exits`] a child came up or ended: restart rules, budgets, strategies;
+//! - [`exits`] a child came up or ended, [`restarting`] what follows a failure: budget, delay, strategy;
 //! - [`giving_up`] parking, escalation, the end with significant children;
 //! - [`order`] who may start or stop next;
-//! - [`stopping`] the ladder from a polite request to quarantine;
+//! - [`stopping`] the ladder from a polite request to quarantine, [`ending`] the supervisor's own end;
 //! - [`poison`] which message is not given to a third incarnation;
 //! - [`probe`] who makes no progress, and what is done about it;
-//! - [`admin`] what an operator or a caller may ask for;
+//! - [`admin`] what an operator or a caller may ask for, [`check`] which rules hold together;
 //! - [`respec`] a new list of children while it runs, [`amend`] new rules for those that are there;
 //! - [`carried`] what outlives the process;
 //! - [`explain`] why.
@@ -20,8 +20,10 @@ mod admin;
 pub mod amend;
 mod backoff;
 pub mod carried;
+mod check;
 mod child;
 mod children;
+mod ending;
 pub mod event;
 mod exits;
 pub mod explain;
@@ -31,13 +33,15 @@ pub mod poison;
 pub mod policy;
 pub mod probe;
 pub mod respec;
+mod restarting;
 pub mod state;
 mod stopping;
 
 #[cfg(test)]
 mod tests;
 
-pub use admin::{check, check_flags, rehearse};
+pub use admin::rehearse;
+pub use check::{check, check_flags};
 pub(crate) use children::Place;
 pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
 pub use explain::{Budget, Decision, Rule};
@@ -80,9 +84,9 @@ pub fn decide(state: &mut State, event: Event, now: Time) -> Step {
         Event::Pardoned { id, fingerprint, forget } => {
             poison::pardoned(state, &id, fingerprint, forget, now, &mut step);
         }
-        Event::Overrun { left, max } => stopping::overrun(state, &left, max, now, &mut step),
-        Event::Shutdown { exit, within } => stopping::shutdown(state, exit, within, now, &mut step),
-        Event::KillAll { by } => stopping::kill_all(state, &by, now, &mut step),
+        Event::Overrun { left, max } => ending::overrun(state, &left, max, now, &mut step),
+        Event::Shutdown { exit, within } => ending::shutdown(state, exit, within, now, &mut step),
+        Event::KillAll { by } => ending::kill_all(state, &by, now, &mut step),
         Event::Order { ticket, order } => admin::order(state, ticket, order, now, &mut step),
     }
     order::advance(state, now, &mut step);
@@ -100,7 +104,7 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
     match (timer, &state.children[at].life) {
         (Timer::Start, Life::Starting) => {
             let child = &mut state.children[at];
-            let limit = exits::seconds(child.policy.start_timeout);
+            let limit = explain::seconds(child.policy.start_timeout);
             step.note(child, now, Rule::StartTimeout, "did not come up in time: killed")
                 .because(format!("its start took longer than {limit}"));
             child.late = true;

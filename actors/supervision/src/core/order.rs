@@ -3,6 +3,7 @@
 use super::{
     Action, Outcome, Refusal, Step, Time, carried,
     children::Mark,
+    ending,
     explain::Rule,
     policy::Strategy,
     respec,
@@ -37,7 +38,7 @@ pub(super) fn begin(state: &mut State, now: Time, step: &mut Step) {
         let message = "its last incarnation has not ended yet".to_owned();
         let exit = Exit::StartFailed { child: Some(id), cause: Box::new(Exit::Error { message }) };
         step.note_self(now, Rule::RequiredFailed, exit.to_string());
-        stopping::shutdown(state, exit, None, now, step);
+        ending::shutdown(state, exit, None, now, step);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Poison: a message that has ended two incarnations is not given to a third.
 
-use super::{Action, Step, Time, exits::seconds, explain::Rule, state::State};
+use super::{
+    Action, Step, Time,
+    explain::{Rule, seconds},
+    state::State,
+};
 use crate::message::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

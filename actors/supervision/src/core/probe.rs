@@ -7,8 +7,7 @@
 use super::{
     Action, Step, Time,
     event::Timer,
-    exits::seconds,
-    explain::Rule,
+    explain::{Rule, seconds},
     policy::WORKER_SHUTDOWN,
     state::{Child, Life, Stage, State},
     stopping,

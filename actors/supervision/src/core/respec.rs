@@ -5,9 +5,8 @@
 //! in reverse order, then those that come are started in order, as in any round.
 
 use super::{
-    Outcome, Refusal, Step, Ticket, Time, Timer,
-    admin::{check, check_flags},
-    carried,
+    Outcome, Refusal, Step, Ticket, Time, Timer, carried,
+    check::{check, check_flags},
     children::Children,
     explain::Rule,
     policy::{Flags, Intensity, Policy, Shutdown, Strategy},

@@ -4,9 +4,11 @@
 use super::kept::{GaveUp, Kept};
 use crate::{
     core::{Decision, Event, State, Time, carried::Carried},
+    journal::Entry,
     path::ActorPath,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::sync::Arc;
 
 /// The version of this format; another one is not read.
 pub(crate) const FORMAT: u32 = 1;
@@ -93,6 +95,17 @@ pub(crate) struct Told {
     pub(crate) seq: u64,
     #[serde(flatten)]
     pub(crate) decision: Decision,
+}
+
+/// Writes decisions down from the journal in memory, each as a [`Told`].
+pub(super) fn told<S: Serializer>(entries: &[Arc<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Telling<'e> {
+        seq: u64,
+        #[serde(flatten)]
+        decision: &'e Decision,
+    }
+    serializer.collect_seq(entries.iter().map(|entry| Telling { seq: entry.seq, decision: &entry.decision }))
 }
 
 /// What a step changed of what is carried over.

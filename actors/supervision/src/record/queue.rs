@@ -2,7 +2,7 @@
 
 use super::{
     QUEUE_MAX,
-    format::{Change, Written},
+    format::{self, Change, Written},
     past::Past,
     segment::Segment,
     writer,
@@ -12,6 +12,7 @@ use crate::{
     journal::Entry,
     path::ActorPath,
 };
+use serde::Serialize;
 use std::{
     collections::VecDeque,
     io,
@@ -42,16 +43,20 @@ pub(super) enum Item {
     Lost(u64),
 }
 
-/// A step as its supervisor took it.
+/// A step as its supervisor took it, and as it is written: what [`super::format::Stepped`] reads.
+#[derive(Serialize)]
 pub(super) struct Taken {
     pub(super) sup: u64,
     pub(super) path: ActorPath,
     pub(super) at: Time,
     pub(super) wall: u64,
     pub(super) event: Event,
+    #[serde(rename = "told", serialize_with = "format::told", skip_serializing_if = "Vec::is_empty")]
     pub(super) entries: Vec<Arc<Entry>>,
+    #[serde(flatten)]
     pub(super) change: Change,
     /// Whether more of `change` is new than that a child has begun anew.
+    #[serde(skip)]
     pub(super) matters: bool,
 }
 

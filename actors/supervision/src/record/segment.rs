@@ -7,6 +7,7 @@ use super::{
     past::{Past, Tail},
     wall_ms,
 };
+use serde::Serialize;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
@@ -82,7 +83,7 @@ impl Segment {
     }
 
     /// Appends a record; `free` when it does not count against the bound.
-    pub(super) fn push(&mut self, record: &Record, free: bool) {
+    pub(super) fn push(&mut self, record: &impl Serialize, free: bool) {
         if self.file.is_none() && !self.open() {
             self.lose(1);
             self.gap = true;
@@ -106,7 +107,7 @@ impl Segment {
         self.lost_lately += records;
     }
 
-    fn append(&mut self, record: &Record) -> bool {
+    fn append(&mut self, record: &impl Serialize) -> bool {
         let (before, checksum) = (self.buffer.len(), self.checksum);
         let written = format::write(record, &mut self.buffer, &mut self.checksum);
         if written.is_err() || self.buffer.len() - before > LINE_MAX {

@@ -1,11 +1,12 @@
 //! The thread that writes.
 
 use super::{
-    format::{Record, Stepped, Told},
+    format::Record,
     queue::{Batch, Closing, Item, Shared, Taken},
     segment::Segment,
 };
 use crate::panics::guarded_sync;
+use serde::Serialize;
 use std::collections::VecDeque;
 
 /// Writes until it is told to end.
@@ -44,7 +45,7 @@ fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing:
             }
             Item::Step(taken) => {
                 segment.kept.changed(&taken.path, &taken.change);
-                segment.push(&Record::Step(Box::new(stepped(*taken))), false);
+                segment.push(&Step { step: &taken }, false);
             }
             Item::Lost(records) => {
                 tracing::warn!(
@@ -73,8 +74,8 @@ fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing:
     }
 }
 
-fn stepped(taken: Taken) -> Stepped {
-    let Taken { sup, path, at, wall, event, entries, change, matters: _ } = taken;
-    let told = entries.iter().map(|entry| Told { seq: entry.seq, decision: entry.decision.clone() }).collect();
-    Stepped { sup, path, at, wall, event, told, change }
+/// [`Record::Step`] as it is written.
+#[derive(Serialize)]
+struct Step<'t> {
+    step: &'t Taken,
 }

@@ -16,6 +16,7 @@ mod script;
 mod simulation;
 mod stopping;
 mod waiting;
+mod written;
 
 use super::{
     Event, Step, Time, decide,
