@@ -1,7 +1,7 @@
 //! New rules while the tree changes under them: what begins between judging and adopting, and what has to go back.
 
 use super::probe::*;
-use crate::{ActorPath, ChildSpec, Flags, Intensity, OrderError, Policy, Rules, Strategy, Tree, core::Refusal};
+use crate::{ActorPath, ChildSpec, Flags, Intensity, OrderError, Policy, Rules, Status, Strategy, Tree, core::Refusal};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, mpsc},
@@ -20,11 +20,18 @@ struct Nine {
     /// By the supervisor that asks, and how often it has asked: first to judge, then to adopt.
     meanwhile: Mutex<BTreeMap<(String, u32), Happens>>,
     asked: Mutex<BTreeMap<String, u32>>,
+    /// Who is to need what from now on.
+    needs: Option<(&'static str, &'static str)>,
 }
 
 impl Rules for Nine {
     fn policy(&self, path: &ActorPath, policy: &mut Policy) {
         policy.budget = Some(Intensity::new(9, Duration::from_secs(60)));
+        if let Some((who, what)) = self.needs
+            && path.as_str() == who
+        {
+            policy.needs = vec![what.to_owned()];
+        }
         if path.id() == "bad" {
             policy.start_timeout = Duration::ZERO;
         }
@@ -131,4 +138,21 @@ async fn a_supervisor_that_begins_under_rules_that_do_not_last_goes_back_too() {
     let added = ["two/bad", "late", "late/x"].map(|path| after.remove(path));
     assert_eq!(added, [Some((None, None)), Some((None, own)), Some((None, None))]);
     assert_eq!(after, before);
+}
+
+/// Neither of the two is wrong by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_child_that_comes_in_between_and_closes_a_circle_refuses_the_rules() {
+    let log = Log::default();
+    let tree = some(&log).await;
+    let before = allowed(&tree);
+    let late = probe("two/late", &log, Plan::default()).1.needs(["a"]);
+    let rules = Nine { needs: Some(("a", "two/late")), ..Nine::default() }.adding(("root", 2), &tree, "two", late);
+    let refused = tree.set_rules(Arc::new(rules), false).await.map_err(|error| error.to_string());
+    assert!(refused.as_ref().is_err_and(|said| said.contains("a needs two/late, that needs a")), "{refused:?}");
+    let mut after = allowed(&tree);
+    assert_eq!(after.remove("two/late"), Some((None, None)));
+    assert_eq!(after, before);
+    let status = |path: &str| tree.node(&path.into()).map(|node| node.status);
+    until("both run", || [status("a"), status("two/late")] == [Some(Status::Running); 2]).await;
 }

@@ -33,9 +33,9 @@ impl Tree {
     /// A delay, a stop or a parking that is under way ends as it was decided. Returns what changes, in start order.
     ///
     /// All or nothing: every supervisor judges its part first; one that refuses, or needs that would go in a circle, and
-    /// nothing has changed. A child that is added between judging and adopting may still not hold under the new rules: then
-    /// those who have adopted them go back. Supervisors that are down or on their way down are not asked: their next life
-    /// begins under the new rules. With `dry_run` nothing is done.
+    /// nothing has changed. A child that is added between judging and adopting may still not hold under the new rules, or
+    /// close a circle: then those who have adopted them go back. Supervisors that are down or on their way down are not
+    /// asked: their next life begins under the new rules. With `dry_run` nothing is done.
     ///
     /// # Errors
     /// [`OrderError::Refused`] with the path and what is wrong; [`OrderError::NoSupervisor`] when a supervisor did not
@@ -47,15 +47,21 @@ impl Tree {
             return Ok(amendments);
         }
         let before = self.world.rules.swap(rules);
-        // Looked up anew: one that has begun since they were judged began under the rules before them.
-        for supervisor in self.supervisors() {
-            if let Err(error) = self.adopt(&supervisor).await {
-                self.world.rules.swap(before);
-                self.go_back().await;
-                return Err(error);
-            }
+        // A child that came in between was let in beside the needs of before.
+        let adopted = self.adopt_all().await.and_then(|()| self.in_no_circle(&amendments));
+        if adopted.is_err() {
+            self.world.rules.swap(before);
+            self.go_back().await;
         }
-        Ok(amendments)
+        adopted.map(|()| amendments)
+    }
+
+    /// Everybody who is there now adopts the rules in force: one that has begun since they were judged, too.
+    async fn adopt_all(&self) -> Result<(), OrderError> {
+        for supervisor in self.supervisors() {
+            self.adopt(&supervisor).await?;
+        }
+        Ok(())
     }
 
     /// What held before holds again, also for those who have begun under what did not last.
