@@ -156,12 +156,24 @@ fn measure() -> Result<(), Failure> {
         work.commands()
     );
     let (mut table, mut remarks) = (Table::default(), Vec::new());
+    let mut least = vec![Vec::new(); work.rates.len()];
     for _ in 0..runs {
         for (at, bot) in bots.iter().enumerate() {
             compare(&work, at, bot, &mut table, &mut remarks)?;
         }
+        let mut run = Run::start(&Peer::Least, work.guilds, &work.frames)?;
+        for (rate, least) in work.rates.iter().zip(&mut least) {
+            let took = run.latencies(&work.flood, *rate, &work.pings, work.time)?;
+            least.push([quantile(&took, 0.5), quantile(&took, 0.99)]);
+        }
     }
     table.print(&bots);
+    for (rate, least) in work.rates.iter().zip(&least) {
+        let [p50, p99] = [0, 1].map(|at| spread(&least.iter().map(|took| took[at]).collect::<Vec<f64>>(), 0));
+        println!(
+            "the least that a reply takes here at {rate} events/s (machine, loopback, stand-in): p50 {p50}, p99 {p99} us"
+        );
+    }
     remarks.sort();
     remarks.dedup();
     remarks.iter().for_each(|remark| println!("{remark}"));

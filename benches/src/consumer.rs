@@ -1,7 +1,7 @@
 //! What is measured: programs that read the stream, each in a process of its own, from the least that could be done to
 //! the whole bot.
 
-use crate::{Failure, usage};
+use crate::{Failure, least, usage};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gateway::{Cache, Compression, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan};
 use impresario::{
@@ -38,13 +38,15 @@ pub enum Consumer {
     GatewayMembers,
     /// The gateway actors, with every type of the stream decoded.
     GatewayAll,
+    /// Answers commands and does nothing else: see `least.rs`.
+    Least,
     /// The whole process: database, REST, cogs, telemetry, logging at its default level.
     Bot,
 }
 
 impl Consumer {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Frames,
         Self::Headers,
         Self::Serenity,
@@ -52,6 +54,7 @@ impl Consumer {
         Self::GatewayCommands,
         Self::GatewayMembers,
         Self::GatewayAll,
+        Self::Least,
         Self::Bot,
     ];
 
@@ -65,6 +68,7 @@ impl Consumer {
             Self::GatewayCommands => "gateway-commands",
             Self::GatewayMembers => "gateway-members",
             Self::GatewayAll => "gateway-all",
+            Self::Least => "least",
             Self::Bot => "whole-bot",
         }
     }
@@ -108,6 +112,11 @@ impl Consumer {
                 EventKind::VoiceStateUpdate,
                 EventKind::InteractionCreate,
             ]),
+            Self::Least => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(least::answer(gateway, api))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             Self::Frames | Self::Headers | Self::Serenity => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(self.read(gateway))?;

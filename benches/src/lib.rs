@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod discord;
 pub mod events;
 pub mod figures;
+mod least;
 pub mod peer;
 pub mod run;
 pub mod trial;

@@ -16,6 +16,8 @@ use std::{
 pub enum Peer {
     /// This project's, as in the other benchmarks.
     Own,
+    /// The least program that answers: no bot, but what a bot's figures can be read against.
+    Least,
     /// Another library's.
     Other {
         /// Name of the library.
@@ -43,7 +45,7 @@ impl Peer {
 
     fn is_built(&self) -> bool {
         match self {
-            Self::Own => true,
+            Self::Own | Self::Least => true,
             Self::Other { program, .. } => program.is_file(),
         }
     }
@@ -52,6 +54,7 @@ impl Peer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Own => "impresario",
+            Self::Least => "least",
             Self::Other { name, .. } => name,
         }
     }
@@ -59,9 +62,10 @@ impl Peer {
     /// Starts it on its core, with its log in `folder`. The calling thread stays on the other one.
     pub(crate) fn spawn(&self, gateway: &str, api: &str, folder: &Path) -> Result<Child, Failure> {
         let mut command = match self {
-            Self::Own => {
+            Self::Own | Self::Least => {
+                let consumer = if matches!(self, Self::Own) { Consumer::Bot } else { Consumer::Least };
                 let mut command = Command::new(std::env::current_exe()?);
-                command.args(["--consumer", Consumer::Bot.name(), gateway, api]).arg(folder);
+                command.args(["--consumer", consumer.name(), gateway, api]).arg(folder);
                 command
             }
             Self::Other { program, .. } => {

@@ -1,18 +1,14 @@
 //! Whether a message could speak to the bot, asked of its payload's text before anybody decodes it. Of a hundred messages
-//! ninety-nine end here, so the common answer comes from three searches for bytes; only what they leave open is read, and
-//! of that no more than the decision needs.
+//! ninety-nine end here, so the answer comes from three searches for bytes.
 //!
-//! A message that speaks to the bot is never turned away: where the text is odd (escapes where the decision falls, a value
-//! of another type, text that is no JSON) the answer is that it may, and the decoder has the last word.
+//! A message that speaks to the bot is never turned away. A few that do not are let through: a quoted command, a program's
+//! own words, odd text (escapes where the decision falls, a value of another type, text that is no JSON). They are decoded,
+//! and the decision falls then: to read these few members first would cost every command as much again.
 
 use crate::{prefix::addressed, prefixes::Prefixes};
 use memchr::memmem::Finder;
-use serde::{Deserialize, de::IgnoredAny};
 use serenity::model::id::{GuildId, UserId};
-use std::{
-    borrow::Cow,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 /// A key written with escapes for its letters would hide from a search: `\u00` begins every escape of an ASCII character
 /// that has no shorter one. No encoder writes letters so.
@@ -48,35 +44,9 @@ fn known_prefix(guild: Option<GuildId>, prefixes: &Prefixes) -> Option<Arc<str>>
     }
 }
 
-/// Whether the MESSAGE_CREATE with this payload could be a command.
+/// Whether the MESSAGE_CREATE with this payload could be a command: whether any `content` in the text, the message's own or
+/// that of something inside it, begins as if it spoke to the bot in any guild that the text names.
 pub(crate) fn may_concern(payload: &str, prefixes: &Prefixes, own: Option<UserId>) -> bool {
-    looks_addressed(payload, prefixes, own) && is_addressed(payload, prefixes, own)
-}
-
-/// The decision itself, on the few members that it needs.
-fn is_addressed(payload: &str, prefixes: &Prefixes, own: Option<UserId>) -> bool {
-    #[derive(Deserialize)]
-    struct Message<'a> {
-        #[serde(borrow)]
-        content: Cow<'a, str>,
-        author: Author,
-        webhook_id: Option<IgnoredAny>,
-        guild_id: Option<GuildId>,
-    }
-    #[derive(Deserialize)]
-    struct Author {
-        #[serde(default)]
-        bot: bool,
-    }
-    let Ok(message) = serde_json::from_str::<Message<'_>>(payload) else { return true };
-    let by_program = message.author.bot || message.webhook_id.is_some();
-    let said = Said { content: &message.content, by_program, guild: message.guild_id };
-    may_be_command(&said, prefixes, own)
-}
-
-/// Whether any `content` in the text, the message's own or that of something inside it, begins as if it spoke to the bot
-/// in any guild that the text names.
-fn looks_addressed(payload: &str, prefixes: &Prefixes, own: Option<UserId>) -> bool {
     let bytes = payload.as_bytes();
     let mut contents = CONTENT.find_iter(bytes).peekable();
     if contents.peek().is_none() || ESCAPED_LETTER.find(bytes).is_some() {
