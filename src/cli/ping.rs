@@ -38,7 +38,9 @@ pub(super) async fn run(socket: &Path, sources: Sources, output: &mut Output) ->
 }
 
 async fn measure(loaded: &Loaded) -> Value {
-    let client = reqwest::Client::builder().timeout(STEP).redirect(reqwest::redirect::Policy::none()).build();
+    // Neither a proxy of the environment nor whoever a redirect names is given the token.
+    let client =
+        reqwest::Client::builder().timeout(STEP).no_proxy().redirect(reqwest::redirect::Policy::none()).build();
     let client = match client {
         Ok(client) => client,
         Err(error) => {

@@ -2,7 +2,11 @@
 
 use crate::harness::{Home, ask, ask_by_slash, assert_answers, discord, reply_to};
 use sandbox::Fault;
-use std::time::{Duration, Instant};
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn ping_is_answered_by_prefix_by_mention_and_by_slash() {
@@ -99,4 +103,31 @@ fn the_command_ping_says_within_seconds_that_discord_does_not_answer() {
     discord.fault(Fault::Clear);
     assert_eq!(home.json(&["ping"]).exits(0).json()["token"]["ok"], true, "one that stalls holds up no other");
     assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn no_proxy_of_the_environment_ever_hears_of_the_token() {
+    let discord = discord();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let names = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let home = names.iter().fold(Home::new(&discord), |home, name| home.with_env(name, &address));
+    let unused = || proxy.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    let measured = home.cli(&["ping"]);
+    assert!(unused(), "`ping` went to the proxy");
+    measured.exits(0);
+    let bot = home.start();
+    bot.cli(&["ping"]).exits(0);
+    assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+    assert!(unused(), "the bot went to the proxy");
+}
+
+#[test]
+fn ping_sends_the_token_to_no_host_that_is_not_allowed() {
+    let discord = discord();
+    let home = Home::new(&discord).set("discord.allow_hosts = []");
+    home.cli(&["ping"]).exits(78).says(&["discord.api_base", "allow_hosts"]);
+    assert_eq!(discord.stats().requests, 0);
 }
