@@ -24,6 +24,7 @@ use crate::{
     reload::{Live, Reloader},
     remembered,
     rules::Ruling,
+    sharding,
     status::Status,
     system, treelog, wire,
 };
@@ -252,7 +253,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     kept.extend(phases.run(Phase::Prefixes, prefixes(&host, &planes)).await?);
     phases.run(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
-    let plan = phases.run(Phase::Shards, async { Ok(discord::plan(config.discord.shards, &rest).await) }).await?;
+    let planned = discord::plan(config.discord.shards, &rest, &config.data.dir, &status);
+    let plan = phases.run(Phase::Shards, planned).await?;
     let deps = GatewayDeps {
         token,
         gateway_url: config.discord.gateway_url.clone(),
@@ -299,7 +301,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let after = PostReady {
         flags,
         status: Arc::clone(&status),
-        gateway: made,
+        gateway: made.clone(),
         cogs: host,
         guild,
         database: db.location(),
@@ -308,6 +310,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     };
     kept.extend([
         Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),
+        Kept::run(&planes.data, "sharding", sharding::follow(made.clone(), config.data.dir.clone())),
         Kept::run(&planes.data, "tree-log", treelog::follow(tree)),
         Kept::run(&planes.data, "post-ready", ready::follow(after)),
     ]);

@@ -35,6 +35,7 @@ mod refused;
 pub mod reload;
 mod remembered;
 pub mod rules;
+mod sharding;
 pub mod shutdown;
 pub mod signals;
 pub mod status;

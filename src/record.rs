@@ -140,14 +140,15 @@ impl Record {
     }
 }
 
-fn parse(path: &Path) -> Option<Value> {
+/// What stands in a small file of ours; nothing when it cannot be read or is none.
+pub(crate) fn parse(path: &Path) -> Option<Value> {
     let mut text = String::new();
     File::open(path).ok()?.take(BYTES_MAX).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }
 
 /// Writes a file whole or not at all, and on the disk before it returns.
-fn write(folder: &Path, name: &str, value: &Value) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, name: &str, value: &Value) -> io::Result<()> {
     let new = folder.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     let wrote = writeln!(file, "{value}").and_then(|()| file.sync_all());

@@ -13,10 +13,14 @@ use rest::Rest;
 use std::sync::Arc;
 use supervision::{ActorPath, Tree, Verb};
 
-const GATEWAY: &str = "gateway";
+pub(crate) const GATEWAY: &str = "gateway";
 /// What `status` and the log say of a token that was refused.
 pub(crate) const TOKEN_REFUSED: &str = "Discord refuses the token (401), so nothing is sent and the gateway is stopped: \
      make a new one on the application's Bot page, put it where the old one was, and restart the bot";
+/// The same once somebody has started the gateway all the same.
+pub(crate) const STARTED_AGAIN: &str = "Discord refuses the token (401), so no request is sent and nothing is answered, \
+     though the gateway was started again: make a new one on the application's Bot page, put it where the old one was, and \
+     restart the bot";
 
 /// Stops the gateway while Discord refuses the token, and starts it when the HTTP client has begun anew: with a dead token
 /// every further request or IDENTIFY only counts against the bot.

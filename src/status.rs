@@ -52,6 +52,8 @@ pub struct Status {
     lost: Mutex<u64>,
     unwritten: Mutex<u64>,
     token_refused: AtomicBool,
+    /// What boot waits for, as one sentence.
+    waits_for: Mutex<Option<String>>,
 }
 
 impl Status {
@@ -80,12 +82,18 @@ impl Status {
             lost: Mutex::default(),
             unwritten: Mutex::default(),
             token_refused: AtomicBool::new(false),
+            waits_for: Mutex::default(),
         })
     }
 
     /// Notes whether Discord refuses the token.
     pub(crate) fn token_refused(&self, refused: bool) {
         self.token_refused.store(refused, Relaxed);
+    }
+
+    /// Notes what boot waits for, as one sentence; none: it goes on.
+    pub(crate) fn waits_for(&self, sentence: Option<String>) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
     }
 
     /// A phase of boot begins: whoever looks sees where boot stands.
@@ -206,8 +214,12 @@ impl Status {
         let speaks = |shard| {
             nodes.iter().any(|node| node.path.as_str() == format!("gateway/shard-{shard}") && complaint(node).is_some())
         };
+        if let Some(sentence) = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            blocks(sentence);
+        }
         if self.token_refused.load(Relaxed) {
-            blocks(refused::TOKEN_REFUSED.to_owned());
+            let runs = nodes.iter().any(|node| node.path.as_str() == refused::GATEWAY && node.status == State::Running);
+            blocks(if runs { refused::STARTED_AGAIN } else { refused::TOKEN_REFUSED }.to_owned());
         }
         if let Some(gateway) = self.gateway.get() {
             let unstable = |status: &gateway::ShardStatus| Some((status.shard, status.unstable.clone()?));

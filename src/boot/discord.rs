@@ -3,24 +3,29 @@
 use crate::{
     config::{Intents, SHARDS_MAX, Shards},
     exit::{Code, Fatal},
+    sharding,
+    status::Status,
 };
 use gateway::ShardPlan;
-use protocol::{id::UserId, ports::GatewayDirectory};
+use protocol::{
+    id::UserId,
+    ports::{GatewayDirectory, NotNow},
+};
 use rest::{Preflight, Rest};
 use serenity::model::gateway::GatewayIntents;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// How long boot waits for Discord's word on the number of shards, when it may choose.
 const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
+/// When it did not say and nothing else is known, Discord is asked again after this time, which doubles up to the longest.
+const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's.
 pub(super) async fn preflight(access: &rest::Access, configured: &[u64]) -> Result<Vec<UserId>, Fatal> {
     let configured: Vec<UserId> = configured.iter().filter(|id| **id != 0).map(|id| UserId::new(*id)).collect();
     match rest::preflight(access).await {
-        Preflight::Refused => Err(Fatal::new(
-            Code::TokenRefused,
-            "Discord refuses the token (401): make a new one on the application's Bot page and set DISCORD_TOKEN to it",
-        )),
+        Preflight::Refused => Err(token_refused()),
         Preflight::Accepted { application } => {
             tracing::info!(application.id = application.id.get(), name = application.name, "the token is good");
             Ok(if configured.is_empty() { application.owners } else { configured })
@@ -35,34 +40,71 @@ pub(super) async fn preflight(access: &rest::Access, configured: &[u64]) -> Resu
     }
 }
 
-/// Which shards run here.
-pub(super) async fn plan(configured: Shards, rest: &Rest) -> ShardPlan {
+/// Which shards run here. Where Discord has to say how many and does not, there are as many as the last process had that
+/// came up with them: its sessions can be resumed by no other number. Without such a number it waits, asks again and says
+/// so: one shard is too few for a large bot, and Discord would close it for good (4011).
+///
+/// # Errors
+/// Exit 77 when Discord refuses the token meanwhile.
+pub(super) async fn plan(configured: Shards, rest: &Rest, data: &Path, status: &Status) -> Result<ShardPlan, Fatal> {
     match configured {
-        Shards::Count(total) => ShardPlan::all(total),
-        Shards::Share { total, first, last } => ShardPlan { total, first, last },
-        Shards::Auto => match tokio::time::timeout(SHARDS_DEADLINE, GatewayDirectory::gateway_bot(rest)).await {
-            Ok(Ok(bot)) => {
-                let here = bot.shards.clamp(1, SHARDS_MAX);
-                if here != bot.shards {
-                    tracing::error!(
-                        wanted = bot.shards,
-                        here,
-                        "Discord wants another number of shards than one process runs: set discord.shards to the share \
-                         of this one, {{ total, first, last }}"
-                    );
-                }
-                ShardPlan::all(here)
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "Discord did not say how many shards to run: one, until the next start");
-                ShardPlan::all(1)
-            }
-            Err(_) => {
-                tracing::warn!("Discord did not say in time how many shards to run: one, until the next start");
-                ShardPlan::all(1)
-            }
-        },
+        Shards::Count(total) => return Ok(ShardPlan::all(total)),
+        Shards::Share { total, first, last } => return Ok(ShardPlan { total, first, last }),
+        Shards::Auto => {}
     }
+    let mut wait = ASK_AGAIN_MIN;
+    loop {
+        let NotNow { what: reason, retry_after } = match recommended(rest).await {
+            Ok(shards) => {
+                status.waits_for(None);
+                return Ok(ShardPlan::all(shards));
+            }
+            Err(not_now) => not_now,
+        };
+        if *rest.token_refused().borrow() {
+            return Err(token_refused());
+        }
+        if let Some(total) = sharding::last_known(data).await {
+            tracing::warn!("Discord did not say how many shards to run ({reason}): {total}, as before");
+            return Ok(ShardPlan::all(total.min(SHARDS_MAX)));
+        }
+        let pause = wait.max(retry_after).min(ASK_AGAIN_MAX);
+        let wait_s = pause.as_secs();
+        let sentence = format!(
+            "Discord did not say how many shards to run ({reason}): it is asked again in {wait_s} s, and the gateway \
+             begins with its answer; to begin without it set discord.shards to a number and restart the bot"
+        );
+        tracing::warn!("{sentence}");
+        status.waits_for(Some(sentence));
+        tokio::time::sleep(pause).await;
+        wait = (wait * 2).min(ASK_AGAIN_MAX);
+    }
+}
+
+/// How many shards Discord recommends, as far as one process runs so many; why it is not known.
+async fn recommended(rest: &Rest) -> Result<u32, NotNow> {
+    let asked = tokio::time::timeout(SHARDS_DEADLINE, GatewayDirectory::gateway_bot(rest)).await;
+    let bot = asked.unwrap_or_else(|_elapsed| {
+        let what = format!("no answer within {} s", SHARDS_DEADLINE.as_secs());
+        Err(NotNow { what, retry_after: ASK_AGAIN_MIN })
+    })?;
+    let here = bot.shards.clamp(1, SHARDS_MAX);
+    if here != bot.shards {
+        tracing::error!(
+            wanted = bot.shards,
+            here,
+            "Discord wants another number of shards than one process runs: set discord.shards to the share of this one, \
+             {{ total, first, last }}"
+        );
+    }
+    Ok(here)
+}
+
+fn token_refused() -> Fatal {
+    Fatal::new(
+        Code::TokenRefused,
+        "Discord refuses the token (401): make a new one on the application's Bot page and set DISCORD_TOKEN to it",
+    )
 }
 
 pub(super) fn intents(configured: &Intents) -> Result<gateway::Intents, Fatal> {

@@ -1,6 +1,6 @@
 //! A connection that is cut loses nothing and doubles nothing.
 
-use crate::harness::{Home, PATIENCE, answers, assert_answers, discord};
+use crate::harness::{Home, PATIENCE, answers, assert_answers, discord, until};
 use sandbox::{Fault, MessageId, Sandbox};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,16 @@ fn a_token_that_is_refused_later_silences_everything_and_says_so() {
     let stirs = |stats: &sandbox::SandboxStats| (stats.requests, stats.identifies) != (requests, 1);
     assert!(!discord.wait_until(STILL, |stats, _| stirs(stats)), "{:?}", discord.stats());
     assert!(discord.connected_shards().is_empty());
+
+    // Somebody starts it all the same: what is said is what is.
+    bot.cli(&["start", "gateway"]).exits(0);
+    until("the shard is back", || (!discord.connected_shards().is_empty()).then_some(()));
+    let told = until("no shard is missing", || {
+        let told = bot.cli(&["status"]).exits(1).out;
+        (!told.contains("is not connected")).then_some(told)
+    });
+    assert!(told.contains("Discord refuses the token (401)") && told.contains("started again"), "{told}");
+    assert!(!told.contains("gateway is stopped"), "{told}");
     assert_eq!(bot.terminate(), 0);
 }
 

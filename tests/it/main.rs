@@ -31,6 +31,7 @@ mod refusals;
 mod reload;
 mod reports;
 mod restarts;
+mod sharding;
 mod signals;
 mod stopped;
 mod suspension;

@@ -98,6 +98,17 @@ impl Gateway {
         self.inner.shards.iter().all(|(keeper, _)| keeper.status().state == Phase::Online)
     }
 
+    /// Shards in all, over every process.
+    pub fn total(&self) -> u32 {
+        self.inner.total
+    }
+
+    /// Ends once Discord has closed a shard because there are too few of them (4011).
+    pub async fn outgrown(&self) {
+        let mut outgrown = self.inner.shard.outgrown.subscribe();
+        outgrown.wait_for(|outgrown| *outgrown).await.ok(); // its other end lives as long as this
+    }
+
     /// Ends once each shard has had its first READY or RESUMED.
     pub async fn wait_ready(&self) {
         join_all(self.inner.shards.iter().map(|(keeper, _)| keeper.ready())).await;

@@ -10,7 +10,7 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-pub use close::{CLOSE_FINAL, CLOSE_RESUMABLE, Fatal, Verdict, verdict};
+pub use close::{CLOSE_FINAL, CLOSE_RESUMABLE, Fatal, SHARDING_REQUIRED, Verdict, verdict};
 pub use io::{Action, Cause, Input, Loss, Pulse, ResumePoint, Target, TimerId, TimerKind};
 pub use pace::Timing;
 

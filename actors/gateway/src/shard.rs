@@ -18,7 +18,7 @@ use crate::{
     limiter::SendBudget,
     payload,
     presence::{Presence, PresenceData},
-    session::{Action, Input, Loss, Phase, Pulse, Session, Target, Timing, kept_interval},
+    session::{Action, Input, Loss, Phase, Pulse, SHARDING_REQUIRED, Session, Target, Timing, kept_interval},
     socket::{ConnectError, Opening, Socket, connect},
 };
 use futures_util::StreamExt;
@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) identify: Addr<IdentifyMsg>,
     /// Where heartbeats go out whatever holds up the rest.
     pub(crate) control: Handle,
+    /// Whether Discord has found that there are too few shards.
+    pub(crate) outgrown: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -180,6 +182,9 @@ impl Shard {
             Action::Lost(loss) => self.lost(&loss, ctx),
             Action::Park(fatal) => {
                 self.link = None;
+                if fatal.code == Some(SHARDING_REQUIRED) {
+                    self.shared.outgrown.send_replace(true);
+                }
                 return Err(Failure::fatal(self.herald.parked(&fatal)));
             }
         }

@@ -20,7 +20,7 @@ use protocol::{
 use serenity::model::gateway::GatewayIntents;
 use std::{sync::Arc, time::Duration};
 use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 /// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY. The window is long
 /// against the longest backoff, or a shard that crashes again and again would never spend it, and never be parked.
@@ -95,6 +95,7 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
         presence: deps.presence.clone(),
         identify: identify_addr.clone(),
         control: deps.control,
+        outgrown: watch::Sender::new(false),
     });
     let shards: Vec<_> = deps
         .plan

@@ -6,6 +6,8 @@ use std::fmt;
 pub const CLOSE_RESUMABLE: u16 = 4900;
 /// Our own close code when the session is to end.
 pub const CLOSE_FINAL: u16 = 1000;
+/// Discord's close code for a bot with more guilds than its number of shards takes.
+pub const SHARDING_REQUIRED: u16 = 4011;
 
 /// What follows from a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +78,11 @@ pub fn verdict(code: Option<u16>) -> Verdict {
             "invalid shard",
             "make [discord].shards fit (first and last count from 0 and are less than total), then restart the bot",
         )),
-        Some(code @ 4011) => Verdict::Fatal(Fatal::of(
+        Some(code @ SHARDING_REQUIRED) => Verdict::Fatal(Fatal::of(
             code,
             "sharding required",
-            "set [discord].shards to \"auto\" or a higher number, then restart the bot",
+            "with [discord].shards = \"auto\" restart the bot, so that it asks Discord anew how many it takes; else set that \
+             key to \"auto\" or a higher number first",
         )),
         Some(code @ 4012) => Verdict::Fatal(Fatal::of(
             code,
