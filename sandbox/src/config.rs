@@ -60,13 +60,14 @@ pub struct SandboxConfig {
     pub messages_kept: usize,
     /// Events kept for [`Sandbox::log`](crate::Sandbox::log).
     pub events_kept: usize,
-    /// Is shown every payload that the sandbox sends on the gateway of its own accord (what faults make up is
-    /// left out), as text before compression. It is called on the sandbox's thread and must not block.
-    pub tap: Option<fn(&str)>,
     /// File with Discord's OpenAPI description. Every request and answer is judged by it; where it is absent
     /// nothing is.
     #[cfg(feature = "validate")]
     pub description: Option<std::path::PathBuf>,
+    /// Whether every payload that the sandbox sends on the gateway of its own accord (what faults make up is left out) has to
+    /// fit serenity's types.
+    #[cfg(feature = "validate")]
+    pub judge_payloads: bool,
 }
 
 /// So many requests in so many milliseconds.
@@ -138,9 +139,10 @@ impl Default for SandboxConfig {
             global_per_second: 0,
             messages_kept: 10_000,
             events_kept: 65_536,
-            tap: None,
             #[cfg(feature = "validate")]
             description: None,
+            #[cfg(feature = "validate")]
+            judge_payloads: false,
         }
     }
 }

@@ -37,7 +37,7 @@ pub use journal::SandboxStats;
 pub use mutate::{Mutations, mutate, oddities};
 pub use observe::Mark;
 #[cfg(feature = "validate")]
-pub use validate::{Exception, Judgement, Strict, Violation, exceptions};
+pub use validate::{Exception, Judgement, Strict, Violation, description_at, exceptions, payload_exceptions};
 
 /// Id of a message (a snowflake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

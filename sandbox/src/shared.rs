@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::SandboxConfig;
 use crate::faults::Standing;
@@ -87,8 +88,19 @@ impl Shared {
     /// With the judge that the configuration asks for.
     #[cfg(feature = "validate")]
     pub(crate) fn judged(mut self, config: &SandboxConfig) -> std::io::Result<Shared> {
-        self.judge = config.description.as_deref().map(crate::validate::Judge::by).transpose()?.flatten();
+        self.judge = crate::validate::Judge::of(config)?;
         Ok(self)
+    }
+
+    /// A payload that the sandbox sends of its own accord goes out, still uncompressed.
+    #[cfg_attr(not(feature = "validate"), expect(clippy::unused_self, reason = "only what is judged is looked at"))]
+    pub(crate) fn sends(&self, payload: &Utf8Bytes) {
+        #[cfg(feature = "validate")]
+        if let Some(judge) = &self.judge {
+            judge.take_payload(payload);
+        }
+        #[cfg(not(feature = "validate"))]
+        let _unjudged = payload;
     }
 
     /// Takes one turn: everything `act` causes is sent and noted before anybody else has a turn.

@@ -23,6 +23,7 @@ mod kills;
 mod logs;
 mod malformed;
 mod notify;
+mod outages;
 mod persistence;
 mod ping;
 mod pipes;

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use std::time::Duration;
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Error as WsError, protocol::WebSocketConfig},
 };
 
@@ -53,6 +53,33 @@ pub(crate) struct Opening {
     pub(crate) limit: Duration,
     /// What is asked for.
     pub(crate) compression: Compression,
+    /// Who vouches for certificates in place of the authorities that browsers trust: a test that makes its own.
+    #[cfg(test)]
+    pub(crate) roots: Option<&'static rustls::RootCertStore>,
+}
+
+impl Opening {
+    /// Certificates as browsers trust them.
+    pub(crate) const fn new(limit: Duration, compression: Compression) -> Self {
+        Self {
+            limit,
+            compression,
+            #[cfg(test)]
+            roots: None,
+        }
+    }
+
+    /// What a TLS connection is made with; none: the library's own, which trusts whom browsers trust.
+    #[cfg(not(test))]
+    fn connector(self) -> Option<Connector> {
+        None
+    }
+
+    #[cfg(test)]
+    fn connector(self) -> Option<Connector> {
+        let config = rustls::ClientConfig::builder().with_root_certificates(self.roots?.clone()).with_no_client_auth();
+        Some(Connector::Rustls(std::sync::Arc::new(config)))
+    }
 }
 
 /// Opens a connection to `address`, if `allowed`.
@@ -69,7 +96,7 @@ pub(crate) async fn connect(address: &str, allowed: &AllowHosts, how: Opening) -
         .read_buffer_size(READ_BYTES)
         .max_message_size(Some(FRAME_MAX_BYTES))
         .max_frame_size(Some(FRAME_MAX_BYTES));
-    let opening = connect_async_with_config(uri, Some(config), true);
+    let opening = connect_async_tls_with_config(uri, Some(config), true, how.connector());
     match tokio::time::timeout(limit, opening).await {
         Ok(Ok((socket, _response))) => Ok(socket),
         Ok(Err(error)) => Err(Box::new(error).into()),
@@ -84,7 +111,7 @@ pub(crate) async fn connect(address: &str, allowed: &AllowHosts, how: Opening) -
 /// When it is not `allowed`, cannot be reached, or says nothing within `limit`.
 pub async fn greeting(address: &str, allowed: &AllowHosts, limit: Duration) -> Result<Duration, ConnectError> {
     let began = Instant::now();
-    let mut socket = connect(address, allowed, Opening { limit, compression: Compression::None }).await?;
+    let mut socket = connect(address, allowed, Opening::new(limit, Compression::None)).await?;
     let first = tokio::time::timeout(limit, socket.next()).await.map_err(|_elapsed| ConnectError::Timeout(limit))?;
     first.unwrap_or(Err(WsError::ConnectionClosed)).map_err(Box::new)?;
     let took = began.elapsed();
@@ -99,7 +126,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn within(limit: Duration) -> Opening {
-        Opening { limit, compression: Compression::Zlib }
+        Opening::new(limit, Compression::Zlib)
     }
 
     /// Also shows that a TLS provider is there: without one rustls panics when its first connection is made.

@@ -60,6 +60,9 @@ pub struct GatewayDeps {
     pub presence: Presence,
     /// The control plane: heartbeats go out there when nothing else can run.
     pub control: Handle,
+    /// Who vouches for certificates in a test that makes its own.
+    #[cfg(test)]
+    pub(crate) roots: Option<&'static rustls::RootCertStore>,
 }
 
 /// The gateway, and its child for the root: supervisor `gateway`, one_for_one, with `identify` and `shard-N`.
@@ -83,7 +86,11 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
             reconnect_max: Duration::from_millis(config.reconnect_max_ms),
             hello: connect,
         },
-        connect: Opening { limit: connect, compression: config.compression },
+        connect: Opening {
+            #[cfg(test)]
+            roots: deps.roots,
+            ..Opening::new(connect, config.compression)
+        },
         intents: match deps.intents {
             Intents::Auto => None,
             Intents::Exactly(intents) => Some(intents),

@@ -48,13 +48,13 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         Ok(compressor) => compressor,
         Err(error) => return tracing::error!(%error, "a connection cannot be compressed"),
     };
-    let ((id, wake, cut), tap) = shared.with(|state| {
+    let (id, wake, cut) = shared.with(|state| {
         let opened = state.hub.open();
         state.hello(opened.0);
-        (opened, state.config.tap)
+        opened
     });
     let (mut sink, mut source) = socket.split();
-    let writer = Writer { id, wake, compressor, tap };
+    let writer = Writer { id, wake, compressor };
     let code = tokio::select! {
         biased;
         () = cut.cancelled() => None,
@@ -137,7 +137,6 @@ struct Writer {
     id: u64,
     wake: Arc<Notify>,
     compressor: Compressor,
-    tap: Option<fn(&str)>,
 }
 
 impl Writer {
@@ -162,6 +161,11 @@ impl Writer {
             }
             for frame in batch.frames {
                 let closing = matches!(frame, Outgoing::Close(_));
+                if let Outgoing::Text(frame) = &frame
+                    && !frame.odd
+                {
+                    shared.sends(&frame.text);
+                }
                 let Some(message) = self.message(frame, batch.compressed) else {
                     sink.flush().await.ok(); // What cannot be written is lost with the connection.
                     return;
@@ -191,19 +195,14 @@ impl Writer {
     fn message(&mut self, frame: Outgoing, by_payload: bool) -> Option<Message> {
         let closing = |code: u16| CloseFrame { code: code.into(), reason: close::reason(code).into() };
         Some(match frame {
-            Outgoing::Text(frame) => {
-                if let Some(tap) = self.tap.filter(|_| !frame.odd) {
-                    tap(frame.text.as_str());
+            Outgoing::Text(frame) => match self.compressor.payload(frame.text.as_bytes(), by_payload) {
+                Ok(Some(bytes)) => Message::Binary(Bytes::from(bytes)),
+                Ok(None) => Message::Text(frame.text),
+                Err(error) => {
+                    tracing::error!(%error, "a payload cannot be compressed");
+                    Message::Close(Some(closing(4000)))
                 }
-                match self.compressor.payload(frame.text.as_bytes(), by_payload) {
-                    Ok(Some(bytes)) => Message::Binary(Bytes::from(bytes)),
-                    Ok(None) => Message::Text(frame.text),
-                    Err(error) => {
-                        tracing::error!(%error, "a payload cannot be compressed");
-                        Message::Close(Some(closing(4000)))
-                    }
-                }
-            }
+            },
             Outgoing::Binary(bytes) => Message::Binary(bytes),
             Outgoing::Close(code) => Message::Close(code.map(closing)),
             Outgoing::Cut => return None,

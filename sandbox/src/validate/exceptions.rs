@@ -23,6 +23,16 @@ pub fn exceptions() -> &'static [Exception] {
     EXCEPTIONS
 }
 
+/// Gateway events that serenity's types do not know, each with the reason why it is sent all the same.
+pub fn payload_exceptions() -> &'static [(&'static str, &'static str)] {
+    PAYLOAD_EXCEPTIONS
+}
+
+const PAYLOAD_EXCEPTIONS: &[(&str, &str)] = &[
+    ("RATE_LIMITED", "documented since October 2025, after this version of serenity"),
+    ("SOUNDBOARD_SOUNDS", "documented since 2024; this version of serenity has no soundboard"),
+];
+
 /// Why permissions are no numbers in requests.
 const BITS_ARE_TEXT: &str = "the documentation sends permissions as a string, and answers have them so; the description wants a number in requests";
 

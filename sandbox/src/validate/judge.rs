@@ -8,14 +8,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::description::Description;
 use super::exceptions::excuse;
 use super::faults::{Misfit, misfits};
-use super::{Judgement, Violation, multipart};
+use super::{Judgement, Violation, multipart, payloads};
+use crate::config::SandboxConfig;
 use crate::events::Side;
 
-/// Exchanges that wait to be judged; beyond them the server waits.
+/// Exchanges and payloads that wait to be judged; beyond them the server waits.
 const WAITING_MAX: usize = 4_096;
 /// Different violations kept.
 const VIOLATIONS_MAX: usize = 1_000;
@@ -33,9 +35,19 @@ pub(crate) struct Sample {
     pub answer: Option<Option<String>>,
 }
 
-/// Takes samples and judges them one after another.
+/// What is judged.
+enum Matter {
+    Exchange(Sample),
+    /// What went over the gateway, before compression.
+    Payload(Utf8Bytes),
+}
+
+/// Takes exchanges and payloads and judges them one after another.
 pub(crate) struct Judge {
-    inbox: Option<SyncSender<Sample>>,
+    inbox: Option<SyncSender<Matter>>,
+    /// Whether there is a description to judge exchanges by.
+    pub(super) described: bool,
+    payloads: bool,
     taken: AtomicU64,
     findings: Arc<Findings>,
     thread: Option<JoinHandle<()>>,
@@ -55,25 +67,46 @@ struct Found {
 }
 
 impl Judge {
-    /// A judge by the description in that file; `None`, said aloud, when there is no such file.
-    pub(crate) fn by(path: &Path) -> std::io::Result<Option<Judge>> {
-        if !path.is_file() {
-            tracing::warn!(path = %path.display(), "nothing is judged: Discord's OpenAPI description is not there");
+    /// The judge that the configuration asks for; `None` when there is nothing to judge, or, said aloud, nothing to judge
+    /// it by.
+    pub(crate) fn of(config: &SandboxConfig) -> std::io::Result<Option<Judge>> {
+        let path = config.description.clone().filter(|path| {
+            if !path.is_file() {
+                tracing::warn!(path = %path.display(), "no request is judged: Discord's OpenAPI description is not there");
+            }
+            path.is_file()
+        });
+        let (described, payloads) = (path.is_some(), config.judge_payloads);
+        if !described && !payloads {
             return Ok(None);
         }
-        let (inbox, samples) = sync_channel(WAITING_MAX);
+        let (inbox, matters) = sync_channel(WAITING_MAX);
         let findings = Arc::new(Findings::default());
-        let (path, kept) = (path.to_owned(), Arc::clone(&findings));
-        let judging = move || judge_all(&path, &samples, &kept);
-        let thread = std::thread::Builder::new().name("sandbox-judge".to_owned()).spawn(judging)?;
-        Ok(Some(Judge { inbox: Some(inbox), taken: AtomicU64::new(0), findings, thread: Some(thread) }))
+        let kept = Arc::clone(&findings);
+        let judging = move || judge_all(path.as_deref(), &matters, &kept);
+        let thread = Some(std::thread::Builder::new().name("sandbox-judge".to_owned()).spawn(judging)?);
+        Ok(Some(Judge { inbox: Some(inbox), described, payloads, taken: AtomicU64::new(0), findings, thread }))
     }
 
+    /// Takes a request with its answer, where there is a description.
     pub(crate) fn take(&self, sample: Sample) {
+        if self.described {
+            self.judge(Matter::Exchange(sample));
+        }
+    }
+
+    /// Takes what went over the gateway, where that is judged.
+    pub(crate) fn take_payload(&self, text: &Utf8Bytes) {
+        if self.payloads {
+            self.judge(Matter::Payload(text.clone()));
+        }
+    }
+
+    fn judge(&self, matter: Matter) {
         let Some(inbox) = &self.inbox else { return };
         self.taken.fetch_add(1, Ordering::SeqCst);
-        if inbox.send(sample).is_err() {
-            tracing::error!("the judge is gone; an exchange is not judged");
+        if inbox.send(matter).is_err() {
+            tracing::error!("the judge is gone; something is not judged");
         }
     }
 
@@ -100,29 +133,57 @@ impl Drop for Judge {
     }
 }
 
-fn judge_all(path: &Path, samples: &Receiver<Sample>, findings: &Findings) {
-    let description = Description::at(path);
-    while let Ok(sample) = samples.recv() {
-        let misfits = match &description {
-            Some(description) => judge(description, &sample),
-            None => vec![(Side::Sandbox, at("description", "file", "is no OpenAPI description"))],
-        };
+fn judge_all(path: Option<&Path>, matters: &Receiver<Matter>, findings: &Findings) {
+    let description = path.and_then(Description::at);
+    while let Ok(matter) = matters.recv() {
+        let verdict = Verdict::on(&matter, description.as_deref());
         let mut found = findings.found.lock().unwrap_or_else(PoisonError::into_inner);
-        for (by, misfit) in misfits {
-            found.note(&sample, by, misfit);
-        }
-        found.judgement.requests += 1;
-        if sample.answer.is_some() && sample.status < 300 {
-            *found.judgement.answers.entry((sample.method, sample.template)).or_default() += 1;
-        }
+        found.note_all(&matter, verdict);
         found.judged += 1;
         findings.more.notify_all();
     }
 }
 
+/// What is wrong with one matter, reached without the lock.
+enum Verdict {
+    Exchange(Vec<(Side, Misfit)>),
+    Payload(Option<(String, Misfit)>),
+}
+
+impl Verdict {
+    fn on(matter: &Matter, description: Option<&Description>) -> Verdict {
+        match (matter, description) {
+            (Matter::Payload(text), _) => Verdict::Payload(payloads::judge(text)),
+            (Matter::Exchange(sample), Some(description)) => Verdict::Exchange(judge(description, sample)),
+            (Matter::Exchange(_), None) => {
+                Verdict::Exchange(vec![(Side::Sandbox, at("description", "file", "is no OpenAPI description"))])
+            }
+        }
+    }
+}
+
 impl Found {
-    fn note(&mut self, sample: &Sample, by: Side, misfit: Misfit) {
-        let operation = format!("{} {}", sample.method, sample.template);
+    fn note_all(&mut self, matter: &Matter, verdict: Verdict) {
+        match (matter, verdict) {
+            (Matter::Exchange(sample), Verdict::Exchange(misfits)) => {
+                for (by, misfit) in misfits {
+                    self.note(format!("{} {}", sample.method, sample.template), sample.status, by, misfit);
+                }
+                self.judgement.requests += 1;
+                if sample.answer.is_some() && sample.status < 300 {
+                    *self.judgement.answers.entry((sample.method, sample.template)).or_default() += 1;
+                }
+            }
+            (_, verdict) => {
+                self.judgement.payloads += 1;
+                if let Verdict::Payload(Some((what, misfit))) = verdict {
+                    self.note(what, 0, Side::Sandbox, misfit);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, operation: String, status: u16, by: Side, misfit: Misfit) {
         if let Some(exception) = excuse(&operation, by, &misfit) {
             self.judgement.excused.insert(exception);
             return;
@@ -135,7 +196,6 @@ impl Found {
         }
         if self.judgement.violations.len() < VIOLATIONS_MAX {
             self.places.insert(key, self.judgement.violations.len());
-            let status = sample.status;
             self.judgement.violations.push(Violation { operation, by, status, place, keyword, problem, times: 1 });
         }
     }

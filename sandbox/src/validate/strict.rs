@@ -7,7 +7,7 @@ use crate::config::{SandboxConfig, SandboxError};
 use crate::events::Side;
 use crate::handle::Sandbox;
 
-/// A [`Sandbox`] that panics when it is dropped and something did not fit Discord's description.
+/// A [`Sandbox`] that panics when it is dropped and something did not fit Discord's description or serenity's types.
 pub struct Strict {
     sandbox: Sandbox,
     refusals_excused: bool,
@@ -60,6 +60,6 @@ impl Drop for Strict {
         }
         let violations = self.counted();
         let told: String = violations.iter().map(|violation| format!("\n  {violation}")).collect();
-        assert!(violations.is_empty(), "does not fit Discord's own description:{told}");
+        assert!(violations.is_empty(), "does not fit Discord's own description, or serenity's types:{told}");
     }
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
-use sandbox::{Sandbox, SandboxConfig, Strict};
+use sandbox::{Sandbox, SandboxConfig, Strict, description_at};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-use crate::strict;
 
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -23,23 +21,18 @@ pub(crate) fn start() -> Strict {
     start_with(|_| {})
 }
 
-/// A sandbox that is judged where Discord's description is at hand: every answer has to fit it, and every
-/// request that is not refused.
+/// A sandbox that is judged: every gateway payload has to fit serenity's types, and where Discord's description is at hand
+/// every answer has to fit it, and every request that is not refused.
 pub(crate) fn start_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
     let mut config =
-        SandboxConfig { description: Some(description()), tap: Some(strict::judge), ..SandboxConfig::default() };
+        SandboxConfig { description: Some(description()), judge_payloads: true, ..SandboxConfig::default() };
     change(&mut config);
     Strict::start(config).unwrap().excusing_refusals()
 }
 
 /// Where Discord's own OpenAPI description is: beside the repository, or where the environment says.
 pub(crate) fn description() -> PathBuf {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/discord-openapi.json");
-    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
-    if !description.is_file() {
-        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
-    }
-    description
+    description_at(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/discord-openapi.json"))
 }
 
 /// One gateway connection.
@@ -118,11 +111,9 @@ impl Line {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    /// What comes next as the socket gives it; everything sent so far has to fit serenity's types.
+    /// What comes next as the socket gives it.
     pub(crate) async fn message(&mut self) -> Option<Result<Message, Error>> {
-        let next = tokio::time::timeout(SOON, self.socket.next()).await.expect("the gateway is silent");
-        strict::assert_all_fit();
-        next
+        tokio::time::timeout(SOON, self.socket.next()).await.expect("the gateway is silent")
     }
 
     pub(crate) async fn heard(&mut self) -> Heard {

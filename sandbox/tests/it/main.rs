@@ -18,7 +18,6 @@ mod places;
 mod rest;
 mod shapes;
 mod shards;
-mod strict;
 mod threads;
 mod tour;
 mod world;

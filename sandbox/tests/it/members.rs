@@ -139,7 +139,7 @@ async fn two_hundred_thousand_members_measured() {
     let sandbox = start_with(|config| {
         config.guilds = 1;
         config.members_per_guild = 200_000;
-        config.tap = None;
+        config.judge_payloads = false;
     });
     let guild = *sandbox.guild_ids().last().unwrap();
     let mut line = Line::ready(&sandbox, 1 << 1).await;

@@ -1,10 +1,10 @@
 //! One tour past every operation, each carried out at least once and judged by Discord's own description.
 
 use reqwest::Method;
-use sandbox::{Judgement, MessageId, Rate, Sandbox, SandboxConfig, Side};
+use sandbox::{Fault, Judgement, MessageId, Rate, Sandbox, SandboxConfig, Side};
 use serde_json::{Value, json};
 
-use crate::client::{Line, call, description, start_with};
+use crate::client::{ALL, Line, call, description, start_with};
 
 /// A pixel.
 const IMAGE: &str = "data:image/png;base64,AA";
@@ -330,6 +330,20 @@ async fn a_request_that_does_not_fit_is_told_and_counted_once() {
     let found = sandbox.violations();
     let told: Vec<_> = found.iter().map(|one| (one.by, one.place.as_str(), one.status, one.times)).collect();
     assert_eq!(told, [(Side::Peer, "query/wiat", 200, 2)]);
+}
+
+#[tokio::test]
+async fn every_payload_is_judged_but_what_faults_make_up() {
+    let sandbox = start_with(|config| config.description = None);
+    let mut line = Line::ready(&sandbox, ALL).await;
+    let hello_ready_guild = 3;
+    assert_eq!(sandbox.judgement().payloads, hello_ready_guild);
+    sandbox.fault(Fault::Dispatch { name: "MESSAGE_DELETE".into(), data: r#"{"id":1}"#.into() });
+    line.event("MESSAGE_DELETE").await;
+    sandbox.say("alice", "hello");
+    line.event("MESSAGE_CREATE").await;
+    assert_eq!(sandbox.judgement().payloads, hello_ready_guild + 1);
+    assert!(sandbox.violations().is_empty());
 }
 
 #[tokio::test]

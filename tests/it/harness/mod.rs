@@ -10,13 +10,12 @@ pub(crate) use answer::Answer;
 pub(crate) use bot::Bot;
 pub(crate) use home::{Home, PLAYS_THE_BOT, finish, signal, wait};
 pub(crate) use log::Log;
-pub(crate) use rows::audited;
+pub(crate) use rows::{audited, set_by};
 
-use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent, Strict};
+use sandbox::{BotMessage, MessageId, Sandbox, SandboxConfig, SandboxEvent, Strict, description_at};
 use serde_json::Value;
 use std::{
     io::Write as _,
-    path::PathBuf,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -41,21 +40,18 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A stand-in for Discord. Where Discord's own OpenAPI description is at hand, every request of the bot and
-/// every answer has to fit it when the test ends.
+/// A stand-in for Discord. When the test ends, every gateway payload has to fit serenity's types, and where Discord's own
+/// OpenAPI description is at hand every request of the bot and every answer has to fit that.
 pub(crate) fn discord() -> Strict {
     discord_with(|_| {})
 }
 
 /// The same with other settings.
 pub(crate) fn discord_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/discord-openapi.json");
-    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
-    if !description.is_file() {
-        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
-    }
+    let description = description_at(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/discord-openapi.json"));
     let mut config = SandboxConfig {
         description: Some(description),
+        judge_payloads: true,
         identify_interval_ms: 5_000, // as Discord's
         ..SandboxConfig::default()
     };

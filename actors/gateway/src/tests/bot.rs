@@ -148,6 +148,8 @@ pub(crate) struct Setup {
     /// In place of the test's own runtime.
     pub(crate) control: Option<Handle>,
     pub(crate) config: GatewayConfig,
+    /// Who vouches for certificates; none: whom browsers trust.
+    pub(crate) roots: Option<&'static rustls::RootCertStore>,
 }
 
 impl Setup {
@@ -179,6 +181,7 @@ impl Setup {
                 members_max: 100_000,
                 compression: Compression::None,
             },
+            roots: None,
         }
     }
 
@@ -208,6 +211,7 @@ impl Setup {
             cache: Arc::new(Cache::default()),
             presence: self.presence.clone(),
             control: self.control.clone().unwrap_or_else(Handle::current),
+            roots: self.roots,
         };
         let (gateway, child) = build(&self.config, deps);
         (gateway, child, reports)

@@ -3,9 +3,14 @@
 
 use super::fake::*;
 use crate::Phase;
-use protocol::{cache::CacheView, id::GuildId};
+use protocol::{
+    cache::{CacheView, CachedGuild},
+    id::GuildId,
+};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sandbox::{Fault, Sandbox, SandboxConfig};
+use serde_json::json;
+use serenity::model::id::RoleId;
 
 async fn start(config: SandboxConfig) -> (Sandbox, Bot) {
     let sandbox = Sandbox::start(config).unwrap();
@@ -133,21 +138,43 @@ async fn mutated_frames_and_events_stop_nothing() {
     bot.stop().await;
 }
 
+/// All that the cache has of a guild, but for whether it is there.
+fn told(guild: &CachedGuild) -> String {
+    format!("{:#?}", CachedGuild { unavailable: false, ..guild.clone() })
+}
+
 #[tokio::test]
 async fn an_outage_keeps_the_guild_and_its_end_refreshes_it() {
     let (sandbox, bot) = start(SandboxConfig::default()).await;
     let (cache, id) = (bot.gateway.cache(), GuildId::new(sandbox.guild_id()));
-    eventually("the guild", || {
-        cache.guild(id).is_some_and(|guild| !guild.own_roles.is_empty() || guild.member_count > 0)
-    })
-    .await;
+    let role = RoleId::new(sandbox.role_id(id.get(), "moderators").unwrap());
+    eventually("the guild", || cache.guild(id).is_some_and(|guild| guild.own_roles.len() == 1)).await;
+    let before = cache.guild(id).unwrap();
+    // A role that the bot was told wrongly of: kept like everything else, until all is told anew.
+    let wrong = json!({"id": role, "name": "moderators", "position": 1, "permissions": "64"});
+    let data = json!({"guild_id": id, "role": wrong}).to_string();
+    sandbox.fault(Fault::Dispatch { name: "GUILD_ROLE_UPDATE".into(), data });
+    let is_wrong = |guild: &CachedGuild| guild.roles.iter().any(|known| known.id == role && known.permissions == 64);
+    eventually("the change", || cache.guild(id).is_some_and(|guild| is_wrong(&guild))).await;
+    let changed = cache.guild(id).unwrap();
     sandbox.remove_guild(id.get(), true).unwrap();
     eventually("the outage", || cache.guild(id).is_some_and(|guild| guild.unavailable)).await;
-    let roles = cache.guild(id).unwrap().roles.len();
-    assert!(roles > 0);
+    let during = cache.guild(id).unwrap();
+    assert_eq!(told(&during), told(&changed));
     assert!(sandbox.restore_guild(id.get()));
     eventually("its end", || cache.guild(id).is_some_and(|guild| !guild.unavailable)).await;
-    println!("G19 roles_kept={roles} roles_after={}", cache.guild(id).unwrap().roles.len());
+    let after = cache.guild(id).unwrap();
+    assert_eq!(told(&after), told(&before));
+    println!(
+        "G19 roles={} kept={} after={}; channels={} kept={} after={}",
+        before.roles.len(),
+        during.roles.len(),
+        after.roles.len(),
+        before.channels.len(),
+        during.channels.len(),
+        after.channels.len()
+    );
+    assert!(before.roles.len() >= 3 && before.channels.len() >= 3, "there is something to keep");
     sandbox.remove_guild(id.get(), false).unwrap();
     eventually("the goodbye", || cache.guild(id).is_none()).await;
     bot.stop().await;

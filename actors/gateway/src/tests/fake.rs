@@ -4,7 +4,10 @@ pub(crate) use super::bot::*;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tungstenite::{
     WebSocketStream, accept_async,
     tungstenite::{Message, protocol::CloseFrame},
@@ -43,9 +46,7 @@ impl Fake {
     /// The next connection, greeted with HELLO.
     pub(crate) async fn accept(&self, interval_ms: u64) -> Peer {
         let (stream, _) = soon("a connection", self.listener.accept()).await.unwrap();
-        let mut peer = Peer { ws: accept_async(stream).await.unwrap(), heartbeats: 0, answers: true };
-        peer.send(json!({"op": 10, "d": {"heartbeat_interval": interval_ms}, "s": null, "t": null})).await;
-        peer
+        Peer::greet(stream, interval_ms).await
     }
 
     /// The next connection, up to READY.
@@ -62,14 +63,21 @@ impl Fake {
 }
 
 /// One connection, seen from Discord.
-pub(crate) struct Peer {
-    pub(crate) ws: WebSocketStream<TcpStream>,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) ws: WebSocketStream<S>,
     pub(crate) heartbeats: u32,
     /// Whether heartbeats are acknowledged.
     pub(crate) answers: bool,
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    /// A WebSocket connection on `stream`, greeted with HELLO.
+    pub(crate) async fn greet(stream: S, interval_ms: u64) -> Self {
+        let mut peer = Self { ws: accept_async(stream).await.unwrap(), heartbeats: 0, answers: true };
+        peer.send(json!({"op": 10, "d": {"heartbeat_interval": interval_ms}, "s": null, "t": null})).await;
+        peer
+    }
+
     pub(crate) async fn send(&mut self, frame: Value) {
         self.raw(&frame.to_string()).await;
     }

@@ -156,9 +156,12 @@ async fn a_page_of_html_in_place_of_an_answer_silences_everything_for_longer_eac
     let after: Vec<u64> = fake.asked().iter().skip(30).map(|asked| (asked.at - began).as_secs()).collect();
     let next_60 = after.iter().filter(|&&at| at < 60).count();
     println!("R4 requests_in_next_60_s={next_60} later_probes_at_s={after:?}");
-    assert_eq!(next_60, 0);
-    let gaps: Vec<u64> = after.iter().filter(|at| **at > 61).copied().collect();
-    assert!(gaps.iter().all(|&at| (180..=184).contains(&at) || (420..=426).contains(&at)), "{after:?}");
+    // Each round asks twice, so that two may go out before the first is answered.
+    let rounds: Vec<&[u64]> = after.chunk_by(|one, next| next - one < 2).collect();
+    let [60..=62, 180..=184, 420..=426] = rounds.iter().map(|round| round[0]).collect::<Vec<_>>()[..] else {
+        panic!("not silent for 60 s, then for twice as long each time: {after:?}")
+    };
+    assert!(rounds.iter().all(|round| round.len() <= 2), "{after:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,8 +99,8 @@ async fn a_webhook_that_is_gone_is_asked_for_once_but_an_interaction_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn nothing_but_403s_stay_far_below_discords_ban() {
     let refusal = json!({"code": 50007, "message": "Cannot send messages to this user"});
-    let (rest, fake) =
-        Fake::slow(fake::config(), |_| Duration::from_millis(80), move |_, _| answer(403, &[], &refusal));
+    const LATENCY: Duration = Duration::from_millis(80);
+    let (rest, fake) = Fake::slow(fake::config(), |_| LATENCY, move |_, _| answer(403, &[], &refusal));
     let began = Instant::now();
     let callers = (1..=40_u64).map(|channel| {
         let rest = rest.clone();
@@ -115,7 +115,12 @@ async fn nothing_but_403s_stay_far_below_discords_ban() {
         })
     });
     let tries: u32 = join_all(callers).await.into_iter().map(Result::unwrap).sum();
-    let invalid = fake.asked().len();
-    println!("R12 tries_in_10_min={tries} invalid_sent={invalid} limit=5000 ban_at=10000");
-    assert!(tries > 20_000 && (5_000..5_060).contains(&invalid), "{tries} tries, {invalid} invalid");
+    let asked = fake.asked();
+    let opened = asked[4_999].at + LATENCY; // when the answer was there that makes it 5,000
+    let probes: Vec<u64> = asked.iter().filter(|a| a.at > opened).map(|a| (a.at - opened).as_secs()).collect();
+    println!("R12 tries_in_10_min={tries} invalid_sent={} probes_after_s={probes:?} ban_at=10000", asked.len());
+    assert!(tries > 20_000, "{tries}");
+    assert!(asked.len() <= 5_000 + 40 + probes.len(), "beside the probes only what was under way: {}", asked.len());
+    // The wall is at 60, then twice as long each time; the callers ask every 0.7 s.
+    assert!(matches!(probes[..], [60..=61, 180..=183, 420..=425]), "{probes:?}");
 }

@@ -3,12 +3,12 @@
 use crate::{Access, Preflight, Rest, RestConfig, RestError, Send, preflight};
 use futures_util::future::join_all;
 use protocol::{Secret, ports::GatewayDirectory};
-use sandbox::{Fault, Rate, Sandbox, SandboxConfig, Strict};
+use sandbox::{Fault, Rate, Sandbox, SandboxConfig, Strict, description_at};
 use serenity::{
     builder::{CreateCommand, CreateMessage, EditMessage},
     model::id::{ChannelId, GuildId, UserId},
 };
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 const POST: &str = "POST /channels/{channel_id}/messages";
 
@@ -18,11 +18,7 @@ fn access(sandbox: &Sandbox, token: &str) -> Access {
 
 /// Every request has to fit Discord's own OpenAPI description, where that is at hand.
 fn start(change: impl FnOnce(&mut SandboxConfig)) -> (Strict, Rest) {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discord-openapi.json");
-    let description = std::env::var_os("IMPRESARIO_OPENAPI").map_or_else(|| beside.into(), PathBuf::from);
-    if !description.is_file() {
-        eprintln!("not judged: Discord's OpenAPI description is not at {}", description.display());
-    }
+    let description = description_at(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discord-openapi.json"));
     let mut config = SandboxConfig { description: Some(description), ..SandboxConfig::default() };
     change(&mut config);
     let sandbox = Strict::start(config).unwrap();
@@ -115,4 +111,71 @@ async fn its_429s_are_waited_out() {
     let before = sandbox.stats().requests;
     assert!(rest.current_user().await.is_err());
     assert_eq!(sandbox.stats().requests, before);
+}
+
+/// So many posts to a channel, one after another; what the last one came to.
+async fn posts(rest: &Rest, channel: ChannelId, times: usize) -> Result<(), RestError> {
+    let mut last = Ok(());
+    for _ in 0..times {
+        last = rest.create_message(channel, CreateMessage::new().content("x"), Send::default()).await.map(|_| ());
+    }
+    last
+}
+
+/// R3, R5: a limit of others that lasts 1,337 s, and a hundred requests at once for a bucket that nobody knows yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_shared_limit_fails_everybody_at_once_and_a_burst_brings_no_429() {
+    let (sandbox, rest) = start(|config| config.bucket = Rate { requests: 10, window_ms: 200 });
+    let channel = general(&sandbox);
+    let burst = (0..100).map(|_| rest.get_channel(channel, Send::default()));
+    assert!(join_all(burst).await.iter().all(Result::is_ok));
+    assert_eq!(sandbox.stats().rate_limited, 0, "R5");
+
+    let (route, scope) = (POST.to_owned(), "shared".to_owned());
+    fault(&sandbox, Fault::Rest429 { route, retry_after_ms: 1_337_000, global: false, scope, html: false, times: 1 });
+    let callers = (0..50).map(|_| posts(&rest, channel, 1));
+    let limited = |done: &Result<(), RestError>| matches!(done, Err(RestError::RateLimited { retry_after }) if retry_after.as_secs() > 1_300);
+    assert!(join_all(callers).await.iter().all(limited));
+    assert_eq!((sandbox.stats().requests_by_route[POST], rest.status().invalid_10_min), (1, 0), "R3");
+}
+
+/// R8, R9, R10: what is refused for good, by somebody who refuses it of their own accord, is asked for once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_refuses_for_good_is_asked_for_once() {
+    let (sandbox, rest) = start(|_| {});
+    let sandbox = sandbox.excusing_refusals();
+    let guild = sandbox.guild_id();
+    let asked = || sandbox.stats().requests_by_route.get(POST).copied().unwrap_or_default();
+    let gone = posts(&rest, ChannelId::new(5), 20).await;
+    assert!(matches!(gone, Err(RestError::NotFound { code: 10003, .. })) && asked() == 1, "R10: {gone:?}, {}", asked());
+
+    for role in ["@everyone", "impresario"] {
+        sandbox.set_role_permissions(guild, sandbox.role_id(guild, role).unwrap(), 0).unwrap();
+    }
+    let refused = posts(&rest, general(&sandbox), 20).await;
+    assert!(matches!(refused, Err(RestError::Forbidden { .. })) && asked() == 2, "R9: {refused:?}, {}", asked());
+
+    fault(&sandbox, Fault::Unauthorized(true));
+    let before = sandbox.stats().requests;
+    for _ in 0..20 {
+        assert_eq!(rest.current_user().await.unwrap_err(), RestError::Unauthorized);
+    }
+    assert_eq!(sandbox.stats().requests - before, 1, "R8");
+}
+
+/// R13: answers that never end, or not in time, hold nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_endless_and_slow_answers_are_cut_off() {
+    let (sandbox, rest) = start(|_| {});
+    let channel = general(&sandbox);
+    fault(&sandbox, Fault::RestEndlessBody { route: POST.to_owned(), times: 1 });
+    let endless = posts(&rest, channel, 1).await;
+    assert!(matches!(&endless, Err(RestError::Malformed(reason)) if reason.contains("8 MiB")), "{endless:?}");
+    fault(&sandbox, Fault::RestSlowBody { route: POST.to_owned(), millis: 200, times: u32::MAX });
+    let send = Send::default().within(Duration::from_secs(1));
+    let slow = rest.create_message(channel, CreateMessage::new().content("x"), send).await;
+    assert!(matches!(slow, Err(RestError::Deadline)), "{slow:?}");
+    fault(&sandbox, Fault::Clear);
+    assert_eq!(posts(&rest, channel, 1).await, Ok(()));
+    assert_eq!((rest.status().in_flight, rest.status().waiting), (0, [0; 4]));
 }
