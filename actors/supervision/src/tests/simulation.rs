@@ -36,6 +36,8 @@ struct Figures {
     virtual_s: u64,
     /// Scenarios in which a drain or a shutdown raced with what else happened.
     raced: usize,
+    /// Children that were stopped after one that only its rank makes stand later.
+    by_rank: usize,
 }
 
 #[test]
@@ -51,12 +53,14 @@ fn whatever_happens_in_a_tree_the_invariants_hold() {
                 total.decisions += figures.decisions;
                 total.virtual_s += figures.virtual_s;
                 total.raced += figures.raced;
+                total.by_rank += figures.by_rank;
             }
             Err(what) => panic!("{}", shrunk(&scenario, &what)),
         }
     }
     println!("simulation: {total:?} in {:.1} s", begun.elapsed().as_secs_f64());
-    println!("A11 raced={} violations=0", total.raced);
+    println!("A11 raced={} stopped_by_rank={} violations=0", total.raced, total.by_rank);
+    assert!(total.by_rank as u64 > scenarios() / 10, "ranks hardly ever mattered: {total:?}");
 }
 
 #[test]
@@ -143,7 +147,8 @@ async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
         told.map_err(|_| "an order was never answered".to_owned())?.map_err(|error| error.to_string())?;
     }
     let decisions = tree.decisions(0, usize::MAX);
-    checks::all(scenario, &stage, &decisions, drained).map_err(|what| format!("{what}\nthe tree ended: {exit}"))?;
+    let by_rank = checks::all(scenario, &stage, &decisions, drained);
+    let by_rank = by_rank.map_err(|what| format!("{what}\nthe tree ended: {exit}"))?;
     if !tree.nodes().is_empty() {
         return Err(format!("left in the view: {:#?}", tree.nodes()));
     }
@@ -153,6 +158,7 @@ async fn perform(scenario: &Scenario, n: usize) -> Result<Figures, String> {
         decisions: decisions.len(),
         virtual_s: stage.begun.elapsed().as_secs(),
         raced: usize::from(raced),
+        by_rank,
     })
 }
 

@@ -1,11 +1,12 @@
 //! What must hold, whatever happens.
 
 use super::{
-    scenario::{Group, Scenario},
+    scenario::{Group, Happening, Scenario},
     stage::Stage,
 };
 use crate::{ActorPath, Entry, Kind, Status, Strategy, Tree, core::Rule};
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
@@ -39,13 +40,13 @@ pub(super) async fn view(tree: &Tree, stage: &Stage) -> Result<(), String> {
     Err(wrong.unwrap_or_default())
 }
 
-/// Everything that can be told from what was seen and what was decided.
+/// Everything that can be told from what was seen and what was decided. Returns how many stops the ranks decided.
 pub(super) fn all(
     scenario: &Scenario,
     stage: &Stage,
     decisions: &[Arc<Entry>],
     drained: Option<Instant>,
-) -> Result<(), String> {
+) -> Result<usize, String> {
     if let Some(trouble) = stage.trouble() {
         return Err(trouble);
     }
@@ -56,7 +57,7 @@ pub(super) fn all(
     every_exit_has_its_decision(stage, decisions)?;
     budgets_hold(decisions)?;
     nothing_starts_late(stage, decisions, drained)?;
-    stops_in_reverse(&ActorPath::root(), &scenario.root, decisions)
+    stops_in_reverse(scenario, (&ActorPath::root(), &scenario.root), decisions)
 }
 
 /// The exit of each incarnation is the cause of a decision about it; or of its supervisor's to give up.
@@ -134,34 +135,62 @@ fn nothing_starts_late(stage: &Stage, decisions: &[Arc<Entry>], drained: Option<
     Ok(())
 }
 
-/// A supervisor on its way down asks its children last first, each when the one after it is down.
-fn stops_in_reverse(at: &ActorPath, group: &Group, decisions: &[Arc<Entry>]) -> Result<(), String> {
-    let order = |path: &ActorPath| group.children.iter().position(|plan| plan.id == path.id()).unwrap_or(usize::MAX);
-    let (mut ending, mut last) = (false, usize::MAX);
-    for entry in decisions {
+/// Where a child stands among its siblings: a higher rank earlier, then who came first.
+type Place = (Reverse<i32>, usize);
+
+/// A supervisor on its way down asks its children last first, by rank and then by when they came, also those that were
+/// added while it ran. Returns how many were asked after one that its rank alone makes later.
+fn stops_in_reverse(
+    scenario: &Scenario,
+    (at, group): (&ActorPath, &Group),
+    decisions: &[Arc<Entry>],
+) -> Result<usize, String> {
+    let added = scenario.happenings.iter().filter_map(|(_, happening)| match happening {
+        Happening::Start(plan, _) => Some((plan.id.as_str(), plan.rank)),
+        _ => None,
+    });
+    let added: BTreeMap<&str, i32> = added.collect();
+    let first = || group.children.iter().map(|plan| (plan.id.clone(), plan.rank)).enumerate();
+    let (mut places, mut ending, mut last): (BTreeMap<String, Place>, bool, Option<Place>) = Default::default();
+    let mut by_rank = 0;
+    for (n, entry) in decisions.iter().enumerate() {
+        let rule = entry.decision.rule;
         if entry.path == *at {
-            match entry.decision.rule {
-                Rule::Shutdown => (ending, last) = (true, usize::MAX),
-                Rule::Start | Rule::Down => ending = false,
+            match rule {
+                Rule::Shutdown => (ending, last) = (true, None),
+                Rule::Start => {
+                    // Another life of it has the children that it was made with.
+                    places = first().map(|(n, (id, rank))| (id, (Reverse(rank), n))).collect();
+                    ending = false;
+                }
+                Rule::Down => ending = false,
                 _ => {}
             }
         }
-        let child = entry.path.parent().as_ref() == Some(at);
-        if !ending || !child || entry.decision.rule != Rule::Stop || entry.decision.text == "asked to hurry" {
+        if entry.path.parent().as_ref() != Some(at) {
             continue;
         }
-        let place = order(&entry.path);
-        if place > last && place != usize::MAX {
+        let id = entry.path.id();
+        if rule == Rule::Operator && entry.decision.text.starts_with("added") {
+            let rank = added.get(id).ok_or(format!("{} was added, and nobody did", entry.path))?;
+            places.insert(id.to_owned(), (Reverse(*rank), group.children.len() + n));
+        }
+        if !ending || rule != Rule::Stop || entry.decision.text == "asked to hurry" {
+            continue;
+        }
+        let place = *places.get(id).ok_or(format!("{} stops, and was never there", entry.path))?;
+        if last.is_some_and(|last| place > last) {
             return Err(format!("{} is asked to stop after an elder sibling: {:?}", entry.path, entry.decision));
         }
-        last = last.min(place);
+        by_rank += usize::from(last.is_some_and(|last| place.1 > last.1));
+        last = Some(place);
     }
     if group.flags.strategy != Strategy::Dynamic {
         for plan in &group.children {
             if let Some(below) = &plan.group {
-                stops_in_reverse(&at.child(&plan.id), below, decisions)?;
+                by_rank += stops_in_reverse(scenario, (&at.child(&plan.id), below), decisions)?;
             }
         }
     }
-    Ok(())
+    Ok(by_rank)
 }

@@ -58,6 +58,7 @@ pub(super) struct Plan {
     pub(super) cooldown: Option<Duration>,
     pub(super) retry_parked: Option<Backoff>,
     pub(super) needs: Option<String>,
+    pub(super) rank: i32,
 }
 
 impl Scenario {
@@ -89,7 +90,8 @@ fn some(rng: &mut StdRng, places: &Places) -> Happening {
             let under =
                 groups.get(rng.random_range(0..=groups.len())).map_or("root".to_owned(), |path| (*path).clone());
             let mut plan = plan(rng, 9, DEPTH_MAX);
-            plan.id = format!("new{}", rng.random_range(0..3));
+            let n = rng.random_range(0..3);
+            (plan.id, plan.rank) = (format!("new{n}"), n - 1); // whenever it comes again, it is of that rank
             Happening::Start(Box::new(plan), under)
         }
         6 => Happening::Remove(any(rng)),
@@ -135,6 +137,7 @@ fn plan(rng: &mut StdRng, n: usize, depth: usize) -> Plan {
         cooldown: rng.random_bool(0.2).then(|| Duration::from_secs(2)),
         retry_parked: delay(rng, 1_000),
         needs: (n > 0 && rng.random_bool(0.2)).then(|| "w0".to_owned()),
+        rank: if rng.random_bool(0.4) { rng.random_range(-1..=1) } else { 0 },
     }
 }
 
@@ -185,6 +188,7 @@ impl Plan {
             policy.cooldown = self.cooldown;
             policy.retry_parked = self.retry_parked;
             policy.start_timeout = Duration::from_secs(3);
+            policy.rank = self.rank;
             policy.needs = self.needs.iter().filter(|need| **need != path.to_string()).cloned().collect();
         })
     }

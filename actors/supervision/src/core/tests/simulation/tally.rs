@@ -1,0 +1,193 @@
+//! The simulation's own books: who stands where, who is there, who was restarted when. They are kept from what goes into
+//! the core and what comes out of it, never read from what the core remembers, so that both can be wrong by themselves.
+
+use crate::core::{
+    Action, Event, Order, Rule, State, Step, Time,
+    policy::{Intensity, Policy, Strategy},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// So little time is left to a shutdown that its children may be stopped at the same time.
+const RUSH: Duration = Duration::from_millis(250);
+
+/// A higher rank stands earlier; of the same rank, who came first.
+type Place = (Reverse<i32>, u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    places: BTreeMap<String, Place>,
+    arrivals: u64,
+    /// Who is there and was not left behind, and whether it was asked to stop.
+    there: BTreeMap<String, bool>,
+    /// When a shutdown need not keep its order any more.
+    hasty: Option<Time>,
+    /// The first children that nobody ordered about, until the supervisor is up; and the last of them that began.
+    first: BTreeSet<String>,
+    begun: Option<Place>,
+    /// Restarts under a budget that has stood since: of a child with one of its own, or (no name) of the others.
+    restarts: BTreeMap<String, (Intensity, Vec<Time>)>,
+    pub(super) seen: Seen,
+}
+
+/// How often there was something to judge.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Stops in a shutdown while an elder sibling was there: the order could have been another.
+    pub(super) stops_in_turn: usize,
+    /// Of those, stops that the ranks and not the arrivals decided.
+    pub(super) stops_by_rank: usize,
+    /// Starts in their turn while the supervisor came up.
+    pub(super) starts_in_turn: usize,
+    /// Restarts that a budget had room for, and those that took its last room.
+    pub(super) restarts: usize,
+    pub(super) last_restarts: usize,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: Self) {
+        self.stops_in_turn += other.stops_in_turn;
+        self.stops_by_rank += other.stops_by_rank;
+        self.starts_in_turn += other.starts_in_turn;
+        self.restarts += other.restarts;
+        self.last_restarts += other.last_restarts;
+    }
+}
+
+impl Tally {
+    pub(super) fn new(children: &[Policy]) -> Self {
+        let mut tally = Self::default();
+        for policy in children {
+            tally.arrives(&policy.id, policy.rank);
+            tally.first.insert(policy.id.clone());
+        }
+        tally
+    }
+
+    /// Books one step: what happened, and what `state`, which has decided `step`, makes of it.
+    pub(super) fn book(&mut self, event: &Event, state: &State, step: &Step, now: Time) {
+        match event {
+            Event::Exited { id, .. } => {
+                self.there.remove(id);
+            }
+            Event::Shutdown { within: Some(within), .. } => self.hurries(now + *within - RUSH.min(*within / 4)),
+            Event::KillAll { .. } => self.hurries(now),
+            Event::Order { ticket, order } => {
+                let refused =
+                    |action: &Action| matches!(action, Action::Answer { ticket: to, answer: Err(_) } if to == ticket);
+                self.ordered(order, state, step.actions.iter().any(refused));
+            }
+            _ => {}
+        }
+        for action in &step.actions {
+            match action {
+                Action::Spawn { id, .. } => self.starts(id),
+                // One that is stuck is of no use to its elders: it is stopped when that is found, whoever's turn it is.
+                Action::Blame { id, .. } => {
+                    self.there.remove(id);
+                }
+                Action::AskStop { id, .. } => self.stops(id, state, now),
+                Action::Kill { id, by } if by == "brutal" => self.stops(id, state, now),
+                Action::LeaveBehind { id, .. } => {
+                    self.there.remove(id);
+                }
+                Action::Ready => self.first.clear(),
+                _ => {}
+            }
+        }
+        self.places.retain(|id, _| state.child(id).is_some());
+        self.budgets(state, step);
+    }
+
+    fn hurries(&mut self, from: Time) {
+        self.hasty = Some(self.hasty.map_or(from, |before| before.min(from)));
+    }
+
+    fn arrives(&mut self, id: &str, rank: i32) {
+        self.arrivals += 1;
+        self.places.insert(id.to_owned(), (Reverse(rank), self.arrivals));
+    }
+
+    fn ordered(&mut self, order: &Order, state: &State, refused: bool) {
+        self.first.remove(order.id());
+        match order {
+            Order::StartChild { policy, .. } if !self.places.contains_key(&policy.id) && !refused => {
+                self.arrives(&policy.id, policy.rank);
+            }
+            // As the list has them; who is not on it, and stays or has yet to go, stands behind as before.
+            Order::Respecify { children, .. } if !refused && state.flags.strategy != Strategy::Dynamic => {
+                let mut others: Vec<(Place, String)> =
+                    std::mem::take(&mut self.places).into_iter().map(|(id, place)| (place, id)).collect();
+                others.sort();
+                others.retain(|(_, id)| children.iter().all(|new| new.policy.id != *id));
+                for new in children {
+                    self.arrives(&new.policy.id, new.policy.rank);
+                }
+                for ((Reverse(rank), _), id) in others {
+                    self.arrives(&id, rank);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first children begin in order.
+    fn starts(&mut self, id: &str) {
+        self.there.insert(id.to_owned(), false);
+        if self.first.remove(id) {
+            let place = self.places.get(id).copied();
+            assert!(self.begun < place, "{id} begins before its turn: {:?}", self.places);
+            self.seen.starts_in_turn += usize::from(self.begun.is_some());
+            self.begun = place;
+        }
+    }
+
+    /// In a shutdown nobody is asked to stop while one that started later is there.
+    fn stops(&mut self, id: &str, state: &State, now: Time) {
+        let Some(asked) = self.there.get_mut(id) else { return };
+        let again = std::mem::replace(asked, true);
+        let hasty = self.hasty.is_some_and(|from| from <= now);
+        if again || !state.is_stopping() || hasty || state.flags.strategy == Strategy::Dynamic {
+            return;
+        }
+        let own = self.places[id];
+        let of = |other: &String| self.places.get(other).copied();
+        let later = self.there.keys().find(|other| of(other) > Some(own));
+        assert!(later.is_none(), "{id} is asked to stop while {later:?} is there: {:?}", self.places);
+        let elder = || self.there.keys().filter(|other| *other != id).filter_map(of);
+        self.seen.stops_in_turn += usize::from(elder().next().is_some());
+        self.seen.stops_by_rank += usize::from(elder().any(|(_, arrival)| arrival > own.1));
+    }
+
+    /// Never more restarts within a budget's window than it allows.
+    fn budgets(&mut self, state: &State, step: &Step) {
+        self.restarts.retain(|id, (under, _)| match id.as_str() {
+            "" => *under == state.flags.intensity,
+            id => state.child(id).is_some_and(|child| child.policy.budget == Some(*under)),
+        });
+        for decision in &step.decisions {
+            let id = decision.id.as_str();
+            let charged = match decision.rule {
+                Rule::Restart | Rule::Backoff | Rule::Cooldown => true,
+                Rule::Operator => decision.text == "ordered to restart",
+                Rule::Parked => {
+                    self.restarts.remove(id); // once it is up again its budget begins anew
+                    false
+                }
+                _ => false,
+            };
+            let Some(child) = state.child(id).filter(|_| charged) else { continue };
+            let (of, under) = child.policy.budget.map_or(("", state.flags.intensity), |own| (id, own));
+            let (_, times) = self.restarts.entry(of.to_owned()).or_insert((under, Vec::new()));
+            times.push(decision.at);
+            times.retain(|at| decision.at - *at <= under.window);
+            let (count, most) = (times.len(), under.restarts as usize);
+            assert!(count <= most, "{id}: {count} restarts within {:?}, {most} are allowed", under.window);
+            self.seen.restarts += 1;
+            self.seen.last_restarts += usize::from(count == most);
+        }
+    }
+}
