@@ -55,7 +55,7 @@ fn is_served(nodes: &[Node]) -> bool {
 fn is_moving(node: &Node) -> bool {
     match node.status {
         Status::Starting | Status::Stopping => true,
-        Status::Waiting => node.until.is_none_or(|until| until <= SOON),
+        Status::Waiting => node.missing.is_empty() && node.until.is_none_or(|until| until <= SOON),
         Status::Running | Status::Suspended | Status::Down | Status::Parked | Status::Quarantined => false,
     }
 }

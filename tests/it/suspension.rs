@@ -1,6 +1,7 @@
 //! Who needs the database is suspended while it is away, and nobody else.
 
 use crate::harness::{Home, assert_answers, discord, until};
+use serde_json::json;
 
 const NEEDS: &str = "task-supervisor/identify-prune";
 const NEEDS_NOT: &str = "task-supervisor/database-health";
@@ -50,5 +51,27 @@ fn a_kill_of_the_database_suspends_and_resumes_in_one_go() {
         (seen("suspended")? < seen("resumed")?).then_some(())
     });
     assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn who_is_killed_while_what_it_needs_is_stopped_waits_for_it_and_spends_no_restart() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.wait_state("emoji-cache", "running");
+    bot.cli(&["stop", "rest"]).exits(0);
+    bot.wait_state("emoji-cache", "suspended");
+    bot.cli(&["kill", "emoji-cache"]).exits(0);
+    let node = bot.wait_state("emoji-cache", "waiting");
+    assert_eq!((&node["reason"], &node["missing"][0]), (&json!("needs rest"), &json!("rest")), "{node}");
+    bot.cli(&["kill", "emoji-cache"]).exits(1).shows(&["not running"]);
+    let asked = bot.cli(&["explain", "emoji-cache"]).exits(0);
+    asked.shows(&["is waiting: needs rest", "no restart is spent", "not: restart: without rest it has nothing to do"]);
+
+    bot.cli(&["start", "rest"]).exits(0);
+    let node = bot.wait_state("emoji-cache", "running");
+    assert_eq!((&node["incarnation"], &node["budget"]["used"]), (&json!(2), &json!(0)), "{node}");
+    bot.wait_well();
     assert_eq!(bot.terminate(), 0);
 }

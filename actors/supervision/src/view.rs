@@ -201,6 +201,7 @@ fn status(child: &Child, mailbox: Option<&MailboxReading>, now: Time) -> (Status
         }
         Life::Running => (Status::Running, mailbox.and_then(|mailbox| mailbox.unavailable.clone()), None),
         Life::Waiting { until, why } => (Status::Waiting, Some(why.clone()), Some(until.saturating_sub(now))),
+        Life::Held => (Status::Waiting, Some(format!("needs {}", child.missing().join(", "))), None),
         Life::Stopping { stage } => {
             let how = match stage {
                 Stage::Asked => "asked",

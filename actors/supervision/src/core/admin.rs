@@ -172,7 +172,7 @@ fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut St
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
         Life::Waiting { .. } => return Some(Err(Refusal::Restarting)),
         Life::Down if state.children[at].due => return Some(Err(Refusal::Restarting)),
-        Life::Down | Life::Parked { .. } => {}
+        Life::Down | Life::Held | Life::Parked { .. } => {}
     }
     let parked = raise(state, at, ticket);
     state.children[at].half_open = parked;
@@ -201,7 +201,7 @@ fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refu
     let incarnation = child.incarnation;
     match &child.life {
         Life::Running | Life::Starting | Life::Stopping { .. } => return Err(Refusal::Running),
-        Life::Waiting { .. } => return Err(Refusal::Restarting),
+        Life::Waiting { .. } | Life::Held => return Err(Refusal::Restarting),
         Life::Down if child.due => return Err(Refusal::Restarting),
         Life::Quarantined => return Err(Refusal::Quarantined),
         Life::Down | Life::Parked { .. } => {}
@@ -215,7 +215,7 @@ fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refu
 fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, step: &mut Step) -> Answer {
     let child = &state.children[at];
     match &child.life {
-        Life::Running | Life::Parked { .. } => {}
+        Life::Running | Life::Held | Life::Parked { .. } => {}
         Life::Starting => return Some(Err(Refusal::Restarting)),
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
@@ -240,7 +240,7 @@ fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, s
     }
     let budget = state.budget(at, now);
     state.children[at].restarts_total += 1;
-    if matches!(state.children[at].life, Life::Down | Life::Parked { .. }) {
+    if matches!(state.children[at].life, Life::Down | Life::Held | Life::Parked { .. }) {
         raise(state, at, ticket);
     } else {
         let child = &mut state.children[at];
@@ -266,7 +266,9 @@ fn kill(state: &mut State, at: usize, now: Time, step: &mut Step) -> Answer {
         }
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),
         Life::Quarantined => return Some(Err(Refusal::Quarantined)),
-        Life::Waiting { .. } | Life::Down | Life::Parked { .. } => return Some(Err(Refusal::NotRunning)),
+        Life::Waiting { .. } | Life::Held | Life::Down | Life::Parked { .. } => {
+            return Some(Err(Refusal::NotRunning));
+        }
     }
     state.children[at].told.get_or_insert_with(|| ORDERED.to_owned());
     step.note(&state.children[at], now, Rule::Operator, "killed by order").because(ORDERED);

@@ -29,6 +29,8 @@ pub enum Life {
         /// `backoff` or `cooldown`.
         why: String,
     },
+    /// It failed while something it needs is missing: it is started again when that is back.
+    Held,
     /// It was asked to end, in whichever way.
     Stopping {
         /// How far that has gone.

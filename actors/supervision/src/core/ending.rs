@@ -59,7 +59,12 @@ pub(super) fn kill_all(state: &mut State, by: &str, now: Time, step: &mut Step) 
                 kill(state, at, by, now, step);
                 step.note(&state.children[at], now, Rule::Killed, "killed with its supervisor").because(&why);
             }
-            Life::Stopping { .. } | Life::Down | Life::Waiting { .. } | Life::Parked { .. } | Life::Quarantined => {}
+            Life::Stopping { .. }
+            | Life::Down
+            | Life::Waiting { .. }
+            | Life::Held
+            | Life::Parked { .. }
+            | Life::Quarantined => {}
         }
     }
     hurry(state, now, step);

@@ -72,7 +72,7 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
             };
             step.note(&state.children[at], now, Rule::Down, text).cause = Some(exit);
         }
-        Life::Down | Life::Waiting { .. } | Life::Parked { .. } => child.life = was,
+        Life::Down | Life::Waiting { .. } | Life::Held | Life::Parked { .. } => child.life = was,
     }
 }
 

@@ -84,7 +84,8 @@ pub(super) fn escalate(
 /// A significant child ended: the supervisor may end with it.
 pub(super) fn auto_shutdown(state: &mut State, now: Time, step: &mut Step) {
     // One that is being restarted has not ended.
-    let there = |child: &Child| child.is_alive() || child.due || matches!(child.life, Life::Waiting { .. });
+    let there =
+        |child: &Child| child.is_alive() || child.due || matches!(child.life, Life::Waiting { .. } | Life::Held);
     let left = state.children.iter().any(|child| child.policy.significant && there(child));
     let due = match state.flags.auto_shutdown {
         AutoShutdown::Never => false,

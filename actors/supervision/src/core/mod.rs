@@ -6,6 +6,7 @@
 //! - [`event`] what can happen and what can be done;
 //! - [`state`] what a supervisor remembers, of each child and of all;
 //! - [`exits`] a child came up or ended, [`restarting`] what follows a failure: budget, delay, strategy;
+//! - [`holding`] nobody is restarted while something it needs is missing;
 //! - [`giving_up`] parking, escalation, the end with significant children;
 //! - [`order`] who may start or stop next;
 //! - [`stopping`] the ladder from a polite request to quarantine, [`ending`] the supervisor's own end;
@@ -28,6 +29,7 @@ pub mod event;
 mod exits;
 pub mod explain;
 mod giving_up;
+mod holding;
 mod order;
 pub mod poison;
 pub mod policy;
@@ -117,8 +119,7 @@ fn elapsed(state: &mut State, id: &str, incarnation: u64, timer: Timer, now: Tim
         }
         (Timer::Aborted, Life::Starting) => stopping::leave_behind(state, at, now, step),
         (Timer::Delay, Life::Waiting { until, .. }) if *until <= now => {
-            state.children[at].life = Life::Down;
-            state.children[at].due = true;
+            holding::start_or_hold(&mut state.children[at], now, step);
         }
         (Timer::HalfOpen, Life::Parked { retry_at: Some(retry_at), .. }) if *retry_at <= now => {
             let child = &mut state.children[at];
@@ -146,6 +147,10 @@ fn dependency(state: &mut State, path: &str, up: bool, now: Time, step: &mut Ste
     for at in (0..state.children.len()).filter(concerned).collect::<Vec<_>>() {
         let child = &mut state.children[at];
         let changed = if up { child.missing.remove(path) } else { child.missing.insert(path.to_owned()) };
+        if changed && child.life == Life::Held && child.missing.is_empty() {
+            holding::release(child, &format!("{path} is back"), now, step);
+            continue;
+        }
         if !changed || !matches!(child.life, Life::Starting | Life::Running) {
             continue; // what is not there is neither suspended nor resumed; it starts as what is missing then says
         }

@@ -9,6 +9,7 @@ use super::{
     check::{check, check_flags},
     children::Children,
     explain::Rule,
+    holding,
     policy::{Flags, Intensity, Policy, Shutdown, Strategy},
     probe,
     state::{Asked, Child, Goal, Life, Phase, Stage, State},
@@ -228,6 +229,9 @@ pub(super) fn respec(
         });
     }
     child.missing = missing;
+    if child.life == Life::Held && child.missing.is_empty() {
+        holding::release(&mut child, "nothing that it needs now is missing", now, step);
+    }
     if change == Change::Respec {
         step.note(&child, now, Rule::Respec, "adopts new rules; it is not touched").because(because);
     }

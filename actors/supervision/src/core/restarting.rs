@@ -3,14 +3,14 @@
 use super::{
     Step, Time, backoff,
     explain::{Rule, seconds},
-    giving_up,
+    giving_up, holding,
     policy::{Restart, Strategy},
-    state::{Asked, Goal, Life, State},
+    state::{Asked, Child, Goal, Life, State},
 };
 use crate::exit::Exit;
 use std::time::Duration;
 
-/// A failure that the restart rule answers: charge the budget, then restart, park or give up.
+/// A failure that the restart rule answers: hold while something it needs is missing, else charge the budget, then restart, park or give up.
 pub(super) fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
     if state.is_stopping() {
         state.children[at].goal = Goal::Down;
@@ -32,6 +32,9 @@ pub(super) fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time
         decision.cause = Some(exit.clone());
         decision.rejected.push("restart: it would end in the same way".to_owned());
         return giving_up::give_up_on(state, at, (text, exit), false, now, step);
+    }
+    if !state.children[at].missing.is_empty() {
+        return holding::hold(state, at, exit, now, step);
     }
     let half_open = state.children[at].half_open;
     if half_open || !state.charge(at, now) {
@@ -62,10 +65,7 @@ fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step
     child.failures = child.failures.saturating_add(1);
     child.restarts_total += 1;
     let grown = child.policy.backoff.map_or(Duration::ZERO, |rule| backoff::delay(&rule, child.failures, &mut seed));
-    let cooldown = match (child.policy.cooldown, child.last_start) {
-        (Some(cooldown), Some(start)) => (start + cooldown).saturating_sub(now),
-        _ => Duration::ZERO,
-    };
+    let cooldown = cooldown_left(child, now);
     let wait = grown.max(cooldown);
     child.goal = Goal::Up;
     if wait.is_zero() {
@@ -97,8 +97,16 @@ fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step
     take_along(state, at, now, step);
 }
 
+/// What is left of the least time between two starts of `child`.
+pub(super) fn cooldown_left(child: &Child, now: Time) -> Duration {
+    match (child.policy.cooldown, child.last_start) {
+        (Some(cooldown), Some(start)) => (start + cooldown).saturating_sub(now),
+        _ => Duration::ZERO,
+    }
+}
+
 /// The strategy's part: who goes down and up again with the child at `at`.
-fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
+pub(super) fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
     let from = match state.flags.strategy {
         Strategy::OneForOne | Strategy::Dynamic => {
             // The first start goes on without a child that is not required.
@@ -120,7 +128,7 @@ fn take_along(state: &mut State, at: usize, now: Time, step: &mut Step) {
         if sibling == at
             || ordered_down
             || child.draining
-            || matches!(child.life, Life::Parked { .. } | Life::Quarantined)
+            || matches!(child.life, Life::Held | Life::Parked { .. } | Life::Quarantined)
         {
             continue;
         }

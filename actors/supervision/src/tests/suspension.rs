@@ -21,6 +21,28 @@ async fn what_needs_a_killed_actor_is_suspended_and_resumed_and_never_restarted(
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_killed_while_what_it_needs_is_gone_comes_back_with_it_and_has_its_whole_budget() {
+    let log = Log::default();
+    let (_db, first) = probe("db", &log, Plan::default());
+    let (task, second) = probe("task", &log, Plan::default());
+    let second = second.needs(["db"]).budget(1, Duration::from_secs(3_600));
+    let tree = up(vec![first, second]).await;
+    for life in 1..=3 {
+        tree.order(&"db".into(), Verb::Stop, None, false).await.expect("stopped");
+        tree.order(&"task".into(), Verb::Kill, None, false).await.expect("killed");
+        until("task waits", || tree.node(&"task".into()).is_some_and(|node| node.status == Status::Waiting)).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let node = tree.node(&"task".into()).expect("it is known");
+        assert_eq!((node.status, node.incarnation, node.until), (Status::Waiting, life, None));
+        assert_eq!((node.reason.as_deref(), node.missing), (Some("needs db"), vec!["db".to_owned()]));
+        assert_eq!(node.budget.map(|budget| budget.used), Some(0));
+        tree.order(&"db".into(), Verb::Start, None, false).await.expect("started");
+        until_incarnation(&tree, "task", life + 1).await;
+    }
+    assert_eq!(task.call(Duration::from_secs(1), Say::Ask).await, Ok(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_actor_that_says_it_is_unavailable_suspends_its_dependents_too() {
     let log = Log::default();
     let (db, first) = probe("db", &log, Plan::default());

@@ -53,6 +53,7 @@ fn goes_on(child: &Child, timed: bool) -> bool {
         Life::Starting | Life::Waiting { .. } => timed,
         Life::Stopping { .. } => timed || child.policy.shutdown == Shutdown::Infinity,
         Life::Parked { retry_at, .. } => retry_at.is_none() || timed,
+        Life::Held => !child.missing.is_empty(),
         Life::Down | Life::Running | Life::Quarantined => true,
     }
 }

@@ -44,6 +44,8 @@ struct Simulation {
     alive: HashMap<String, Incarnation>,
     spawned: HashMap<String, u64>,
     exited: Option<Exit>,
+    /// What children may need and is gone.
+    gone: BTreeSet<String>,
     draining: bool,
     drained: bool,
     tally: Tally,
@@ -80,6 +82,7 @@ impl Simulation {
             alive: HashMap::new(),
             spawned: HashMap::new(),
             exited: None,
+            gone: BTreeSet::new(),
             draining: false,
             drained: false,
             twice: seed.is_multiple_of(TWICE),
@@ -96,7 +99,8 @@ impl Simulation {
         self.later(within_ms, Event::Exited { id: id.to_owned(), incarnation, exit });
     }
 
-    fn feed(&mut self, event: Event) {
+    fn feed(&mut self, mut event: Event) {
+        self.tell_missing(&mut event);
         if let Event::Exited { id, incarnation, .. } = &event {
             // An incarnation ends once, whatever was done to it.
             match self.alive.get(id) {
@@ -141,11 +145,29 @@ impl Simulation {
             });
             assert_eq!(rehearsed.as_ref().err(), refused, "what is rehearsed is what would happen");
         }
-        self.tally.book(&told, &self.state, &step, self.now);
+        self.tally.book((&told, &self.gone), &self.state, &step, self.now);
         for action in step.actions {
             self.perform(action);
         }
         self.check();
+    }
+
+    /// As the supervisor does: whoever brings new rules is told what of their needs is missing at that moment.
+    fn tell_missing(&mut self, event: &mut Event) {
+        let of = |policy: &Policy| policy.needs.iter().filter(|need| self.gone.contains(*need)).cloned().collect();
+        match event {
+            Event::Dependency { path, up: true } => {
+                self.gone.remove(path);
+            }
+            Event::Dependency { path, up: false } => {
+                self.gone.insert(path.clone());
+            }
+            Event::Order { order: Order::StartChild { policy, missing }, .. } => *missing = of(policy),
+            Event::Order { order: Order::Respecify { children, .. } | Order::Amend { children, .. }, .. } => {
+                children.iter_mut().for_each(|new| new.missing = of(&new.policy));
+            }
+            _ => {}
+        }
     }
 
     fn cancel(&mut self, id: &str) {
@@ -413,8 +435,8 @@ fn whatever_children_do_the_invariants_hold_and_the_supervisor_ends() {
     }
     println!("{total:?}");
     let least = usize::try_from(scenarios() / 20).unwrap();
-    let Seen { stops_in_turn, stops_by_rank, starts_in_turn, restarts, last_restarts } = total;
-    let judged = [stops_in_turn, stops_by_rank, starts_in_turn, restarts, last_restarts];
+    let Seen { stops_in_turn, stops_by_rank, starts_in_turn, restarts, last_restarts, held } = total;
+    let judged = [stops_in_turn, stops_by_rank, starts_in_turn, restarts, last_restarts, held];
     assert!(judged.iter().all(|count| *count >= least), "too little was there to be judged: {total:?}");
 }
 

@@ -1,9 +1,12 @@
 //! Backoff, cooldown, parking, needs.
 
 use super::script::*;
-use crate::core::{
-    Action, Event, Life, Rule,
-    policy::{Backoff, Intensity, Strategy},
+use crate::{
+    core::{
+        Action, Event, Life, Order, Refusal, Rule, Wanted,
+        policy::{Backoff, Intensity, Policy, Strategy},
+    },
+    exit::Exit,
 };
 
 fn delay(life: &Life, now: std::time::Duration) -> std::time::Duration {
@@ -76,6 +79,103 @@ fn a_need_that_restarts_while_its_dependent_starts_is_told_when_the_dependent_is
     assert!(script.actions.contains(&Action::Suspend { id: "a".into(), missing: vec!["db".into()] }));
     script.feed(Event::Dependency { path: "db".into(), up: true });
     assert_eq!(script.actions.last(), Some(&Action::Resume { id: "a".into() }));
+}
+
+fn need(script: &mut Script, up: bool) {
+    script.feed(Event::Dependency { path: "db".into(), up });
+}
+
+#[test]
+fn who_fails_while_something_it_needs_is_gone_waits_for_it_and_spends_nothing() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::Dynamic] {
+        let mut policy = optional("a");
+        policy.needs = vec!["db".into()];
+        policy.budget = Some(Intensity::new(1, S(60)));
+        let mut script = Script::up(strategy, vec![policy, optional("b")]);
+        for life in 1..=5 {
+            need(&mut script, false);
+            script.exited("a", boom());
+            assert_eq!((script.life("a"), script.child("a").incarnation), (Life::Held, life), "{strategy:?}");
+            let decision = script.last("a", Rule::Suspended);
+            assert!(
+                decision.text.contains("db") && decision.budget.is_some_and(|budget| budget.used == 0),
+                "{decision:?}"
+            );
+            if script.life("b") != Life::Running {
+                script.exited("b", Exit::shutdown());
+                script.started("b"); // its siblings do not wait for it
+            }
+            script.pass(S(3600));
+            assert_eq!(script.life("a"), Life::Held, "{strategy:?}");
+            need(&mut script, true);
+            assert_eq!(script.last("a", Rule::Resumed).text, "db is back: starts");
+            script.started("a");
+        }
+        assert_eq!(script.child("a").restarts_total, 5);
+    }
+}
+
+#[test]
+fn a_start_that_fails_without_what_it_needs_is_tried_again_when_that_comes() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    let mut script = Script::begun(Strategy::OneForOne, vec![policy, optional("b")]);
+    need(&mut script, false);
+    script.exited("a", boom());
+    script.started("b");
+    assert!(script.is_ready(), "the boot goes on without it");
+    assert_eq!(script.life("a"), Life::Held);
+    need(&mut script, true);
+    script.started("a");
+    assert_eq!(script.life("a"), Life::Running);
+}
+
+#[test]
+fn a_need_that_goes_during_the_delay_of_a_restart_is_waited_for_and_a_cooldown_holds_when_it_is_back() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    policy.cooldown = Some(S(10));
+    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
+    script.exited("a", boom());
+    need(&mut script, false);
+    script.pass(S(10));
+    assert_eq!(script.life("a"), Life::Held);
+    need(&mut script, true);
+    script.started("a");
+    need(&mut script, false);
+    script.exited("a", boom());
+    need(&mut script, true);
+    assert_eq!(delay(&script.life("a"), script.now), S(10));
+    script.pass(S(10));
+    assert_eq!(script.life("a"), Life::Starting);
+}
+
+#[test]
+fn one_that_is_held_obeys_orders_and_a_new_list_that_needs_nothing_frees_it() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    let held = |policy: &Policy| {
+        let mut script = Script::up(Strategy::OneForOne, vec![policy.clone()]);
+        need(&mut script, false);
+        script.exited("a", boom());
+        script
+    };
+    let mut script = held(&policy);
+    script.order(Order::RestartChild { id: "a".into() });
+    assert_eq!(script.life("a"), Life::Starting, "an operator may try");
+    script = held(&policy);
+    script.terminate("a");
+    need(&mut script, true);
+    assert_eq!(script.life("a"), Life::Down);
+    script = held(&policy);
+    let kill = script.order(Order::Kill { id: "a".into() });
+    assert_eq!(script.answers(kill), [Err(Refusal::NotRunning)]);
+    let (flags, free) = (script.state.flags, optional("a"));
+    script.order(Order::Amend { flags, children: vec![Wanted { policy: free, missing: Vec::new(), restart: false }] });
+    assert_eq!(script.life("a"), Life::Starting);
+    script = held(&policy);
+    script.feed(Event::Shutdown { exit: Exit::shutdown(), within: None });
+    assert!(script.exit().is_some());
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //! the core and what comes out of it, never read from what the core remembers, so that both can be wrong by themselves.
 
 use crate::core::{
-    Action, Event, Order, Rule, State, Step, Time,
+    Action, Event, Life, Order, Rule, State, Step, Time,
     policy::{Intensity, Policy, Strategy},
+    state::Child,
 };
 use std::{
     cmp::Reverse,
@@ -45,6 +46,8 @@ pub(super) struct Seen {
     /// Restarts that a budget had room for, and those that took its last room.
     pub(super) restarts: usize,
     pub(super) last_restarts: usize,
+    /// Failures while something needed was gone.
+    pub(super) held: usize,
 }
 
 impl Seen {
@@ -54,6 +57,7 @@ impl Seen {
         self.starts_in_turn += other.starts_in_turn;
         self.restarts += other.restarts;
         self.last_restarts += other.last_restarts;
+        self.held += other.held;
     }
 }
 
@@ -68,7 +72,8 @@ impl Tally {
     }
 
     /// Books one step: what happened, and what `state`, which has decided `step`, makes of it.
-    pub(super) fn book(&mut self, event: &Event, state: &State, step: &Step, now: Time) {
+    /// `gone` is what children may need and is not there.
+    pub(super) fn book(&mut self, (event, gone): (&Event, &BTreeSet<String>), state: &State, step: &Step, now: Time) {
         match event {
             Event::Exited { id, .. } => {
                 self.there.remove(id);
@@ -100,6 +105,21 @@ impl Tally {
         }
         self.places.retain(|id, _| state.child(id).is_some());
         self.budgets(state, step);
+        self.needs(gone, state, step);
+    }
+
+    /// Nobody is restarted by rule while something it needs is gone, nor held when nothing is.
+    fn needs(&mut self, gone: &BTreeSet<String>, state: &State, step: &Step) {
+        let lacks = |child: &Child| child.policy.needs.iter().any(|need| gone.contains(need));
+        for decision in &step.decisions {
+            let restarts = matches!(decision.rule, Rule::Restart | Rule::Backoff | Rule::Cooldown);
+            let lacking = state.child(&decision.id).filter(|child| lacks(child));
+            assert!(!restarts || lacking.is_none(), "restarted while something it needs is gone: {decision:?}");
+            self.seen.held += usize::from(decision.rule == Rule::Suspended && decision.cause.is_some());
+        }
+        let held = |child: &&Child| child.life == Life::Held && !lacks(child);
+        let in_vain = if state.is_stopping() { None } else { state.children.iter().find(held) };
+        assert!(in_vain.is_none(), "held for nothing: {in_vain:?}");
     }
 
     fn hurries(&mut self, from: Time) {
