@@ -65,13 +65,13 @@ fn who_is_killed_while_what_it_needs_is_stopped_waits_for_it_and_spends_no_resta
     bot.cli(&["kill", "emoji-cache"]).exits(0);
     let node = bot.wait_state("emoji-cache", "waiting");
     assert_eq!((&node["reason"], &node["missing"][0]), (&json!("needs rest"), &json!("rest")), "{node}");
-    bot.cli(&["kill", "emoji-cache"]).exits(1).shows(&["not running"]);
+    bot.cli(&["kill", "emoji-cache"]).exits(1).says(&["not running"]);
     let asked = bot.cli(&["explain", "emoji-cache"]).exits(0);
     asked.shows(&["is waiting: needs rest", "no restart is spent", "not: restart: without rest it has nothing to do"]);
 
     bot.cli(&["start", "rest"]).exits(0);
     let node = bot.wait_state("emoji-cache", "running");
-    assert_eq!((&node["incarnation"], &node["budget"]["used"]), (&json!(2), &json!(0)), "{node}");
+    assert_eq!((&node["incarnation"], &node["restarts"]["used"]), (&json!(2), &json!(0)), "{node}");
     bot.wait_well();
     assert_eq!(bot.terminate(), 0);
 }

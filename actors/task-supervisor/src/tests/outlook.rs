@@ -143,17 +143,79 @@ async fn scheduled_runs_check_in_when_they_begin_and_when_they_end() {
     assert!(of("test-often").is_empty() && bad[0].id != daily[0].id);
 }
 
+/// Keeps what is noted from here on, as long as both guards live.
+fn noting() -> (Arc<Mutex<Vec<String>>>, tracing::Dispatch, tracing::subscriber::DefaultGuard) {
+    let noted: Arc<Mutex<Vec<String>>> = Arc::default();
+    // With one subscriber in the process, whichever thread comes first decides whether a span is ever made: threads of other
+    // tests have none and would decide against it. With two, both are asked.
+    let second = tracing::Dispatch::new(Spans(Arc::default()));
+    let guard = tracing::subscriber::set_default(Spans(Arc::clone(&noted)));
+    (noted, second, guard)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_judges_and_says_what_has_changed() {
+    let (noted, _second, _guard) = noting();
     let world = world().await;
-    let mut bad = failing("bad");
+    let failing_now = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let fails = Arc::clone(&failing_now);
+    let mut bad = TaskSpec::new("test", "bad", Schedule::Every(S(60)), move |_| {
+        let fails = fails.load(SeqCst);
+        async move { if fails { Err(RunError("told to".into())) } else { Ok(RunOutcome::Done { operations: 1 }) } }
+    });
     bad.restart_limit = 0;
     world.registry.register(bad).await.unwrap();
+    let said = || {
+        let of = |line: &&String| line.starts_with("event") && line.contains("operation=\"health\"");
+        noted.lock().unwrap().iter().filter(of).cloned().collect::<Vec<_>>()
+    };
     tokio::time::sleep(S(400)).await;
     let judged = world.registry.get("bad").unwrap();
-    let judged = judged.judged.lock().unwrap();
-    assert_eq!(judged.verdict.as_ref().unwrap().health, Health::Parked);
-    assert!(world.registry.work().unwrap().alive > 0);
+    assert_eq!(judged.judged.lock().unwrap().verdict.as_ref().unwrap().health, Health::Parked);
+    let told = said();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    for part in ["task=\"bad\"", "health=\"parked\"", "reason=\"budget spent", "message=bad is parked: budget spent"] {
+        assert!(told[0].contains(part), "{part} in {told:?}");
+    }
+    tokio::time::sleep(S(1_000)).await;
+    assert_eq!(said().len(), 1, "it is said once");
+
+    failing_now.store(false, SeqCst);
+    world.tree.order(&TaskRegistry::path("bad"), Verb::Start, None, false).await.unwrap();
+    tokio::time::sleep(S(1_000)).await;
+    let told = said();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    for (line, health, was) in [(1, "recovering", "parked"), (2, "healthy", "recovering")] {
+        for part in [format!("message=bad is {health}"), format!("health=\"{health}\""), format!("was=\"{was}\"")] {
+            assert!(told[line].contains(&part), "{part} in {told:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_nobody_owns_is_counted_and_its_growth_is_warned_about_in_the_log() {
+    const LEAKED: usize = 150;
+    let (noted, _second, _guard) = noting();
+    let world = world().await;
+    let said = || {
+        let of = |line: &&String| line.contains("operation=\"count_unowned\"");
+        noted.lock().unwrap().iter().filter(of).cloned().collect::<Vec<_>>()
+    };
+    tokio::time::sleep(S(300)).await; // what is there from the beginning is taken for normal
+    let before = world.registry.work().unwrap();
+    assert_eq!(said(), Vec::<String>::new());
+    let leaked: Vec<_> = (0..LEAKED).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
+    tokio::time::sleep(S(300)).await;
+    let after = world.registry.work().unwrap();
+    assert_eq!(after.unowned - before.unowned, LEAKED, "{before:?} {after:?}");
+    let told = said();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    for part in
+        [format!("unowned={}", after.unowned), format!("from {} to {} tokio tasks", before.unowned, after.unowned)]
+    {
+        assert!(told[0].contains(&part), "{part} in {told:?}");
+    }
+    leaked.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 /// Notes the names of spans and the fields that they have.
@@ -194,11 +256,7 @@ impl Subscriber for Spans {
 
 #[tokio::test(start_paused = true)]
 async fn spans_and_fields_have_the_names_that_boards_look_for() {
-    let noted: Arc<Mutex<Vec<String>>> = Arc::default();
-    // With one subscriber in the process, whichever thread comes first decides whether a span is ever made: threads of other
-    // tests have none and would decide against it. With two, both are asked.
-    let _second = tracing::Dispatch::new(Spans(Arc::default()));
-    let _guard = tracing::subscriber::set_default(Spans(Arc::clone(&noted)));
+    let (noted, _second, _guard) = noting();
     let world = world().await;
     let mut spec = counting("count", &Arc::default());
     spec.guild = Some(protocol::id::GuildId::new(7));
