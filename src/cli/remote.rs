@@ -40,6 +40,7 @@ pub(super) async fn run(command: &Command, socket: &Path, output: &mut Output) -
     }
     match command {
         Command::Status { last_shutdown: false, .. } if !is_well(&answer) => Exit::Failed,
+        Command::Shards(ShardsCommand::Reconnect { .. }) if !answer["not_reached"].is_null() => Exit::Failed,
         _ => Exit::Done,
     }
 }
@@ -153,7 +154,7 @@ fn call(command: &Command) -> Result<Call, String> {
         Command::Shards(ShardsCommand::Reconnect { shard }) => {
             let mut params = json!({});
             put(&mut params, "shard", shard.map(u64::from));
-            with("shards.reconnect", params)
+            Call { show: render::reconnected, ..with("shards.reconnect", params) }
         }
         Command::Tasks(tasks) => match tasks {
             TasksCommand::List => Call { show: render::tasks, ..plain("tasks.list") },

@@ -62,8 +62,12 @@ pub(super) fn answer(answer: &Value, _: &Output) -> String {
     table::any(answer)
 }
 
-/// What `shards.list` answers.
+/// What `shards.list` answers. Of what went wrong only what there is to tell has a column.
 pub(super) fn shards(answer: &Value, _: &Output) -> String {
+    let mut answer = answer.clone();
+    for shard in answer.as_array_mut().into_iter().flatten().filter(|shard| shard["lost"] == 0) {
+        shard["lost"] = Value::Null;
+    }
     let columns = [
         ("SHARD", "shard"),
         ("OF", "total"),
@@ -74,10 +78,27 @@ pub(super) fn shards(answer: &Value, _: &Output) -> String {
         ("IDENTIFIES", "identifies"),
         ("RESUMES", "resumes"),
         ("DISCONNECTS", "disconnects"),
+        ("LOST", "lost"),
         ("LAST CAUSE", "last_disconnect.cause"),
+        ("WHY", "last_disconnect.detail"),
+        ("UNSTABLE", "unstable"),
         ("PARKED", "parked"),
     ];
-    table::picked(answer, &columns)
+    table::picked(&answer, &columns)
+}
+
+/// What `shards.reconnect` answers: whom it reached, and of each other one why not.
+pub(super) fn reconnected(answer: &Value, _: &Output) -> String {
+    let reached: Vec<String> = answer["reconnecting"].as_array().into_iter().flatten().map(Value::to_string).collect();
+    let mut lines = vec![match &reached[..] {
+        [] => "no shard reconnects".to_owned(),
+        [one] => format!("shard {one} reconnects"),
+        [some @ .., last] => format!("shards {} and {last} reconnect", some.join(", ")),
+    }];
+    for shard in answer["not_reached"].as_array().into_iter().flatten() {
+        lines.push(style::clean(shard["why"].as_str().unwrap_or("?")));
+    }
+    lines.join("\n")
 }
 
 /// What `cogs.list` answers.

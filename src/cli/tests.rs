@@ -305,6 +305,33 @@ async fn status_tells_ready_from_degraded() {
 }
 
 #[tokio::test]
+async fn status_tells_a_refused_identify_in_words() {
+    let identify = json!({"limit": 900, "used": null, "waiting": 1, "last_refusal": "Discord allows 1, and keeps 1"});
+    let instance = instance(&[("status.get", json!({"ready": true, "identify": identify}))]).await;
+    let done = instance.run(&["status"]).await;
+    assert!(done.out.contains("900 limit, 1 waiting, last refusal: Discord allows 1, and keeps 1"), "{}", done.out);
+}
+
+#[tokio::test]
+async fn shards_that_lost_events_or_are_unstable_say_so_in_the_table() {
+    let shard =
+        |lost: u64, unstable: Value| json!([{"shard": 0, "state": "online", "lost": lost, "unstable": unstable}]);
+    let well = instance(&[("shards.list", shard(0, Value::Null))]).await;
+    assert_eq!(well.run(&["shards", "list"]).await.out, "SHARD  STATE\n0      online\n");
+    let sick = instance(&[("shards.list", shard(3, json!("12 connections lost")))]).await;
+    let shown = sick.run(&["shards", "list"]).await.out;
+    assert_eq!(shown, "SHARD  STATE   LOST  UNSTABLE\n0      online  3     12 connections lost\n");
+}
+
+#[tokio::test]
+async fn an_order_that_missed_a_shard_exits_1_and_says_which() {
+    let missed = json!({"reconnecting": [0, 1, 3], "not_reached": [{"shard": 2, "why": "shard 2 does not run"}]});
+    let instance = instance(&[("shards.reconnect", missed)]).await;
+    let done = instance.run(&["shards", "reconnect"]).await;
+    assert_eq!((done.exit, done.out.as_str()), (Exit::Failed, "shards 0, 1 and 3 reconnect\nshard 2 does not run\n"));
+}
+
+#[tokio::test]
 async fn a_refusal_is_one_sentence_and_exits_1_and_bad_json_exits_2() {
     let instance = instance(&[]).await;
     let done = instance.run(&["ctl", "x.refuses"]).await;

@@ -4,6 +4,7 @@ use crate::harness::{Home, PATIENCE, answers, assert_answers, discord, until};
 use sandbox::{Fault, MessageId, Sandbox};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::TcpListener,
     time::Duration,
 };
 
@@ -77,6 +78,33 @@ fn a_token_that_is_refused_later_silences_everything_and_says_so() {
     });
     assert!(told.contains("Discord refuses the token (401)") && told.contains("started again"), "{told}");
     assert!(!told.contains("gateway is stopped"), "{told}");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn status_says_why_no_connection_can_be_opened() {
+    let discord = discord();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // and gone again
+    let home = Home::new(&discord).set(&format!("discord.gateway_url = \"ws://{nobody}\""));
+    let bot = home.run();
+    let told = until("status tells of it", || {
+        let told = bot.cli(&["status"]).out;
+        told.contains("could not connect").then_some(told)
+    });
+    assert!(told.contains("refused"), "{told}");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn an_operators_order_may_use_the_identifies_that_are_kept_for_humans() {
+    let discord = discord();
+    discord.fault(Fault::SessionStartLimit { remaining: 101, reset_after_ms: 7_200_000 });
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.cli(&["tell", "gateway/shard-0", "reidentify"]).exits(0);
+    assert!(discord.wait_until(PATIENCE, |stats, _| stats.identifies == 2), "{:?}", discord.stats());
+    bot.wait_well();
+    assert_answers(&discord);
     assert_eq!(bot.terminate(), 0);
 }
 

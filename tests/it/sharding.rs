@@ -1,4 +1,4 @@
-//! Several shards: how many there are outlives what Discord does not say.
+//! Several shards: how many there are outlives what Discord does not say, and orders reach those that run.
 
 use crate::harness::{Home, assert_answers, discord_with, until};
 use sandbox::{Fault, Strict};
@@ -87,5 +87,24 @@ fn a_number_of_shards_that_discord_finds_too_small_is_not_kept() {
     let bot = home.start();
     assert_eq!(discord.connected_shards(), [0, 1]);
     assert_answers(&discord);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn an_order_to_all_shards_reaches_those_that_run_and_names_the_others() {
+    let discord = for_two();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.cli(&["stop", "gateway/shard-0"]).exits(0);
+    let told = bot.cli(&["shards", "reconnect"]).exits(1);
+    assert!(told.out.contains("shard 1 reconnects"), "{}", told.out);
+    assert!(told.out.contains("shard 0") && told.out.contains("impresario start gateway/shard-0"), "{}", told.out);
+    assert!(discord.wait_until(Duration::from_secs(30), |stats, _| stats.resumes == 1), "{:?}", discord.stats());
+    let told = bot.cli(&["shards", "reconnect", "0"]).exits(1);
+    assert!(told.err.contains("shard 0") && told.err.contains("impresario start gateway/shard-0"), "{}", told.err);
+    bot.cli(&["start", "gateway/shard-0"]).exits(0);
+    bot.wait_well();
+    let told = bot.cli(&["shards", "reconnect"]).exits(0);
+    assert_eq!(told.out.trim(), "shards 0 and 1 reconnect", "{}", told.out);
     assert_eq!(bot.terminate(), 0);
 }

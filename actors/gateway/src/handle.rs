@@ -129,12 +129,16 @@ impl Gateway {
     /// Makes `shard` reconnect; with `resume` the session goes on, else a new one begins.
     ///
     /// # Errors
-    /// When there is no such shard, or it does not take the order in time.
+    /// When there is no such shard, it does not run, it refuses (no IDENTIFY is left), or it does not answer in time.
     pub async fn reconnect(&self, shard: ShardId, resume: bool) -> Result<(), ReconnectError> {
         let found = self.inner.shards.iter().find(|(keeper, _)| keeper.shard() == shard);
         let (_, addr) = found.ok_or(ReconnectError::UnknownShard(shard))?;
-        addr.call(ORDER_LIMIT, |reply| ShardMsg::Order { resume, reply }).await?;
-        Ok(())
+        let ordered = addr.call(ORDER_LIMIT, |reply| ShardMsg::Order { resume, reply }).await;
+        match ordered {
+            Ok(taken) => taken.map_err(|reason| ReconnectError::Refused { shard, reason }),
+            Err(CallError::Unavailable { .. }) => Err(ReconnectError::Down(shard)),
+            Err(error) => Err(ReconnectError::Call { shard, error }),
+        }
     }
 }
 
@@ -156,9 +160,25 @@ pub enum ReconnectError {
     /// It does not run here.
     #[error("there is no shard {0} in this process")]
     UnknownShard(ShardId),
+    /// It was stopped, is parked, or waits for its restart.
+    #[error("shard {0} does not run: `impresario start gateway/shard-{0}` starts it")]
+    Down(ShardId),
+    /// It has a reason.
+    #[error("shard {shard}: {reason}")]
+    Refused {
+        /// Which.
+        shard: ShardId,
+        /// One sentence with the remedy.
+        reason: String,
+    },
     /// It did not take the order.
-    #[error("the shard did not take the order: {0}")]
-    Call(#[from] CallError),
+    #[error("shard {shard} did not take the order: {error}; look with `impresario explain gateway/shard-{shard}`")]
+    Call {
+        /// Which.
+        shard: ShardId,
+        /// Why.
+        error: CallError,
+    },
 }
 
 impl Collector for Gateway {
@@ -198,6 +218,16 @@ struct ReconnectParams {
 #[derive(Serialize)]
 struct Reconnected {
     reconnecting: Vec<u32>,
+    /// Those that did not take the order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_reached: Vec<NotReached>,
+}
+
+#[derive(Serialize)]
+struct NotReached {
+    shard: u32,
+    /// One sentence with the remedy.
+    why: String,
 }
 
 /// The gateway's methods of the control channel.
@@ -231,10 +261,20 @@ pub fn methods(gateway: &Gateway) -> Vec<Method> {
             move |chosen: Vec<ShardId>, _| {
                 let gateway = reconnect.clone();
                 async move {
-                    for shard in &chosen {
-                        gateway.reconnect(*shard, true).await.map_err(MethodError::refused)?;
+                    let ordered = chosen.iter().map(|shard| gateway.reconnect(*shard, true));
+                    let answers = join_all(ordered).await;
+                    let (mut reconnecting, mut not_reached) = (Vec::new(), Vec::new());
+                    for (shard, answer) in chosen.iter().map(|shard| shard.0).zip(answers) {
+                        match answer {
+                            Ok(()) => reconnecting.push(shard),
+                            Err(error) => not_reached.push(NotReached { shard, why: error.to_string() }),
+                        }
                     }
-                    Ok(Reconnected { reconnecting: chosen.iter().map(|shard| shard.0).collect() })
+                    if reconnecting.is_empty() {
+                        let why: Vec<String> = not_reached.into_iter().map(|shard| shard.why).collect();
+                        return Err(MethodError::refused(why.join("; ")));
+                    }
+                    Ok(Reconnected { reconnecting, not_reached })
                 }
             },
         ),

@@ -8,6 +8,7 @@ mod queue;
 
 use crate::directory::Directory;
 use arc_swap::ArcSwap;
+use chrono::{DateTime, SecondsFormat, Utc};
 use protocol::{
     Clock, millis,
     ports::{IdentifyAsk, IdentifyGrant, IdentifyLedger},
@@ -24,8 +25,12 @@ use std::{
 };
 use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Message, Reply, Role};
 
-/// IDENTIFYs of Discord's count that are left to the humans who run the bot.
+/// IDENTIFYs of Discord's count, and beyond our own limit, that are left to the humans who run the bot: their orders use them.
 const RESERVE: u32 = 100;
+/// No order brings the last 24 hours beyond this: at 1,000 Discord resets the token, and may have counted more than we have.
+const ORDERED_MAX: u32 = 990;
+/// How long Discord may take to say what it allows, before an order goes by what it last said.
+const ORDERED_ANSWER: Duration = Duration::from_secs(3);
 /// A decision that takes longer than this (database, REST) is a refusal.
 const DECISION: Duration = Duration::from_secs(20);
 /// What a shard waits after a decision that took too long.
@@ -37,6 +42,8 @@ pub(crate) enum IdentifyMsg {
     Ask {
         /// Which.
         shard: u32,
+        /// Whether an operator ordered what costs it: such a one may use the reserve.
+        ordered: bool,
         /// The decision. Whoever drops the other end gives up its place.
         reply: Reply<Decision>,
     },
@@ -49,7 +56,12 @@ pub(crate) enum IdentifyMsg {
         /// Discord's `max_concurrency`, if it said.
         concurrency: Option<u32>,
         /// The way back to the shard.
-        reply: Reply<Decision>,
+        ticket: Ticket,
+    },
+    /// An operator is about to order a new session.
+    Room {
+        /// Whether it can be begun; else why not, and when.
+        reply: Reply<Result<(), String>>,
     },
     /// Discord's `max_concurrency` is known, or cannot be had.
     Sized(Option<u32>),
@@ -62,6 +74,7 @@ impl Message for IdentifyMsg {
         match self {
             Self::Ask { .. } => "ask",
             Self::Decided { .. } => "decided",
+            Self::Room { .. } => "room",
             Self::Sized(_) => "sized",
             Self::Wake => "wake",
         }
@@ -80,6 +93,12 @@ pub(crate) enum Decision {
         /// Why, for an operator.
         why: String,
     },
+}
+
+/// A shard in the queue.
+pub(crate) struct Ticket {
+    ordered: bool,
+    reply: Reply<Decision>,
 }
 
 /// What a decision comes to: the shard hears of it, or stays in the queue because its bucket is closed for so long.
@@ -117,6 +136,14 @@ impl Shared {
         }
     }
 
+    /// The limit of 24 hours for what comes by itself, or for what an operator has ordered.
+    fn limit(&self, ordered: bool) -> u32 {
+        match ordered {
+            true => (self.limit + RESERVE).min(ORDERED_MAX).max(self.limit),
+            false => self.limit,
+        }
+    }
+
     /// What is known of the budget.
     pub(crate) fn budget(&self) -> Budget {
         let mut budget = Budget::clone(&self.budget.load());
@@ -146,7 +173,7 @@ pub struct Budget {
 /// The actor.
 pub(crate) struct Identify {
     shared: Arc<Shared>,
-    queue: Queue<Reply<Decision>>,
+    queue: Queue<Ticket>,
     /// Whether it has asked how many may IDENTIFY at once.
     asked: bool,
 }
@@ -160,16 +187,16 @@ impl Identify {
     /// Begins every decision whose turn it is.
     fn pump(&mut self, ctx: &Ctx<Self>) {
         let now = self.shared.clock.monotonic();
-        self.queue.retain(|reply| !reply.is_abandoned());
+        self.queue.retain(|ticket| !ticket.reply.is_abandoned());
         if !self.shared.sized.load(Relaxed) {
             return self.size(ctx); // the first shard would otherwise close the buckets of all others
         }
-        while let Some((shard, reply)) = self.queue.next(now) {
+        while let Some((shard, ticket)) = self.queue.next(now) {
             let (shared, me) = (Arc::clone(&self.shared), ctx.me());
             let buckets = u32::try_from(self.queue.concurrency()).unwrap_or(u32::MAX);
             ctx.spawn(async move {
-                let (outcome, concurrency) = decide(&shared, shard, buckets).await;
-                me.send(IdentifyMsg::Decided { shard, outcome, concurrency, reply }).await.ok(); // it ends with us
+                let (outcome, concurrency) = decide(&shared, shard, ticket.ordered, buckets).await;
+                me.send(IdentifyMsg::Decided { shard, outcome, concurrency, ticket }).await.ok(); // it ends with us
             });
         }
         if let Some(after) = self.queue.wakes(now) {
@@ -192,13 +219,13 @@ impl Identify {
         });
     }
 
-    fn settle(&mut self, shard: u32, outcome: Outcome, reply: Reply<Decision>) {
+    fn settle(&mut self, shard: u32, outcome: Outcome, ticket: Ticket) {
         let now = self.shared.clock.monotonic();
         let decision = match outcome {
             Ok(decision) => decision,
             Err(closed) => {
                 tracing::info!(shard.id = shard, wait_ms = millis(closed), "another IDENTIFY was sent a moment ago");
-                self.queue.put_back(shard, reply, now + closed);
+                self.queue.put_back(shard, ticket, now + closed);
                 self.shared.pace.store(Arc::new(self.queue.pace().clone()));
                 return;
             }
@@ -209,7 +236,7 @@ impl Identify {
             tracing::warn!(shard.id = shard, retry_after_ms = millis(*retry_after), "no IDENTIFY: {why}");
             self.publish(|budget| budget.last_refusal = Some(why.clone()));
         }
-        reply.send(decision);
+        ticket.reply.send(decision);
     }
 
     fn publish(&self, change: impl Fn(&mut Budget)) {
@@ -227,9 +254,9 @@ impl Actor for Identify {
 
     async fn handle(&mut self, message: IdentifyMsg, ctx: &Ctx<Self>) -> Result<(), Failure> {
         match message {
-            IdentifyMsg::Ask { shard, reply } => self.queue.ask(shard, reply),
-            IdentifyMsg::Decided { shard, outcome, concurrency, reply } => {
-                self.settle(shard, outcome, reply);
+            IdentifyMsg::Ask { shard, ordered, reply } => self.queue.ask(shard, Ticket { ordered, reply }),
+            IdentifyMsg::Decided { shard, outcome, concurrency, ticket } => {
+                self.settle(shard, outcome, ticket);
                 if let Some(concurrency) = concurrency {
                     self.queue.set_concurrency(concurrency);
                 }
@@ -238,6 +265,11 @@ impl Actor for Identify {
                 self.shared.sized.store(true, Relaxed);
                 self.queue.set_concurrency(concurrency.unwrap_or(1));
                 self.shared.pace.store(Arc::new(self.queue.pace().clone()));
+            }
+            IdentifyMsg::Room { reply } => {
+                let shared = Arc::clone(&self.shared);
+                ctx.spawn(async move { reply.send(room(&shared).await) });
+                return Ok(());
             }
             IdentifyMsg::Wake => {}
         }
@@ -258,15 +290,21 @@ impl Actor for Identify {
 }
 
 /// Discord's count first: it costs nothing. The ledger last: what it grants is spent.
-async fn decide(shared: &Shared, shard: u32, buckets: u32) -> (Outcome, Option<u32>) {
+async fn decide(shared: &Shared, shard: u32, ordered: bool, buckets: u32) -> (Outcome, Option<u32>) {
     let work = async {
         let limits = shared.directory.limits(shared.clock.monotonic()).await;
         let concurrency = limits.map(|limits| limits.max_concurrency);
-        if let Some(limits) = limits.filter(|limits| limits.remaining <= RESERVE) {
-            let why = format!("Discord allows {} more, and {RESERVE} are kept for humans", limits.remaining);
+        let kept = if ordered { 0 } else { RESERVE };
+        let remedy = match ordered {
+            true => String::new(),
+            false => format!("; `impresario shards reconnect {shard}` uses one of those kept for operators"),
+        };
+        if let Some(limits) = limits.filter(|limits| limits.remaining <= kept) {
+            let why = format!("Discord allows {} more, and {kept} are kept for operators{remedy}", limits.remaining);
             return (Ok(Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }), concurrency);
         }
-        let ask = IdentifyAsk { shard, limit: shared.limit, buckets: concurrency.unwrap_or(buckets), spacing: SPACING };
+        let limit = shared.limit(ordered);
+        let ask = IdentifyAsk { shard, limit, buckets: concurrency.unwrap_or(buckets), spacing: SPACING };
         let decision = match shared.ledger.take(ask, shared.clock.now()).await {
             Ok(IdentifyGrant::TooSoon { retry_after }) => return (Err(retry_after), concurrency),
             Ok(IdentifyGrant::Granted { used }) => {
@@ -277,7 +315,7 @@ async fn decide(shared: &Shared, shard: u32, buckets: u32) -> (Outcome, Option<u
             Ok(IdentifyGrant::Exhausted { retry_at, used }) => {
                 note_used(shared, used);
                 let left = (retry_at - shared.clock.now()).to_std().unwrap_or_default();
-                let why = format!("{used} of {} in 24 hours are used up", shared.limit);
+                let why = format!("{used} of {limit} in 24 hours are used up{remedy}");
                 Decision::Denied { retry_after: left.max(RETRY), why }
             }
             Err(not_now) => Decision::Denied {
@@ -291,6 +329,44 @@ async fn decide(shared: &Shared, shard: u32, buckets: u32) -> (Outcome, Option<u
         let why = format!("no decision within {} s", DECISION.as_secs());
         (Ok(Decision::Denied { retry_after: RETRY, why }), None)
     })
+}
+
+/// Whether an operator's order for a new session can be carried out; else a sentence that says why not, and when.
+async fn room(shared: &Shared) -> Result<(), String> {
+    let now = shared.clock.monotonic();
+    let asked = tokio::time::timeout(ORDERED_ANSWER, shared.directory.limits(now)).await;
+    let limits = asked.ok().flatten().or_else(|| shared.directory.last_limits(now));
+    if let Some(limits) = limits.filter(|limits| limits.remaining == 0) {
+        let at = shared.clock.now() + limits.reset_after;
+        return Err(not_before(shared, at, "Discord allows no further IDENTIFY"));
+    }
+    let limit = shared.limit(true);
+    let take = |limit| {
+        let ask = IdentifyAsk { shard: 0, limit, buckets: 1, spacing: SPACING };
+        shared.ledger.take(ask, shared.clock.now())
+    };
+    let counted = match take(0).await {
+        // None is left then, so that none is taken: the answer is when the next one will be.
+        Ok(IdentifyGrant::Exhausted { used, .. }) if used >= limit => take(limit).await,
+        counted => counted.map(|_room| IdentifyGrant::Granted { used: 0 }),
+    };
+    match counted {
+        Ok(IdentifyGrant::Exhausted { retry_at, used }) => {
+            Err(not_before(shared, retry_at, &format!("{used} IDENTIFYs of {limit} in 24 hours are used up")))
+        }
+        Ok(IdentifyGrant::Granted { .. } | IdentifyGrant::TooSoon { .. }) => Ok(()),
+        Err(not_now) => Err(format!(
+            "no new session can be begun: its IDENTIFY cannot be written down ({}); nothing was changed, try again in {} s",
+            not_now.what,
+            not_now.retry_after.as_secs().max(1)
+        )),
+    }
+}
+
+fn not_before(shared: &Shared, at: DateTime<Utc>, why: &str) -> String {
+    let left = (at - shared.clock.now()).num_seconds().max(0);
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("no new session can be begun before {at} (in {left} s): {why}; nothing was changed")
 }
 
 fn note_used(shared: &Shared, used: u32) {

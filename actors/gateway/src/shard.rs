@@ -42,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
 const ASK_LIMIT: Duration = Duration::from_secs(600);
+/// An operator's order for a new session waits so long for the word that there can be one.
+const ROOM_LIMIT: Duration = Duration::from_secs(4);
 /// How long a stop waits for the close frame to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A shard that will be away for longer than this says so to those who need it.
@@ -103,6 +105,8 @@ pub(crate) struct Shard {
     looks_for_calm: bool,
     /// When a heartbeat was last asked for.
     asked: Option<Instant>,
+    /// Whether an operator's order is under way: what it costs may come out of the reserve.
+    ordered: bool,
 }
 
 impl Shard {
@@ -129,6 +133,7 @@ impl Shard {
             waits_for_room: false,
             looks_for_calm: false,
             asked: None,
+            ordered: false,
         }
     }
 
@@ -291,9 +296,10 @@ impl Shard {
     fn ask_identify(&self, ctx: &Ctx<Self>) {
         let Some(link) = &self.link else { return };
         let (shard, generation, over) = (self.id(), link.generation, link.over.clone());
+        let ordered = self.ordered;
         let (queue, me) = (self.shared.identify.clone(), ctx.me());
         ctx.spawn(async move {
-            let asked = queue.call(ASK_LIMIT, |reply| IdentifyMsg::Ask { shard, reply });
+            let asked = queue.call(ASK_LIMIT, |reply| IdentifyMsg::Ask { shard, ordered, reply });
             let answer = tokio::select! {
                 biased;
                 () = over.cancelled() => return, // the queue sees that nobody waits and spends nothing
@@ -307,7 +313,22 @@ impl Shard {
         });
     }
 
+    /// An operator's order. What costs an IDENTIFY is carried out if there is one: the session that goes on is worth more
+    /// than the wait for a new one.
+    async fn ordered(&mut self, resume: bool, ctx: &Ctx<Self>) -> Result<Result<(), Failure>, String> {
+        if !resume || self.keeper.point().is_none() {
+            let room = self.shared.identify.call(ROOM_LIMIT, |reply| IdentifyMsg::Room { reply }).await;
+            room.unwrap_or_else(|error| {
+                let remedy = "nothing was changed, try again";
+                Err(format!("whether a new session can be begun is not known (gateway/identify: {error}); {remedy}"))
+            })?;
+        }
+        self.ordered = true;
+        Ok(self.step(if resume { Input::OperatorReconnect } else { Input::OperatorReidentify }, ctx))
+    }
+
     fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
+        self.ordered = false;
         self.herald.online(resumed);
         ctx.available();
         self.show_presence(ctx);
@@ -315,10 +336,14 @@ impl Shard {
 
     fn lost(&mut self, loss: &Loss, ctx: &Ctx<Self>) {
         self.link = None;
+        let detail = match self.herald.detail.as_str() {
+            "" => String::new(),
+            detail => format!(": {detail}"),
+        };
         self.herald.lost(loss);
         self.calm(ctx);
         if loss.wait > AWAY || !loss.resume {
-            ctx.unavailable(format!("not connected ({})", loss.cause), loss.wait.max(RETRY_LEAST));
+            ctx.unavailable(format!("not connected ({}{detail})", loss.cause), loss.wait.max(RETRY_LEAST));
         }
     }
 
@@ -358,7 +383,10 @@ impl Actor for Shard {
             ShardMsg::Control { generation, control } if self.is_current(generation) => self.control(control, ctx),
             ShardMsg::Identify { generation, decision } if self.is_current(generation) => match decision {
                 Decision::Granted => self.step(Input::IdentifyGranted, ctx),
-                Decision::Denied { retry_after, .. } => self.step(Input::IdentifyDenied { retry_after }, ctx),
+                Decision::Denied { retry_after, why } => {
+                    self.herald.detail = why;
+                    self.step(Input::IdentifyDenied { retry_after }, ctx)
+                }
             },
             ShardMsg::Control { .. } | ShardMsg::Identify { .. } => Ok(()), // of a connection that was given up
             ShardMsg::Timer(timer) => self.step(Input::Timer(timer), ctx),
@@ -383,8 +411,11 @@ impl Actor for Shard {
                 Ok(())
             }
             ShardMsg::Order { resume, reply } => {
-                let done = self.step(if resume { Input::OperatorReconnect } else { Input::OperatorReidentify }, ctx);
-                reply.send(());
+                let (answer, done) = match self.ordered(resume, ctx).await {
+                    Ok(done) => (Ok(()), done),
+                    Err(refused) => (Err(refused), Ok(())),
+                };
+                reply.send(answer);
                 done
             }
         }
@@ -414,17 +445,17 @@ impl Actor for Shard {
     }
 
     async fn admin(&mut self, call: AdminCall, ctx: &Ctx<Self>) -> Result<Value, AdminError> {
-        let order = match call.name.as_str() {
+        let resume = match call.name.as_str() {
             "status" => return serde_json::to_value(self.keeper.status()).map_err(AdminError::refused),
             "presence" => {
                 self.shared.presence.set(call.params()?).map_err(AdminError::refused)?;
                 return Ok(Value::Bool(true));
             }
-            "reconnect" => Input::OperatorReconnect,
-            "reidentify" => Input::OperatorReidentify,
+            "reconnect" => true,
+            "reidentify" => false,
             _ => return Err(call.unknown(&Self::admin_messages())),
         };
-        if let Err(failure) = self.step(order, ctx) {
+        if let Err(failure) = self.ordered(resume, ctx).await.map_err(AdminError::refused)? {
             ctx.fail(failure);
         }
         Ok(Value::Bool(true))

@@ -28,11 +28,22 @@ pub enum ConnectError {
     #[error("where the gateway is: {0}")]
     Unknown(#[from] protocol::ports::NotNow),
     /// The network or the other end refused.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Refused(#[from] Box<WsError>),
     /// It took too long.
     #[error("no connection within {} ms", .0.as_millis())]
     Timeout(Duration),
+}
+
+/// With a remedy where the words alone would send an operator looking in the wrong place.
+fn told(error: &WsError) -> String {
+    let text = error.to_string();
+    match text.contains("certificate") {
+        true => format!(
+            "{text}; see to this machine's clock, to whatever stands between it and Discord, and to [discord].gateway_url"
+        ),
+        false => text,
+    }
 }
 
 impl ConnectError {

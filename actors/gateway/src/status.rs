@@ -67,6 +67,8 @@ pub struct Disconnect {
     pub cause: Cause,
     /// Discord's close code, if it gave one.
     pub code: Option<u16>,
+    /// What the network, Discord or the queue of IDENTIFYs said, if anything.
+    pub detail: Option<String>,
 }
 
 /// Counters of one shard since the process began.

@@ -43,7 +43,7 @@ pub enum IdentifyGrant {
 pub struct IdentifyAsk {
     /// Which shard.
     pub shard: u32,
-    /// IDENTIFYs allowed in 24 hours.
+    /// IDENTIFYs allowed in 24 hours. With 0 none is taken: the answer tells how many are used.
     pub limit: u32,
     /// Discord's `max_concurrency`: shards with the same remainder share a bucket.
     pub buckets: u32,

@@ -78,10 +78,13 @@ pub(in crate::cli) fn boot(answer: &Value, output: &Output) -> String {
 }
 
 fn pairs<'v>(fields: impl Iterator<Item = (&'v str, &'v Value)>) -> String {
-    let scalar = |value: &Value| match value {
-        Value::String(text) => clean(text),
-        other => other.to_string(),
-    };
-    let shown = fields.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array());
-    shown.map(|(key, value)| format!("{} {}", scalar(value), clean(key))).collect::<Vec<_>>().join(", ")
+    let (words, numbers): (Vec<_>, Vec<_>) = fields
+        .filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array())
+        .partition(|(_, value)| value.is_string());
+    let numbers = numbers.into_iter().map(|(key, value)| format!("{value} {}", clean(key)));
+    // A sentence may have commas of its own: it comes last, behind its name.
+    let words = words
+        .into_iter()
+        .map(|(key, value)| format!("{}: {}", clean(key).replace('_', " "), clean(value.as_str().unwrap_or_default())));
+    numbers.chain(words).collect::<Vec<_>>().join(", ")
 }

@@ -66,11 +66,12 @@ impl Herald {
             count(&self.keeper.tally.disconnects);
             metering::gateway::disconnected(id, loss.code);
         }
+        let detail = std::mem::take(&mut self.detail);
         self.publish(|published| {
-            published.last_disconnect = Some(Disconnect { at: now, cause: loss.cause, code: loss.code });
+            let detail = Some(detail.clone()).filter(|detail| !detail.is_empty());
+            published.last_disconnect = Some(Disconnect { at: now, cause: loss.cause, code: loss.code, detail });
         });
         let code = loss.code.map(|code| format!(" with {code}")).unwrap_or_default();
-        let detail = std::mem::take(&mut self.detail);
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let next = if loss.resume { "will resume" } else { "will begin a new session" };
         let message = format!("not connected ({}{code}{detail}); {next} in {wait_ms} ms", loss.cause);
@@ -120,7 +121,8 @@ impl Herald {
         metering::gateway::disconnected(self.id(), fatal.code);
         self.publish(|published| {
             published.parked = Some(sentence.clone());
-            published.last_disconnect = Some(Disconnect { at: now, cause: Cause::Closed, code: fatal.code });
+            published.last_disconnect =
+                Some(Disconnect { at: now, cause: Cause::Closed, code: fatal.code, detail: None });
         });
         self.report(ReportLevel::Fatal, sentence.clone(), "fatal", fatal.code);
         sentence

@@ -53,8 +53,8 @@ pub(crate) enum ShardMsg {
     Order {
         /// Whether to resume; else a new session.
         resume: bool,
-        /// Says that it is under way.
-        reply: Reply<()>,
+        /// Says that it is under way, or in a sentence why not.
+        reply: Reply<Result<(), String>>,
     },
 }
 

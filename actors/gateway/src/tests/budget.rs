@@ -105,7 +105,9 @@ impl Actor for Crashes {
         let (queue, granted, ctx) = (self.identify.clone(), Arc::clone(&self.granted), ctx.clone());
         let owner = ctx.clone();
         owner.spawn(async move {
-            let asked = queue.call(Duration::from_secs(600), |reply| IdentifyMsg::Ask { shard: 0, reply }).await;
+            let asked = queue
+                .call(Duration::from_secs(600), |reply| IdentifyMsg::Ask { shard: 0, ordered: false, reply })
+                .await;
             if asked == Ok(Decision::Granted) {
                 granted.fetch_add(1, Relaxed);
             }

@@ -59,6 +59,30 @@ async fn admin_messages_reach_the_shard() {
 }
 
 #[tokio::test]
+async fn a_new_session_for_which_no_identify_is_left_is_refused_before_the_old_one_is_ended() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    bot.gateway.wait_ready().await;
+    *bot.ledger.taken.lock().unwrap() = 990;
+    let shard = "gateway/shard-0".into();
+    let tell = |name: &'static str| bot.tree.tell(&shard, name, Value::Null, LIMIT, None);
+    let refused = tell("reidentify").await.unwrap_err().to_string();
+    assert!(refused.contains("before 2") && refused.contains("nothing was changed"), "{refused}");
+    let refused = bot.gateway.reconnect(protocol::ShardId(0), false).await.unwrap_err().to_string();
+    assert!(refused.starts_with("shard 0: no new session"), "{refused}");
+    peer.message(2).await;
+    let status = || bot.gateway.statuses().remove(0);
+    eventually("the session goes on", || status().seq_received == Some(2)).await;
+    assert_eq!((status().state, status().counts.disconnects), (crate::Phase::Online, 0));
+    // What resumes costs nothing, and is done.
+    tell("reconnect").await.unwrap();
+    assert_eq!(peer.closed().await, Some(crate::session::CLOSE_RESUMABLE));
+    assert_eq!(*bot.ledger.taken.lock().unwrap(), 990);
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_presence_is_shown_at_once_and_after_a_resume_only_if_it_changed() {
     let fake = Fake::bind().await;
     let bot = Bot::start(Setup::of(&fake)).await;

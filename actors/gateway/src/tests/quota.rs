@@ -31,7 +31,8 @@ async fn queue_of(port: Arc<dyn GatewayDirectory>, limit: u32) -> (Tree, Addr<Id
 }
 
 async fn ask(addr: &Addr<IdentifyMsg>, shard: u32) -> (Decision, Instant) {
-    let decision = addr.call(Duration::from_secs(3600), |reply| IdentifyMsg::Ask { shard, reply }).await.unwrap();
+    let decision =
+        addr.call(Duration::from_secs(3600), |reply| IdentifyMsg::Ask { shard, ordered: false, reply }).await.unwrap();
     (decision, Instant::now())
 }
 
@@ -106,10 +107,44 @@ async fn a_spent_budget_and_discords_own_count_deny() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operators_order_uses_the_reserve_and_nothing_beyond_it() {
+    let ordered = async |addr: &Addr<IdentifyMsg>| {
+        addr.call(Duration::from_secs(3600), |reply| IdentifyMsg::Ask { shard: 0, ordered: true, reply }).await.unwrap()
+    };
+    let room = async |addr: &Addr<IdentifyMsg>| {
+        addr.call(Duration::from_secs(60), |reply| IdentifyMsg::Room { reply }).await.unwrap()
+    };
+    // Discord's count.
+    let (tree, addr, ledger) = queue(100, 1, 900).await;
+    let Decision::Denied { why, .. } = ask(&addr, 0).await.0 else { panic!("the reserve was touched") };
+    assert!(why.contains("`impresario shards reconnect 0`"), "{why}");
+    assert_eq!((room(&addr).await, *ledger.taken.lock().unwrap()), (Ok(()), 0), "asking costs nothing");
+    assert_eq!((ordered(&addr).await, *ledger.taken.lock().unwrap()), (Decision::Granted, 1));
+    tree.shutdown(None);
+    let (tree, addr, ledger) = queue(0, 1, 900).await;
+    let refused = room(&addr).await.unwrap_err();
+    assert!(refused.contains("Discord allows no further IDENTIFY") && refused.contains("(in 7"), "{refused}");
+    assert!(matches!(ordered(&addr).await, Decision::Denied { .. }));
+    assert_eq!(*ledger.taken.lock().unwrap(), 0);
+    tree.shutdown(None);
+    // Our own.
+    let (tree, addr, ledger) = queue(1000, 1, 900).await;
+    *ledger.taken.lock().unwrap() = 900;
+    assert!(matches!(ask(&addr, 0).await.0, Decision::Denied { .. }));
+    assert_eq!((room(&addr).await, ordered(&addr).await), (Ok(()), Decision::Granted));
+    *ledger.taken.lock().unwrap() = 990;
+    let refused = room(&addr).await.unwrap_err();
+    assert!(refused.contains("990 IDENTIFYs of 990") && refused.contains("(in 3"), "{refused}");
+    assert!(matches!(ordered(&addr).await, Decision::Denied { .. }));
+    assert_eq!(*ledger.taken.lock().unwrap(), 990, "ten are left whoever asks");
+    tree.shutdown(None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_gave_up_waiting_costs_nothing() {
     let (tree, addr, ledger) = queue(1000, 1, 900).await;
     ask(&addr, 0).await;
-    let gave_up = addr.call(Duration::from_secs(1), |reply| IdentifyMsg::Ask { shard: 1, reply }).await;
+    let gave_up = addr.call(Duration::from_secs(1), |reply| IdentifyMsg::Ask { shard: 1, ordered: false, reply }).await;
     assert!(gave_up.is_err());
     assert_eq!(ask(&addr, 2).await.0, Decision::Granted);
     assert_eq!(*ledger.taken.lock().unwrap(), 2);
