@@ -21,14 +21,15 @@ use tokio::time::Instant;
 
 /// A session online for this long counts as healthy: backoff and the count of IDENTIFYs begin anew.
 const STABLE: Duration = Duration::from_secs(60);
-/// A resumed connection that ends sooner than this, without a new event, was no use.
-const BARREN: Duration = Duration::from_secs(5);
-/// After so many useless resumes in a row the session is given up: three that Discord ended, or twelve that were cut. A cut
-/// is the network's doing and takes what was under way with it, so it says little about the session; and giving up a good
-/// one loses whatever it would have replayed.
-const BARREN_MAX: u32 = 12;
-const BARREN_ENDED: u32 = BARREN_MAX / 3;
-const BARREN_CUT: u32 = 1;
+/// A connection that has brought something new forgives what was before it once it is this old, counted from its opening:
+/// a long replay is progress too. A younger one does not: whenever anybody says anything each RESUME brings something new,
+/// also from a server that closes each connection at once. So connections that do bring something come to three a minute.
+const PROGRESS: Duration = Duration::from_secs(20);
+/// A young connection that the network cut, or that Discord asked to replace, after it had brought something new is no
+/// failure: the next one comes at once. But so many of them in a row double the wait, for a network that never stops.
+const CUTS_FREE: u32 = 12;
+/// Counted no further: the wait has long been at its longest.
+const COUNTED_MAX: u32 = 10_000;
 /// After this many failed connections in a row the resume address is given up for the general one.
 const DIALS_MAX: u32 = 3;
 /// READY or RESUMED must come within this time, unless other events are still coming.
@@ -91,12 +92,15 @@ pub struct Session {
     latency: Option<Duration>,
     answer_seen: u64,
     resume_sent: bool,
+    opened: Option<Instant>,
     online_since: Option<Instant>,
     /// Reconnects since the last healthy or useful connection.
     attempts: u32,
-    /// Connections in a row that could not be opened.
+    /// Connections that brought something and were cut young, since the last one that was not.
+    cut_young: u32,
+    /// Connections in a row that could not be opened, or ended before HELLO.
     dials_failed: u32,
-    /// Resumes in a row that led to nothing.
+    /// What the resumes in a row that led to nothing weigh.
     barren: u32,
     /// IDENTIFYs since the last stable session.
     identifies: u32,
@@ -123,8 +127,10 @@ impl Session {
             latency: None,
             answer_seen: 0,
             resume_sent: false,
+            opened: None,
             online_since: None,
             attempts: 0,
+            cut_young: 0,
             dials_failed: 0,
             barren: 0,
             identifies: 0,
@@ -155,7 +161,7 @@ impl Session {
         }
         match input {
             Input::Start if self.phase == Phase::New => self.wait(Duration::ZERO, &mut out),
-            Input::Connected if self.phase == Phase::Connecting => self.connected(&mut out),
+            Input::Connected if self.phase == Phase::Connecting => self.connected(now, &mut out),
             Input::ConnectFailed { refused } if self.phase == Phase::Connecting => {
                 self.connect_failed(refused, pulse, now, &mut out);
             }
@@ -216,8 +222,9 @@ impl Session {
         )
     }
 
-    fn connected(&mut self, out: &mut Vec<Action>) {
+    fn connected(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.phase = Phase::AwaitingHello;
+        self.opened = Some(now);
         (self.beat, self.beat_sent, self.online_since, self.resume_sent) = (None, None, None, false);
         (self.beat_sent_at, self.beat_due, self.excused) = (None, None, 0);
         self.arm(TimerKind::Hello, self.timing.hello, out);
@@ -389,34 +396,38 @@ impl Session {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        let useful = pulse.fresh > 0;
+        let lasted = |since: Option<Instant>, least| since.is_some_and(|since| now - since >= least);
+        let useful = pulse.fresh > 0 && self.point.is_some();
+        let cut = useful && self.resume_sent && matches!(cause, Cause::Cut | Cause::ReconnectRequested);
         if self.is_stable(now) {
-            (self.attempts, self.identifies, self.unauthenticated) = (0, 0, false);
-        } else if useful && self.point.is_some() {
+            (self.attempts, self.cut_young, self.identifies, self.unauthenticated) = (0, 0, 0, false);
+        } else if useful && lasted(self.opened, PROGRESS) {
+            (self.attempts, self.cut_young) = (0, 0);
+        } else if cut {
             self.attempts = 0;
         }
-        if cause == Cause::HelloTimeout {
+        // Whoever ends connections before HELLO, however they do it, is as good as not there.
+        if self.phase == Phase::AwaitingHello && cause != Cause::Operator {
             self.dials_failed += 1;
         }
         if self.resume_sent {
-            let lived = self.online_since.is_some_and(|since| now - since >= BARREN);
-            // What we ended ourselves, on request, says nothing about the session.
-            let asked = matches!(cause, Cause::ReconnectRequested | Cause::Operator | Cause::Overslept);
-            let weight = if cause == Cause::Cut { BARREN_CUT } else { BARREN_ENDED };
-            self.barren = if useful || lived || asked { 0 } else { self.barren + weight };
+            let lived = lasted(self.online_since, pace::BARREN);
+            let weight = pace::barren_weight(cause, pulse).filter(|_| !lived);
+            self.barren = weight.map_or(0, |weight| self.barren + weight);
         }
-        let resume = resume && self.point.is_some() && self.barren < BARREN_MAX;
+        let resume = resume && self.point.is_some() && self.barren < pace::BARREN_MAX;
         if !resume {
             self.forget(out);
         }
         let mut wait = match cause {
             Cause::Operator => Duration::ZERO,
-            _ => pace::backoff(&self.timing, self.attempts, &mut self.rng),
+            _ => pace::backoff(&self.timing, self.attempts + self.cut_young / CUTS_FREE, &mut self.rng),
         };
         if !resume && (self.identifies > 0 || cause == Cause::InvalidSession) {
             wait = wait.max(pace::fresh_wait(self.identifies, &mut self.rng));
         }
-        self.attempts = self.attempts.saturating_add(1);
+        let counts = if cut { &mut self.cut_young } else { &mut self.attempts };
+        *counts = counts.saturating_add(1).min(COUNTED_MAX);
         out.push(Action::Lost(Loss { cause, code, resume, wait }));
         self.wait(wait, out);
     }
@@ -441,7 +452,7 @@ impl Session {
     fn wait(&mut self, wait: Duration, out: &mut Vec<Action>) {
         self.phase = Phase::Waiting;
         self.armed = [0; TimerKind::COUNT];
-        (self.online_since, self.resume_sent, self.beat_sent) = (None, false, None);
+        (self.opened, self.online_since, self.resume_sent, self.beat_sent) = (None, None, false, None);
         self.arm(TimerKind::Dial, wait, out);
     }
 

@@ -21,6 +21,8 @@ pub struct Pulse {
     pub frames: u64,
     /// Dispatches that were not seen before, READY and RESUMED apart.
     pub fresh: u64,
+    /// Those of them that came after READY or RESUMED, and so as they happened.
+    pub live: u64,
     /// Dispatches that were seen before: of a replay that begins further back.
     pub again: u64,
     /// Whether it waits for a full sink: silence then says nothing about the connection.

@@ -1,5 +1,6 @@
-//! How long to wait before the next connection.
+//! How long to wait before the next connection, and when a session is not worth another.
 
+use super::io::{Cause, Pulse};
 use rand::{Rng, rngs::StdRng};
 use std::time::Duration;
 
@@ -12,6 +13,29 @@ pub struct Timing {
     pub reconnect_max: Duration,
     /// How long HELLO may take once connected.
     pub hello: Duration,
+}
+
+/// A resumed connection that is online for less than this was no use, unless it was cut and had brought something new.
+pub(super) const BARREN: Duration = Duration::from_secs(5);
+/// After useless resumes in a row that weigh this the session is given up: three that Discord ended, six that it ended
+/// after something had come as it happened (what it sends again in each RESUME proves nothing), or twelve that were cut.
+/// A cut is the network's doing and takes what was under way with it, so it says little about the session; and giving up
+/// a good one loses whatever it would have replayed.
+pub(super) const BARREN_MAX: u32 = 12;
+const BARREN_ENDED: u32 = BARREN_MAX / 3;
+const BARREN_LIVE: u32 = BARREN_MAX / 6;
+const BARREN_CUT: u32 = 1;
+
+/// What a resumed connection of little age that ended by `cause` weighs; none: it speaks for the session, or not at all.
+pub(super) fn barren_weight(cause: Cause, pulse: Pulse) -> Option<u32> {
+    match cause {
+        // What we ended ourselves, on request, says nothing about the session.
+        Cause::ReconnectRequested | Cause::Operator | Cause::Overslept => None,
+        Cause::Cut if pulse.fresh > 0 => None,
+        Cause::Cut => Some(BARREN_CUT),
+        _ if pulse.live > 0 => Some(BARREN_LIVE),
+        _ => Some(BARREN_ENDED),
+    }
 }
 
 /// Exponential backoff: half to all of `min`, doubled per attempt, `max` at most.

@@ -411,16 +411,38 @@ fn a_session_that_the_network_cuts_again_and_again_is_kept_for_longer() {
 }
 
 #[test]
-fn a_resume_that_brought_an_event_is_not_useless() {
+fn a_resume_that_brought_an_event_and_was_cut_is_not_useless_and_hardly_slows_the_next_down() {
     let mut drive = Drive::online(13);
     drive.on(Input::Closed { code: None });
-    for _ in 0..20 {
+    for nth in 0..100 {
         drive.connect();
-        assert!(drive.resumes());
+        assert!(drive.resumes(), "the session is good");
         drive.pulse.fresh = 1;
         drive.on(Input::Resumed);
         drive.on(Input::Closed { code: None });
-        assert!(drive.loss().wait <= Duration::from_millis(500), "and does not slow the next down");
+        let most = if nth < 23 { Duration::from_secs(1) } else { timing().reconnect_max };
+        assert!(drive.loss().wait <= most, "{nth}: {:?}", drive.loss().wait);
+    }
+    assert!(drive.loss().wait >= Duration::from_secs(30), "without end it does: {:?}", drive.loss().wait);
+}
+
+/// Whoever says anything anywhere gives each RESUME something to bring: that tells nothing of the connection.
+#[test]
+fn what_a_resume_brings_does_not_excuse_that_discord_closes_at_once() {
+    for (live, tries) in [(0, 3), (1, 6)] {
+        let mut drive = Drive::online(13);
+        drive.on(Input::Closed { code: None });
+        for nth in 1..=tries {
+            drive.connect();
+            assert!(drive.resumes());
+            drive.pulse.fresh = 1;
+            drive.on(Input::Resumed);
+            drive.pulse.live = live;
+            drive.on(Input::Closed { code: Some(4000) });
+            let wait = drive.loss().wait;
+            assert!(wait >= Duration::from_millis(250) * 2u32.pow(nth - 1), "{nth}: {wait:?}");
+            assert_eq!(drive.loss().resume, nth < tries, "after {nth}");
+        }
     }
 }
 

@@ -26,6 +26,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct Vitals {
     pub(crate) frames: AtomicU64,
     pub(crate) fresh: AtomicU64,
+    pub(crate) live: AtomicU64,
     pub(crate) again: AtomicU64,
     pub(crate) paused: AtomicBool,
     /// The shard has given the connection up: what still comes over it does not count.
@@ -42,6 +43,7 @@ impl Vitals {
         Self {
             frames: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
+            live: AtomicU64::new(0),
             again: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -56,6 +58,7 @@ impl Vitals {
         Pulse {
             frames: self.frames.load(Relaxed),
             fresh: self.fresh.load(Relaxed),
+            live: self.live.load(Relaxed),
             again: self.again.load(Relaxed),
             paused: self.paused.load(Relaxed),
             stood_in: stood_in.map(|micros| self.opened + Duration::from_micros(micros)),

@@ -399,6 +399,7 @@ impl Reader {
         books.accept(seq);
         if fresh {
             self.vitals.fresh.store(self.vitals.fresh.load(Relaxed) + 1, Relaxed);
+            self.vitals.live.store(self.vitals.live.load(Relaxed) + u64::from(self.caught_up), Relaxed);
         }
     }
 

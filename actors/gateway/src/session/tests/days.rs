@@ -96,26 +96,139 @@ fn a_day_of_invalid_sessions_costs_at_most_twelve_identifies_an_hour() {
     assert!(hour <= 12 && cap >= Duration::from_secs(300), "{hour} an hour, {cap:?}");
 }
 
-/// G8: a session that resumes and dies, and whose successors do the same.
+/// Who talks while a server misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Traffic {
+    Nobody,
+    /// Each RESUME has something to send again that was not seen before.
+    Replayed,
+    /// Something comes right behind each READY and RESUMED, as it happens.
+    Live,
+}
+
+impl Traffic {
+    const ALL: [Self; 3] = [Self::Nobody, Self::Replayed, Self::Live];
+
+    /// What comes over a connection on which READY or RESUMED comes after `millis`.
+    fn comes(self, millis: u64) -> Vec<(Duration, Comes)> {
+        let event = |millis| vec![(Duration::from_millis(millis), Comes::Event)];
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Replayed => event(millis - 1),
+            Self::Live => event(millis + 1),
+        }
+    }
+}
+
+/// G8: a session that resumes and dies, and whose successors do the same, whoever talks meanwhile.
 #[test]
 fn resumes_that_lead_nowhere_are_given_up_after_three_and_the_day_stays_within_the_budget() {
-    let logs: Vec<Log> = (0..SEEDS)
-        .map(|seed| {
-            World::new(seed, |sees, _| match sees {
-                Sees::Resume => [polite(sees), vec![after(101, Input::Closed { code: Some(4000) })]].concat(),
-                Sees::Identify => [polite(sees), vec![after(300, Input::Closed { code: None })]].concat(),
-                _ => polite(sees),
+    for traffic in Traffic::ALL {
+        let logs: Vec<Log> = (0..SEEDS)
+            .map(|seed| {
+                World::new(seed, move |sees, _| match sees {
+                    Sees::Resume => {
+                        let closed = after(102, Input::Closed { code: Some(4000) });
+                        [polite(sees), traffic.comes(100), vec![closed]].concat()
+                    }
+                    Sees::Identify => {
+                        [polite(sees), traffic.comes(200), vec![after(300, Input::Closed { code: None })]].concat()
+                    }
+                    _ => polite(sees),
+                })
+                .run(24 * HOUR)
             })
-            .run(24 * HOUR)
-        })
-        .collect();
-    for log in &logs {
-        let second = log.identifies[1];
-        assert_eq!(log.resumes.iter().filter(|at| **at < second).count(), 3, "tries before a new session");
+            .collect();
+        let tries = if traffic == Traffic::Live { 6 } else { 3 };
+        for log in &logs {
+            let second = log.identifies.get(1).copied().unwrap_or(Duration::MAX);
+            let tried = log.resumes.iter().filter(|at| **at < second).count();
+            assert_eq!(tried, tries, "tries before a new session, {traffic:?}");
+        }
+        let (hour, day) = (most(&logs, |log| &log.identifies, HOUR), most(&logs, |log| &log.identifies, 24 * HOUR));
+        let minute = most(&logs, |log| &log.dials, HOUR / 60);
+        println!(
+            "G8 traffic={traffic:?} tries={tries} identifies_per_hour_max={hour} identifies_per_day_max={day} \
+             connections_per_minute_max={minute}"
+        );
+        assert!(hour <= 12 && day <= 900 && minute <= 10, "{traffic:?}: {hour} {day} {minute}");
     }
-    let (hour, day) = (most(&logs, |log| &log.identifies, HOUR), most(&logs, |log| &log.identifies, 24 * HOUR));
-    println!("G8 tries=3 identifies_per_hour_max={hour} identifies_per_day_max={day}");
-    assert!(hour <= 12 && day <= 900);
+}
+
+/// G1 and G8: the network, not Discord, ends each connection at once, while people talk. The session is good and is kept,
+/// the first cuts cost no more than a second each, and a network that never stops is asked ever more rarely.
+#[test]
+fn connections_that_are_cut_for_ever_keep_the_session_and_back_off() {
+    for traffic in [Traffic::Replayed, Traffic::Live] {
+        let logs: Vec<Log> = (0..SEEDS)
+            .map(|seed| {
+                World::new(seed, move |sees, _| match sees {
+                    Sees::Resume => {
+                        [polite(sees), traffic.comes(100), vec![after(102, Input::Closed { code: None })]].concat()
+                    }
+                    Sees::Identify => [polite(sees), vec![after(300, Input::Closed { code: None })]].concat(),
+                    _ => polite(sees),
+                })
+                .run(24 * HOUR)
+            })
+            .collect();
+        let first = logs.iter().flat_map(|log| log.losses.iter().take(24)).map(|(_, loss)| loss.wait).max();
+        let late = logs.iter().map(|log| log.dials.iter().filter(|at| **at >= 23 * HOUR).count()).max().unwrap_or(0);
+        let (first, minute) = (first.unwrap_or_default(), most(&logs, |log| &log.dials, HOUR / 60));
+        println!(
+            "G1 cuts at once, traffic={traffic:?}: first_24_waits_max_ms={} connections_per_minute_max={minute} \
+             connections_last_hour_max={late}",
+            first.as_millis()
+        );
+        assert!(logs.iter().all(|log| log.identifies.len() == 1), "a good session was given up");
+        assert!(first <= Duration::from_secs(1) && late <= 25, "{first:?} {late}");
+    }
+}
+
+/// A network that cuts every half minute is no reason to be away for longer than it takes.
+#[test]
+fn a_connection_that_brings_something_and_lives_for_a_while_is_followed_at_once() {
+    for code in [None, Some(4000)] {
+        let log = World::new(1, move |sees, _| match sees {
+            Sees::Identify | Sees::Resume => {
+                let event = vec![(Duration::from_secs(10), Comes::Event)];
+                [polite(sees), event, vec![after(30_000, Input::Closed { code })]].concat()
+            }
+            _ => polite(sees),
+        })
+        .run(24 * HOUR);
+        let worst = log.losses.iter().map(|(_, loss)| loss.wait).max().unwrap_or_default();
+        assert!(log.losses.len() > 2_000 && worst <= Duration::from_millis(500), "{code:?}: {worst:?}");
+        assert_eq!(log.identifies.len(), 1, "{code:?}");
+    }
+}
+
+/// G22: whatever answers at the address that READY gave takes connections and closes them before HELLO.
+#[test]
+fn a_resume_address_that_closes_before_hello_is_left_for_the_general_one_after_three() {
+    for code in [None, Some(4000)] {
+        let logs: Vec<Log> = (0..SEEDS)
+            .map(|seed| {
+                let mut cut = false;
+                World::new(seed, move |sees, _| match sees {
+                    Sees::ConnectToResume => vec![after(20, Input::Closed { code })],
+                    Sees::Beat if !std::mem::replace(&mut cut, true) => vec![after(10, Input::Closed { code: None })],
+                    _ => polite(sees),
+                })
+                .run(HOUR)
+            })
+            .collect();
+        for log in &logs {
+            assert_eq!((log.dials_to_resume.len(), log.dials.len()), (3, 5), "{code:?}");
+            assert_eq!((log.resumes.len(), log.identifies.len()), (1, 1), "resumed at the general address");
+        }
+        let back = logs.iter().map(|log| log.resumes[0] - log.losses[0].0).max().unwrap_or_default();
+        println!(
+            "G22 resume address closes before HELLO ({code:?}): attempts there 3, back_after_ms_max={}",
+            back.as_millis()
+        );
+        assert!(back <= Duration::from_secs(10), "{back:?}");
+    }
 }
 
 /// G9 and G10: fatal codes, as the first answer and in a running session.
@@ -148,24 +261,31 @@ fn after_a_fatal_code_nothing_is_tried_for_ten_minutes() {
     assert_eq!((identifies, log.identifies.len(), attempts), (1, 2, 0));
 }
 
-/// G13: an unknown code after each READY and each RESUMED.
+/// G13: an unknown code after each READY and each RESUMED, whoever talks meanwhile.
 #[test]
 fn an_unknown_close_code_for_ever_backs_off() {
-    let logs: Vec<Log> = (0..SEEDS)
-        .map(|seed| {
-            World::new(seed, |sees, _| match sees {
-                Sees::Identify | Sees::Resume => {
-                    [polite(sees), vec![after(1_000, Input::Closed { code: Some(4999) })]].concat()
-                }
-                _ => polite(sees),
+    for traffic in Traffic::ALL {
+        let logs: Vec<Log> = (0..SEEDS)
+            .map(|seed| {
+                World::new(seed, move |sees, _| match sees {
+                    Sees::Identify | Sees::Resume => {
+                        let online = if sees == Sees::Resume { 100 } else { 200 };
+                        let closed = after(1_000, Input::Closed { code: Some(4999) });
+                        [polite(sees), traffic.comes(online), vec![closed]].concat()
+                    }
+                    _ => polite(sees),
+                })
+                .run(24 * HOUR)
             })
-            .run(24 * HOUR)
-        })
-        .collect();
-    let (hour, minute) = (most(&logs, |log| &log.identifies, HOUR), most(&logs, |log| &log.dials, HOUR / 60));
-    let last = logs.iter().filter_map(|log| log.losses.last()).map(|(_, loss)| loss.wait).min().unwrap_or_default();
-    println!("G13 identifies_per_hour_max={hour} connections_per_minute_max={minute} last_wait_s={}", last.as_secs());
-    assert!(hour <= 12 && minute <= 10 && last >= Duration::from_secs(100), "{hour} {minute} {last:?}");
+            .collect();
+        let (hour, minute) = (most(&logs, |log| &log.identifies, HOUR), most(&logs, |log| &log.dials, HOUR / 60));
+        let last = logs.iter().filter_map(|log| log.losses.last()).map(|(_, loss)| loss.wait).min().unwrap_or_default();
+        println!(
+            "G13 traffic={traffic:?} identifies_per_hour_max={hour} connections_per_minute_max={minute} last_wait_s={}",
+            last.as_secs()
+        );
+        assert!(hour <= 12 && minute <= 10 && last >= Duration::from_secs(100), "{traffic:?} {hour} {minute} {last:?}");
+    }
 }
 
 /// G22: nothing answers at the gateway's address, with the times of the shipped configuration.

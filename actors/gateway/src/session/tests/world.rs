@@ -8,6 +8,8 @@ use super::*;
 pub(super) enum Sees {
     Dial,
     Connect,
+    /// The same, at the address that READY gave.
+    ConnectToResume,
     Identify,
     Resume,
     Beat,
@@ -25,6 +27,8 @@ pub(super) enum Comes {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) dials: Vec<Duration>,
+    /// Those of them that went to the address that READY gave.
+    pub(super) dials_to_resume: Vec<Duration>,
     pub(super) identifies: Vec<Duration>,
     pub(super) resumes: Vec<Duration>,
     pub(super) beats: Vec<Duration>,
@@ -41,6 +45,7 @@ pub(super) struct World<S> {
     /// With the connection that they come over.
     coming: Vec<(Instant, u32, Comes)>,
     connection: u32,
+    to_resume: bool,
     script: S,
     pub(super) log: Log,
 }
@@ -57,7 +62,7 @@ pub(super) fn after(millis: u64, input: Input) -> (Duration, Comes) {
 pub(super) fn polite(sees: Sees) -> Vec<(Duration, Comes)> {
     match sees {
         Sees::Dial => vec![after(20, Input::Connected)],
-        Sees::Connect => vec![after(20, Input::Hello { interval: INTERVAL })],
+        Sees::Connect | Sees::ConnectToResume => vec![after(20, Input::Hello { interval: INTERVAL })],
         Sees::Identify => vec![after(200, Input::Ready(point()))],
         Sees::Resume => vec![after(100, Input::Resumed)],
         Sees::Beat => vec![after(50, Input::Ack)],
@@ -75,6 +80,7 @@ impl<S: FnMut(Sees, Duration) -> Vec<(Duration, Comes)>> World<S> {
             timers: Vec::new(),
             coming: Vec::new(),
             connection: 0,
+            to_resume: false,
             script,
             log: Log::default(),
         }
@@ -109,7 +115,10 @@ impl<S: FnMut(Sees, Duration) -> Vec<(Duration, Comes)>> World<S> {
         }
         self.pulse.frames += 1;
         match comes {
-            Comes::Event => self.pulse.fresh += 1,
+            Comes::Event => {
+                self.pulse.fresh += 1;
+                self.pulse.live += u64::from(self.session.phase() == Phase::Online);
+            }
             Comes::Input(input) => self.input(input),
         }
     }
@@ -120,14 +129,16 @@ impl<S: FnMut(Sees, Duration) -> Vec<(Duration, Comes)>> World<S> {
             self.act(action);
         }
         if connects {
-            self.sees(Sees::Connect);
+            self.sees(if self.to_resume { Sees::ConnectToResume } else { Sees::Connect });
         }
     }
 
     fn act(&mut self, action: Action) {
         let since = self.now - self.start;
         match action {
-            Action::Dial(_) => {
+            Action::Dial(target) => {
+                self.to_resume = target != Target::Base;
+                self.log.dials_to_resume.extend(self.to_resume.then_some(since));
                 (self.connection, self.pulse) = (self.connection + 1, Pulse::default());
                 self.log.dials.push(since);
                 self.sees(Sees::Dial);
@@ -167,6 +178,7 @@ impl<S: FnMut(Sees, Duration) -> Vec<(Duration, Comes)>> World<S> {
 
 /// The most of `times` in any `window`.
 pub(super) fn most_within(times: &[Duration], window: Duration) -> usize {
-    let within = |from: &Duration| times.iter().filter(|at| *at >= from && **at < *from + window).count();
-    times.iter().map(within).max().unwrap_or(0)
+    // They are in order.
+    let within = |(nth, from): (usize, &Duration)| times[nth..].partition_point(|at| *at < *from + window);
+    times.iter().enumerate().map(within).max().unwrap_or(0)
 }
