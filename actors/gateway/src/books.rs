@@ -1,5 +1,9 @@
 //! How far one session has come: what was received, what was handed over, what another process left to be done.
 
+mod step;
+
+pub(crate) use step::Step;
+
 use crate::{keeper::SavedSession, session::ResumePoint};
 use protocol::{Backlog, Unfinished};
 use std::{
@@ -31,6 +35,8 @@ pub struct Books {
     applied: AtomicU64,
     backlog: Arc<Backlog>,
     due: Mutex<BTreeSet<u64>>,
+    /// The last leap in the numbers, which nothing has confirmed yet: from which number, to which.
+    leap: Mutex<Option<(u64, u64)>>,
 }
 
 /// What is written down of the books.
@@ -72,6 +78,7 @@ impl Books {
             applied: AtomicU64::new(left.applied),
             backlog: Arc::default(),
             due: Mutex::new(left.waiting.iter().copied().collect()),
+            leap: Mutex::default(),
         }
     }
 
@@ -87,7 +94,7 @@ impl Books {
 
     /// What a RESUME continues after: all below is in the sink.
     pub(crate) fn resume_after(&self) -> u64 {
-        let accepted = self.accepted();
+        let accepted = self.before_leap(self.accepted());
         self.due().first().map_or(accepted, |due| accepted.min(due - 1))
     }
 

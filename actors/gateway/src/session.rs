@@ -180,6 +180,9 @@ impl Session {
             Input::ReconnectRequested if self.is_connected() => {
                 self.drop_connection(Cause::ReconnectRequested, true, pulse, now, &mut out);
             }
+            Input::OutOfStep if self.is_connected() => {
+                self.drop_connection(Cause::OutOfStep, true, pulse, now, &mut out);
+            }
             Input::InvalidSession { resumable } if self.is_connected() => {
                 self.drop_connection(Cause::InvalidSession, resumable, pulse, now, &mut out);
             }

@@ -272,6 +272,10 @@ impl Shard {
             Control::InvalidSession(resumable) => Input::InvalidSession { resumable },
             Control::Ready(point) => Input::Ready(point),
             Control::Resumed => Input::Resumed,
+            Control::OutOfStep(why) => {
+                self.herald.detail = why;
+                Input::OutOfStep
+            }
             Control::Closed(code, detail) => {
                 self.herald.detail = detail;
                 Input::Closed { code }

@@ -19,6 +19,7 @@ mod restarts;
 mod sends;
 mod stand_in;
 mod starved;
+mod steps;
 mod tls;
 mod unreachable;
 mod unstable;

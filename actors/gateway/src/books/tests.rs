@@ -96,6 +96,55 @@ fn a_resume_reaches_back_so_far_and_the_older_are_counted_as_lost() {
     drop(old);
 }
 
+/// Books that have received and accepted up to `seq`.
+fn at(seq: u64) -> Books {
+    Books::begin(point(), seq)
+}
+
+fn take(books: &Books, seq: u64) {
+    books.receive(seq);
+    books.accept(seq);
+}
+
+#[test]
+fn a_number_far_beyond_all_others_is_not_believed() {
+    let books = at(10);
+    assert_eq!(books.step(11, false), Step::Fits);
+    assert_eq!(books.step(10 + 1_024, false), Step::Fits, "Discord does not promise that none is left out");
+    assert_eq!(books.step(10 + 1_025, false), Step::TooFar);
+    assert_eq!(books.step(10 + 1_025, true), Step::Fits, "a replay leaves out more");
+    assert_eq!(books.step(u64::MAX, true), Step::TooFar);
+    assert_eq!(books.received(), 10, "asking books nothing");
+}
+
+#[test]
+fn a_number_that_came_before_is_a_fault_unless_a_resume_is_answered() {
+    let books = at(10);
+    for seq in [1, 9, 10] {
+        assert_eq!((books.step(seq, false), books.step(seq, true)), (Step::Back, Step::Fits), "{seq}");
+    }
+}
+
+#[test]
+fn a_false_leap_is_taken_back_and_a_true_one_is_not_asked_for_again() {
+    let false_one = at(10);
+    assert_eq!(false_one.step(500, false), Step::Fits);
+    take(&false_one, 500);
+    assert_eq!(false_one.resume_after(), 10, "nothing has confirmed it yet");
+    assert_eq!(false_one.step(11, false), Step::Back);
+    assert_eq!((false_one.received(), false_one.accepted(), false_one.resume_after()), (10, 10, 10));
+    assert!(!false_one.is_done(11) && !false_one.is_done(500), "both may still come");
+
+    let true_one = at(10);
+    assert_eq!(true_one.step(500, false), Step::Fits);
+    take(&true_one, 500);
+    assert!(true_one.is_done(500), "sent again it is not done again");
+    assert_eq!(true_one.step(501, false), Step::Fits);
+    take(&true_one, 501);
+    assert_eq!(true_one.resume_after(), 501);
+    assert_eq!((true_one.step(11, false), true_one.accepted()), (Step::Back, 501));
+}
+
 /// Every fifth event concerns nobody.
 fn concerns(seq: u64) -> bool {
     !seq.is_multiple_of(5)

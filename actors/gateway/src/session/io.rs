@@ -97,6 +97,8 @@ pub enum Input {
         /// Its payload.
         resumable: bool,
     },
+    /// Dispatches come that cannot be the next ones.
+    OutOfStep,
     /// The connection has ended, with a close code or without.
     Closed {
         /// The code of the close frame, if there was one.
@@ -202,6 +204,8 @@ pub enum Cause {
     Zombie,
     /// A heartbeat came a whole interval late: the process was stopped or starved.
     Overslept,
+    /// Its dispatches could not be the next ones of the session.
+    OutOfStep,
     /// Op 7.
     ReconnectRequested,
     /// Op 9.
@@ -222,6 +226,7 @@ impl fmt::Display for Cause {
             Self::AnswerTimeout => "neither READY nor RESUMED",
             Self::Zombie => "silent between two heartbeats",
             Self::Overslept => "a heartbeat was late by a whole interval: the process was stopped or starved",
+            Self::OutOfStep => "its events were out of step",
             Self::ReconnectRequested => "Discord asked for a reconnect",
             Self::InvalidSession => "session invalidated",
             Self::IdentifyDenied => "no IDENTIFY allowed yet",

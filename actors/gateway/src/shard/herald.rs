@@ -190,6 +190,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::AnswerTimeout => "answer",
         Cause::Zombie => "zombie",
         Cause::Overslept => "overslept",
+        Cause::OutOfStep => "step",
         Cause::ReconnectRequested => "op7",
         Cause::InvalidSession => "op9",
         Cause::IdentifyDenied => "denied",

@@ -29,6 +29,8 @@ pub(crate) struct Vitals {
     pub(crate) live: AtomicU64,
     pub(crate) again: AtomicU64,
     pub(crate) paused: AtomicBool,
+    /// Whether an IDENTIFY was sent whose READY has not come; set by the shard, ended by the reader.
+    pub(crate) identified: AtomicBool,
     /// The shard has given the connection up: what still comes over it does not count.
     pub(crate) over: AtomicBool,
     opened: Instant,
@@ -46,6 +48,7 @@ impl Vitals {
             live: AtomicU64::new(0),
             again: AtomicU64::new(0),
             paused: AtomicBool::new(false),
+            identified: AtomicBool::new(false),
             over: AtomicBool::new(false),
             opened: Instant::now(),
             beaten: AtomicU64::new(0),

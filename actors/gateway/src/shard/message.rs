@@ -92,6 +92,8 @@ pub(crate) enum Control {
     Ready(ResumePoint),
     /// RESUMED.
     Resumed,
+    /// Its dispatches are not what can come next, for this reason.
+    OutOfStep(String),
     /// It has ended.
     Closed(Option<u16>, String),
 }

@@ -3,6 +3,8 @@
 //! It runs beside the shard actor, so that a full sink stops the reading and nothing else. There is one task per
 //! connection and none per event.
 
+mod step;
+
 use super::{
     link::{Link, Vitals},
     message::{Control, ShardMsg},
@@ -66,6 +68,10 @@ pub(crate) struct Reader {
     books: Option<Arc<Books>>,
     /// Whether READY or RESUMED has come: what does from then on is new.
     caught_up: bool,
+    /// Dispatches in a row whose numbers were too far beyond the others.
+    too_far: u32,
+    /// Whether the shard was told that this connection is out of step: dispatches are left to the next one.
+    astray: bool,
     /// Whether it has warned of interactions that came again too late.
     told_expired: bool,
     counters: EventCounters,
@@ -96,6 +102,8 @@ impl Reader {
             shard: shared.shard,
             books: shared.keeper.books(),
             caught_up: false,
+            too_far: 0,
+            astray: false,
             told_expired: false,
             keeper: Arc::clone(shared.keeper),
             cache: Arc::clone(shared.cache),
@@ -202,13 +210,22 @@ impl Reader {
             return;
         };
         self.take_turn().await;
-        if self.vitals.over.load(Relaxed) {
-            return; // given up while it waited: its successor is asked to replay this
+        if self.astray || self.vitals.over.load(Relaxed) {
+            return; // given up, perhaps while it waited: its successor is asked to replay this
         }
         // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
         tokio::task::consume_budget().await;
+        let known = EventKind::from_name(name);
+        let fits = match known {
+            Some(EventKind::Ready) => true, // its number begins the count
+            Some(EventKind::Resumed) if !self.caught_up => self.resumed(seq).await,
+            _ => self.in_step(seq, known).await,
+        };
+        if !fits {
+            return;
+        }
         self.keeper.members.dispatch(name, header);
-        let Some(kind) = EventKind::from_name(name) else {
+        let Some(kind) = known else {
             self.unknown(name);
             if !self.draining.load(Relaxed) {
                 self.accept(seq, true);
@@ -216,14 +233,8 @@ impl Reader {
             return;
         };
         self.counters.received(place(kind));
-        match kind {
-            EventKind::Ready => return self.ready(seq, header).await,
-            EventKind::Resumed => {
-                self.caught_up = true;
-                self.replayed();
-                self.tell(Control::Resumed).await;
-            }
-            _ => {}
+        if kind == EventKind::Ready {
+            return self.ready(seq, header).await;
         }
         let Some(books) = self.books.clone() else {
             self.malformed(kind.name(), Some("it came before READY"));
@@ -278,6 +289,13 @@ impl Reader {
                 return;
             }
         };
+        // It answers an IDENTIFY, once. Any other would put another session in place of the one under way: which of them this
+        // connection speaks of from now on is asked by a RESUME.
+        if !self.vitals.identified.swap(false, Relaxed) {
+            let why = "READY came, and no IDENTIFY was waiting for it";
+            self.malformed(EventKind::Ready.name(), Some(why));
+            return self.astray(why.to_owned()).await;
+        }
         let books = self.keeper.begin(&ready, seq);
         self.cache.ready(&ready, self.keeper.shard().0, self.keeper.total());
         self.books = Some(Arc::clone(&books));

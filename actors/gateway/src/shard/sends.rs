@@ -27,6 +27,7 @@ impl Shard {
             text = identify(&PresenceData::default());
         }
         self.shown = Some(presence);
+        self.link.iter().for_each(|link| link.vitals.identified.store(true, Relaxed));
         count(&self.keeper.tally.identifies);
         metering::gateway::identify(self.id());
         tracing::info!(shard.id = self.id(), shard.total = self.keeper.total(), "IDENTIFY");

@@ -77,7 +77,8 @@ impl Invariants {
 fn input(rng: &mut StdRng, timers: &[TimerId]) -> Input {
     let codes: Vec<Option<u16>> =
         [1000, 1001, 1006, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009, 4999].map(Some).into();
-    match rng.random_range(0..21) {
+    match rng.random_range(0..22) {
+        21 if rng.random_bool(0.2) => Input::OutOfStep,
         0 => Input::Start,
         1..=3 => Input::Connected,
         4 => Input::ConnectFailed { refused: rng.random_bool(0.02) },
