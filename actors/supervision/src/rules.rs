@@ -52,8 +52,11 @@ pub(crate) fn ruled(rules: &dyn Rules, path: &ActorPath, declared: &Policy) -> P
     Policy { id: declared.id.clone(), kind: declared.kind, rank: declared.rank, ..policy }
 }
 
-/// Whether what the child at `path` needs leads back to it, in words. `needs_of` says what another needs.
-pub(crate) fn circle(path: &ActorPath, needs: &[String], needs_of: impl Fn(&str) -> Vec<String>) -> Result<(), String> {
+/// Whether what the child at `path` needs leads back to it. `needs_of` says what another needs.
+///
+/// # Errors
+/// The way back, as a sentence.
+pub fn circle(path: &ActorPath, needs: &[String], needs_of: impl Fn(&str) -> Vec<String>) -> Result<(), String> {
     let (mut open, mut seen) = (needs.iter().map(|need| vec![need.clone()]).collect::<Vec<_>>(), BTreeSet::new());
     while let Some(way) = open.pop() {
         let Some(last) = way.last().cloned() else { continue };

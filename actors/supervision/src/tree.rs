@@ -7,6 +7,7 @@ mod reads;
 mod respec;
 mod rules;
 
+pub use nearest::nearest;
 pub use orders::{OrderError, Verb};
 pub use reads::Counts;
 pub use respec::Respec;

@@ -1,6 +1,10 @@
 //! Whether rules hold together, of a supervisor and of a child under it: judged before anybody lives by them.
 
-use super::policy::{AutoShutdown, Flags, Policy, Restart, Strategy};
+use super::{
+    explain::seconds,
+    policy::{AutoShutdown, Flags, Policy, Restart, Strategy},
+};
+use crate::path::{ActorPath, ROOT};
 use std::time::Duration;
 
 /// Whether the rules of a supervisor hold together.
@@ -38,13 +42,19 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
     if policy.poison.is_some_and(|poison| poison.deaths == 0 || poison.window == zero) {
         return Err("its poison rule's deaths or window is zero".to_owned());
     }
-    for backoff in [policy.backoff, policy.retry_parked].into_iter().flatten() {
+    for (whose, backoff) in [("its backoff", policy.backoff), ("its tries while parked", policy.retry_parked)] {
+        let Some(backoff) = backoff else { continue };
         if backoff.max < backoff.min {
-            return Err("its backoff's max is less than its min".to_owned());
+            let (max, min) = (seconds(backoff.max), seconds(backoff.min));
+            return Err(format!("{whose}: the longest delay of {max} is less than the first, which is {min}"));
         }
         if !backoff.factor.is_finite() || !backoff.jitter.is_finite() {
-            return Err("its backoff's factor or jitter is no number".to_owned());
+            return Err(format!("{whose}: the factor or the jitter is no number"));
         }
+    }
+    never_spent(policy)?;
+    if policy.needs.iter().any(|need| ActorPath::from(need.as_str()).is_root()) {
+        return Err(format!("it needs {ROOT}, below which everything stands: name the actor that it needs"));
     }
     if policy.significant && policy.restart == Restart::Permanent {
         return Err("a permanent child cannot be significant: it never ends".to_owned());
@@ -56,4 +66,19 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), String> {
         return Err("dynamic supervisors have no significant children".to_owned());
     }
     Ok(())
+}
+
+/// A child that fails at each start shall spend its budget some day: with restarts so far apart that one has left the
+/// window before the last is counted, it would be restarted for ever.
+fn never_spent(policy: &Policy) -> Result<(), String> {
+    let Some(budget) = policy.budget else { return Ok(()) };
+    let apart = policy.cooldown.unwrap_or_default().max(policy.backoff.map_or(Duration::ZERO, |backoff| backoff.min));
+    if apart.saturating_mul(budget.restarts) <= budget.window {
+        return Ok(());
+    }
+    let (apart, window) = (seconds(apart), seconds(budget.window));
+    let restarts = budget.restarts;
+    Err(format!(
+        "{restarts} restarts, each {apart} after the last, do not fit into {window}: its budget would never be spent"
+    ))
 }

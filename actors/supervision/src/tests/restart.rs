@@ -108,7 +108,7 @@ async fn a_vital_child_out_of_budget_takes_the_supervisor_with_it() {
 async fn backoff_grows_and_a_cooldown_keeps_restarts_apart() {
     let log = Log::default();
     let (a, spec) = probe("a", &log, Plan::default());
-    let spec = spec.budget(10, Duration::from_secs(60)).cooldown(Duration::from_secs(30));
+    let spec = spec.budget(2, Duration::from_secs(60)).cooldown(Duration::from_secs(30));
     let tree = up(vec![spec]).await;
     let begun = tokio::time::Instant::now();
     a.send(Say::Fail).await.expect("delivered");

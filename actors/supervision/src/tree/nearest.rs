@@ -2,7 +2,7 @@
 
 /// Of `paths` the one that `wanted` is nearest to, if any is near: its end (`info` for `cog-host/info`), else a slip of the
 /// keys, in the whole path or in its last name. Of equally near ones the shortest.
-pub(super) fn nearest(wanted: &str, paths: impl Iterator<Item = String>) -> Option<String> {
+pub fn nearest(wanted: &str, paths: impl Iterator<Item = String>) -> Option<String> {
     paths
         .filter_map(|path| Some((slips(wanted, &path)?, path)))
         .min_by_key(|(slips, path)| (*slips, path.len()))

@@ -154,6 +154,40 @@ fn a_backoff_that_is_no_number_is_refused() {
     assert!(crate::core::check(None, &policy).is_err());
 }
 
+#[test]
+fn a_budget_that_a_loop_of_failures_would_never_spend_is_refused() {
+    let with = |restarts, window, cooldown: Option<u64>, backoff: Option<u64>| {
+        let mut policy = worker("a");
+        policy.budget = Some(crate::Intensity::new(restarts, S(window)));
+        policy.cooldown = cooldown.map(S);
+        policy.backoff = backoff.map(|min| crate::Backoff::doubling(S(min), S(60)));
+        crate::core::check(None, &policy)
+    };
+    let words = "2 restarts, each 3.0 s after the last, do not fit into 2.0 s: its budget would never be spent";
+    assert_eq!(with(2, 2, Some(3), None), Err(words.to_owned()));
+    assert_eq!(with(2, 6, Some(3), None), Ok(()), "one exactly as old as the window still counts");
+    assert!(with(2, 5, Some(3), Some(1)).is_err() && with(2, 5, Some(1), Some(3)).is_err());
+    assert_eq!(with(0, 1, Some(60), None), Ok(()), "nothing to wait for");
+}
+
+#[test]
+fn a_longest_delay_below_the_first_is_refused_with_both() {
+    let mut policy = worker("a");
+    policy.retry_parked = Some(crate::Backoff::doubling(S(30), S(2)));
+    let words = "its tries while parked: the longest delay of 2.0 s is less than the first, which is 30.0 s";
+    assert_eq!(crate::core::check(None, &policy), Err(words.to_owned()));
+}
+
+#[test]
+fn nobody_needs_the_root() {
+    for need in ["root", "/", "/root/"] {
+        let mut policy = worker("a");
+        policy.needs = vec![need.into()];
+        let refused = crate::core::check(None, &policy);
+        assert!(refused.as_ref().is_err_and(|said| said.contains("it needs root")), "{need}: {refused:?}");
+    }
+}
+
 /// A supervisor is found in the tree a moment before its first event.
 #[test]
 fn new_rules_that_reach_a_supervisor_before_it_begins_are_the_ones_it_begins_by() {
