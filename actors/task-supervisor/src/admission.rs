@@ -1,12 +1,16 @@
 //! Which declarations make sense.
 
-use crate::schedule::{LONGEST, Timetable};
+use crate::{
+    schedule::{LONGEST, Timetable},
+    task,
+};
 use protocol::task::{Category, RegisterError, Schedule, TaskSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
+use supervision::{Kind, Policy, core};
 
 /// A task's place among its siblings: priority first; among equals gateway work stops last, then scheduled, then system
 /// work, and what a command began stops first. A higher rank starts earlier and stops later.
@@ -38,6 +42,9 @@ pub(crate) fn admit(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) ->
     if let Some(reason) = contradiction(spec) {
         return Err(invalid(reason));
     }
+    let mut policy = Policy::new(spec.name.as_str(), Kind::Worker);
+    task::rule(spec, &mut policy);
+    core::check(None, &policy).map_err(invalid)?; // as its supervisor will
     needs(spec, known).map_err(invalid)?;
     Ok(table)
 }

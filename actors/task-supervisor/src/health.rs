@@ -66,8 +66,12 @@ pub struct Verdict {
 /// What a verdict is made from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts<'a> {
-    /// What the tree says it is doing; none before it is brought up.
+    /// What the tree says it is doing; none where it is not there.
     pub(crate) status: Option<Status>,
+    /// Why it is not there although it was to be: it was refused when it was to be started.
+    pub(crate) refused: Option<String>,
+    /// What its supervisor is doing; none before there is one, or where the task has nothing more to do.
+    pub(crate) supervisor: Option<Status>,
     /// Why, as the tree says it.
     pub(crate) reason: Option<&'a str>,
     /// What its own figures say.
@@ -89,6 +93,7 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
     match facts.status {
         Some(Status::Parked) => return because(Health::Parked, why("its restart limit is used up")),
         Some(Status::Quarantined) => return because(Health::Parked, why("its last incarnation could not be ended")),
+        None => return absent(facts),
         _ => {}
     }
     if let Some(reason) = stalled(facts) {
@@ -107,7 +112,6 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
         (Some(Status::Running | Status::Suspended | Status::Starting), Some(ago)) if ago < RECOVERING => {
             because(Health::Recovering, format!("restarted {} ago, and runs", span(whole_seconds(ago))))
         }
-        (None, _) => because(Health::Healthy, "waits until the task supervisor brings it up".to_owned()),
         (Some(Status::Suspended), _) => because(Health::Healthy, format!("waits: {}", why("something is missing"))),
         (Some(Status::Down | Status::Stopping), _) => {
             because(Health::Healthy, "was stopped, or is finished".to_owned())
@@ -115,6 +119,18 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
         _ if facts.pulse.paused => because(Health::Healthy, "paused".to_owned()),
         _ => because(Health::Healthy, "runs as it should".to_owned()),
     }
+}
+
+/// Judges a task that is not there. It is well while it may yet come by itself.
+fn absent(facts: &Facts<'_>) -> Verdict {
+    let (health, reason) = match (facts.supervisor, &facts.refused) {
+        (Some(Status::Down | Status::Parked | Status::Quarantined), _) => {
+            (Health::Parked, "the task supervisor is not there; `start task-supervisor` brings it back".to_owned())
+        }
+        (_, Some(refused)) => (Health::Failing, format!("could not be started: {refused}")),
+        (_, None) => (Health::Healthy, "waits until the task supervisor brings it up".to_owned()),
+    };
+    Verdict { health, reason }
 }
 
 /// Why it is stalled, if it is. Only one that could work is: a task that waits for something is not.
@@ -151,6 +167,8 @@ mod tests {
     fn running() -> Facts<'static> {
         Facts {
             status: Some(Status::Running),
+            refused: None,
+            supervisor: Some(Status::Running),
             reason: None,
             pulse: Pulse { silent: Some(S(1)), next_in: Some(S(9)), ..Pulse::default() },
             restarts: (0, S(3_600)),
@@ -172,6 +190,11 @@ mod tests {
         use Health::{Failing, Healthy, Parked, Recovering, Stalled};
         assert_eq!(with(|_| {}), (Healthy, "runs as it should".into()));
         assert_eq!(with(|f| f.status = None).0, Healthy);
+        let refused = with(|f| (f.status, f.refused) = (None, Some("it needs itself".into())));
+        assert_eq!(refused, (Failing, "could not be started: it needs itself".into()));
+        let stopped = with(|f| (f.status, f.supervisor) = (None, Some(Status::Down)));
+        assert!(stopped.0 == Parked && stopped.1.contains("start task-supervisor"), "{stopped:?}");
+        assert_eq!(with(|f| (f.status, f.supervisor) = (None, Some(Status::Starting))).0, Healthy);
         assert_eq!(with(|f| f.pulse.restarted = Some(S(299))), (Recovering, "restarted 299 s ago, and runs".into()));
         assert_eq!(with(|f| f.pulse.restarted = Some(S(300))).0, Healthy);
         assert_eq!(with(|f| f.pulse.errors_last_hour = 9).0, Healthy);

@@ -184,7 +184,7 @@ pub(crate) async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Re
         task.stats.bring();
     }
     let spec = task::child(task, registry);
-    match tree.start_child(&ActorPath::from(crate::PATH), spec).await {
+    let brought = match tree.start_child(&ActorPath::from(crate::PATH), spec).await {
         Ok(_) => Ok(()),
         // Parked: as an earlier process left it; it is there, and its restart rule has it.
         Err(OrderError::Refused { refusal: Refusal::AlreadyStarted | Refusal::Parked { .. }, .. }) => Ok(()),
@@ -192,8 +192,12 @@ pub(crate) async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Re
         Err(OrderError::Refused { refusal: Refusal::StartFailed { .. }, .. }) if registry.node(&name).is_some() => {
             Ok(())
         }
+        Err(OrderError::Refused { refusal: Refusal::BadSpec { reason }, .. }) => Err(NotBrought { name, reason }),
         Err(error) => Err(NotBrought { name, reason: error.to_string() }),
-    }
+    };
+    let refused = brought.as_ref().err().map(|refused| refused.reason.clone());
+    task.judged.lock().unwrap_or_else(PoisonError::into_inner).refused = refused;
+    brought
 }
 
 /// Judges every task whose health is due.
@@ -206,7 +210,7 @@ async fn judge_all(registry: &Arc<TaskRegistry>) -> usize {
         }
         judged += 1;
         let node = registry.node(&task.spec.name);
-        let verdict = task.verdict(node.as_ref(), &registry.around);
+        let verdict = task.verdict(node.as_ref(), registry);
         let (before, told) = {
             let mut judged = task.judged.lock().unwrap_or_else(PoisonError::into_inner);
             judged.at = Some(Instant::now());

@@ -64,6 +64,8 @@ pub(crate) struct Judged {
     pub(crate) verdict: Option<Verdict>,
     /// The incarnation that was told that it is stalled.
     pub(crate) told: Option<u64>,
+    /// Why it could not be started the last time, if it could not.
+    pub(crate) refused: Option<String>,
 }
 
 impl Registered {
@@ -77,11 +79,18 @@ impl Registered {
         self.stats.is_complete() && !self.is_over() && node.is_some_and(|node| node.status == Status::Down)
     }
 
+    /// Why it could not be started the last time, if it could not.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
+    }
+
     /// How well it is now; `node` is what the tree says of it.
-    pub(crate) fn verdict(&self, node: Option<&Node>, around: &Surroundings) -> Verdict {
-        let budget = node.and_then(|node| node.budget);
+    pub(crate) fn verdict(&self, node: Option<&Node>, registry: &TaskRegistry) -> Verdict {
+        let (budget, around) = (node.and_then(|node| node.budget), &registry.around);
         judge(&Facts {
             status: node.map(|node| node.status),
+            refused: self.refused(),
+            supervisor: registry.supervisor().filter(|_| !self.is_over()),
             reason: node.and_then(|node| node.reason.as_deref()),
             pulse: self.stats.pulse(),
             restarts: budget.map_or((0, self.spec.restart_window), |budget| (budget.used, budget.window)),
@@ -133,6 +142,18 @@ impl TaskRegistry {
     /// What the tree says of the task called `name`.
     pub(crate) fn node(&self, name: &str) -> Option<Node> {
         self.tree.get()?.node(&Self::path(name))
+    }
+
+    /// Tasks that are not there because they were refused when they were to be started: the path, and why.
+    pub fn refused(&self) -> Vec<(ActorPath, String)> {
+        let absent = |task: &Registered| self.node(&task.spec.name).is_none();
+        let refused = |task: Registered| Some((Self::path(&task.spec.name), task.refused()?));
+        self.all().into_iter().filter(absent).filter_map(refused).collect()
+    }
+
+    /// What the task supervisor is doing; none while there is none.
+    fn supervisor(&self) -> Option<Status> {
+        Some(self.tree.get()?.node(&ActorPath::from(crate::PATH))?.status)
     }
 
     /// The path of the task called `name`.

@@ -1,7 +1,7 @@
 //! Tasks as the control channel and the metrics page show them.
 
 use crate::{
-    health::Health,
+    health::{Health, Verdict},
     registry::{Registered, TaskRegistry},
     schedule::words,
     stats::{LastRun, TaskFigures},
@@ -46,7 +46,7 @@ impl TaskRegistry {
         };
         for task in self.all() {
             let figures = task.stats.read();
-            let health = task.verdict(self.node(&task.spec.name).as_ref(), &self.around).health;
+            let health = task.verdict(self.node(&task.spec.name).as_ref(), self).health;
             sum.total += 1;
             *(if health.is_unhealthy() { &mut sum.unhealthy } else { &mut sum.healthy }) += 1;
             *sum.categories.entry(task.spec.category.name()).or_default() += 1;
@@ -68,11 +68,12 @@ impl TaskRegistry {
         let spec = &task.spec;
         let mut figures = task.stats.read();
         let node = self.node(&spec.name);
-        let state = node.as_ref().map_or(Status::Waiting, |node| node.status);
+        let verdict = task.verdict(node.as_ref(), self);
+        let state = state(node.as_ref(), &verdict);
         if state != Status::Running {
             figures.next_in_ms = None; // a time that nobody will keep
         }
-        let reason = reason(node.as_ref(), &figures);
+        let reason = reason(node.as_ref(), &figures, &verdict);
         json!({
             "name": spec.name,
             "cog": spec.cog,
@@ -86,7 +87,7 @@ impl TaskRegistry {
             "path": TaskRegistry::path(&spec.name),
             "state": state.name(),
             "reason": reason,
-            "health": task.verdict(node.as_ref(), &self.around),
+            "health": verdict,
             "incarnation": node.as_ref().map_or(0, |node| node.incarnation),
             "restarts": node.as_ref().and_then(|node| node.budget).map(|budget| {
                 json!({ "used": budget.used, "allowed": budget.allowed, "window_ms": protocol::millis(budget.window) })
@@ -123,9 +124,15 @@ fn schedule(schedule: &Schedule) -> Value {
     shown
 }
 
+/// What it is doing. One that is not there waits for its supervisor, unless it will not come by itself.
+fn state(node: Option<&Node>, verdict: &Verdict) -> Status {
+    let absent = if verdict.health.is_unhealthy() { Status::Down } else { Status::Waiting };
+    node.map_or(absent, |node| node.status)
+}
+
 /// Why it is not at work, in words; none while it is, or while its next run only waits for its time.
-fn reason(node: Option<&Node>, figures: &TaskFigures) -> Option<String> {
-    let Some(node) = node else { return Some("waits until the task supervisor brings it up".to_owned()) };
+fn reason(node: Option<&Node>, figures: &TaskFigures, verdict: &Verdict) -> Option<String> {
+    let Some(node) = node else { return Some(verdict.reason.clone()) };
     if node.status == Status::Suspended {
         return Some(format!("waits for what it needs: {}", node.missing.join(", ")));
     }
@@ -148,7 +155,8 @@ impl Collector for TaskRegistry {
         // Every state is set, those that nobody is in with 0: a gauge keeps what it was told last.
         let mut states: BTreeMap<&'static str, usize> = Status::ALL.iter().map(|state| (state.name(), 0)).collect();
         for task in self.all() {
-            let state = self.node(&task.spec.name).map_or(Status::Waiting, |node| node.status);
+            let node = self.node(&task.spec.name);
+            let state = state(node.as_ref(), &task.verdict(node.as_ref(), self));
             *states.entry(state.name()).or_default() += 1;
         }
         for (state, tasks) in states {

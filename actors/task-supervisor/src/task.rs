@@ -2,6 +2,7 @@
 
 mod child;
 
+pub use child::policy;
 pub(crate) use child::{child, rule};
 
 use crate::{

@@ -3,11 +3,12 @@
 use super::TaskActor;
 use crate::{
     admission::rank,
+    config::TaskRules,
     registry::{Registered, TaskRegistry},
 };
-use protocol::task::TaskSpec;
+use protocol::task::{RunOutcome, Schedule, TaskSpec};
 use std::{sync::Arc, time::Duration};
-use supervision::{Backoff, ChildSpec, Criticality, Intensity, Policy, Restart, Shutdown};
+use supervision::{Backoff, ChildSpec, Criticality, Intensity, Kind, Policy, Restart, Shutdown};
 
 /// How long a task is given to end its run when it is stopped.
 const STOP: Duration = Duration::from_secs(5);
@@ -34,4 +35,17 @@ pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
     policy.backoff = Some(Backoff { reset_after: window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) });
     policy.cooldown = Some(spec.cooldown);
     policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
+}
+
+/// The restart rules of a task that was declared with none of its own, as `[tasks.NAME]` leaves them; `zone` is the one
+/// where none is said.
+pub fn policy(rules: Option<&TaskRules>, zone: &str) -> Policy {
+    let done = |_| async { Ok(RunOutcome::Done { operations: 0 }) };
+    let mut spec = TaskSpec::new("any", "any", Schedule::Every(Duration::from_secs(3_600)), done);
+    if let Some(rules) = rules {
+        rules.apply(&mut spec, zone);
+    }
+    let mut policy = Policy::new("any", Kind::Worker);
+    rule(&spec, &mut policy);
+    policy
 }

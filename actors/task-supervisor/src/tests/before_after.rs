@@ -12,7 +12,7 @@ use tokio::time::Instant;
 impl World {
     fn health(&self, task: &str) -> (Health, String) {
         let task = self.registry.get(task).unwrap();
-        let verdict = task.verdict(self.registry.node(&task.spec.name).as_ref(), &self.registry.around);
+        let verdict = task.verdict(self.registry.node(&task.spec.name).as_ref(), &self.registry);
         (verdict.health, verdict.reason)
     }
 

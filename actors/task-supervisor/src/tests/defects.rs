@@ -250,3 +250,41 @@ async fn a_task_may_have_the_name_of_what_it_needs() {
     tokio::time::sleep(S(11)).await;
     assert_eq!(runs.load(SeqCst), 1);
 }
+
+/// Rules that a task cannot live by.
+struct NeedsItself;
+
+impl supervision::Rules for NeedsItself {
+    fn policy(&self, path: &supervision::ActorPath, policy: &mut supervision::Policy) {
+        if path.id() == "refused" {
+            policy.needs = vec![path.to_string()];
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_could_not_be_started_is_unhealthy_and_says_why_until_it_can() {
+    let world = world().await;
+    let task =
+        TaskSpec::new("test", "refused", Schedule::Every(S(1)), |_| async { Ok(RunOutcome::Done { operations: 0 }) });
+    world.registry.register(task).await.unwrap();
+    world.tree.remove_child(&TaskRegistry::path("refused")).await.unwrap();
+    world.tree.set_rules(Arc::new(NeedsItself), false).await.unwrap();
+    tokio::time::sleep(S(61)).await;
+    assert_eq!(world.status("refused"), None);
+    let task = world.registry.get("refused").unwrap();
+    let row = world.registry.row(&task);
+    assert_eq!((row["state"].as_str(), row["health"]["health"].as_str()), (Some("down"), Some("failing")), "{row}");
+    assert_eq!(row["reason"], "could not be started: it needs itself", "{row}");
+    assert_eq!(world.registry.statistics().unhealthy, 1);
+    assert_eq!(world.registry.refused(), [(TaskRegistry::path("refused"), "it needs itself".to_owned())]);
+
+    struct Nothing;
+    impl supervision::Rules for Nothing {
+        fn policy(&self, _: &supervision::ActorPath, _: &mut supervision::Policy) {}
+    }
+    world.tree.set_rules(Arc::new(Nothing), false).await.unwrap();
+    tokio::time::sleep(S(61)).await;
+    assert_eq!(world.status("refused"), Some(Status::Running));
+    assert!(world.registry.refused().is_empty() && world.registry.statistics().unhealthy == 0);
+}
