@@ -187,7 +187,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     tree.set_rules(ruling, false).await.map_err(|error| Fatal::new(Code::Config, error))?;
     let (audit, told) = (Arc::new(db.clone()), Arc::clone(&clock));
     reloader.attach(Live { tree: tree.clone(), tasks: Arc::clone(&registry), audit, clock: told });
-    let builder = Builder { tree: tree.clone() };
+    let builder = Builder { tree: tree.clone(), status: Arc::clone(&status) };
 
     let control = Registry::new();
     let channel = Channel::new(ControlSetup {
@@ -237,11 +237,11 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         version: VERSION,
         library: LIBRARY,
     };
-    phases.run(Phase::Telemetry, builder.add(telemetry::child(parts).0)).await?;
-    phases.run(Phase::Control, builder.add(channel.child())).await?;
-    phases.run(Phase::Rest, builder.add(rest_child)).await?;
+    phases.add(Phase::Telemetry, builder.add(telemetry::child(parts).0)).await?;
+    phases.add(Phase::Control, builder.add(channel.child())).await?;
+    phases.add(Phase::Rest, builder.add(rest_child)).await?;
     let database_child = database::child(&db).budget(DATABASE_BUDGET.0, DATABASE_BUDGET.1);
-    phases.run(Phase::Database, builder.add(database_child)).await?;
+    phases.add(Phase::Database, builder.add(database_child)).await?;
     folder.keep();
     remembered::keep(&tree);
     if ignore_budgets {
@@ -249,9 +249,9 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     }
     status.db.set(db.clone()).ok(); // boot runs once
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
-    phases.run(Phase::EmojiCache, builder.add(emoji_child)).await?;
+    phases.add(Phase::EmojiCache, builder.add(emoji_child)).await?;
     kept.extend(phases.run(Phase::Prefixes, prefixes(&host, &planes)).await?);
-    phases.run(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
+    phases.add(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
     let planned = discord::plan(config.discord.shards, &rest, &config.data.dir, &status);
     let plan = phases.run(Phase::Shards, planned).await?;
@@ -290,9 +290,9 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let gateway_child = gateway_child
         .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)
         .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)));
-    phases.run(Phase::Gateway, builder.add(gateway_child)).await?;
+    phases.add(Phase::Gateway, builder.add(gateway_child)).await?;
     let tasks_child = task_supervisor::child(Duration::from_millis(config.tasks.monitor_ms), &registry);
-    phases.run(Phase::Tasks, builder.add(tasks_child)).await?;
+    phases.add(Phase::Tasks, builder.add(tasks_child)).await?;
 
     names::unknown_names(&loaded, &tree, &registry);
     flags.mark(Step::SetupComplete);

@@ -7,6 +7,7 @@ mod actors;
 mod diff;
 mod environment;
 mod file;
+mod judge;
 mod key;
 mod known;
 mod modes;
@@ -17,12 +18,13 @@ mod service;
 mod show;
 mod socket;
 mod sources;
-
+mod standing;
 mod token;
 mod typed;
 mod validate;
 mod values;
 
+pub(crate) use judge::place as place_of_rule;
 pub(crate) use validate::SHARDS_MAX;
 
 #[cfg(test)]
@@ -40,11 +42,12 @@ pub use service::{ServiceManager, service_manager};
 pub use show::{human, json, json_problems};
 pub use socket::{locate_data, locate_socket, socket_path};
 pub use sources::{Flag, Sources, TokenRule};
+pub use standing::{Standing, standing};
 pub use token::check_shape as check_token;
 pub use values::{Origin, Setting, Values};
 
 use protocol::Secret;
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 /// The shipped file: every key, its default and one comment line.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -89,10 +92,18 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     layers.push(environment::aliases(&sources.env, &mut problems, &mut warnings));
     layers.push(environment::settings(&sources.env, &known, &mut problems, &mut warnings));
     layers.push(sources.flags.iter().map(Flag::setting).collect());
-    for (key, setting) in layers.into_iter().flatten() {
-        match known.check(&key, &setting) {
-            Ok(()) => values.set(key, setting),
-            Err(problem) => problems.push(problem),
+    for layer in layers {
+        let mut written = HashMap::new();
+        for (key, setting) in layer {
+            let meant = key.canonical();
+            if let Some(other) = written.insert(meant.clone(), key.clone()).filter(|other| *other != key) {
+                let reason = format!("is {other} once more, in another spelling: keep one");
+                problems.push(Problem::new(&setting.origin, &key, reason));
+            } else if let Err(problem) = known.check(&meant, &setting) {
+                problems.push(problem);
+            } else {
+                values.set(meant, setting);
+            }
         }
     }
 
@@ -101,6 +112,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     match typed::config(&values) {
         Ok(read) => {
             validate::check(&read, &values, &mut problems);
+            judge::check(&read, &values, &sources.cogs, &mut problems);
             config = Some(read);
         }
         Err(more) => problems.extend(more),

@@ -48,7 +48,8 @@ pub struct Start {
 }
 
 /// Runs the bot to its end.
-pub fn run(sources: Sources, how: Start) -> ExitCode {
+pub fn run(mut sources: Sources, how: Start) -> ExitCode {
+    sources.cogs = how.cogs.iter().map(|cog| cog.name().to_owned()).collect();
     supervision::install_panic_hook();
     let redactor = Redactor::new();
     let keys = config::sentry_keys(&sources);

@@ -10,7 +10,7 @@ mod tests;
 pub use refused::ReloadError;
 
 use crate::{
-    config::{self, Change, Config, Loaded, Sources},
+    config::{self, Change, Loaded, Sources},
     rules::{self, Ruling},
     wire,
 };
@@ -119,8 +119,10 @@ impl Reloader {
         if let Some(live) = self.live.get() {
             let changed: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
             names::check(&new, &changed, live)?;
-            tasks = live.tasks.would_adopt(&rules::rulebook(&new.config))?;
-            actors = live.tree.set_rules(Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>, true).await?;
+            let book = rules::rulebook(&new.config);
+            tasks = live.tasks.would_adopt(&book).map_err(|error| ReloadError::task(error, &new))?;
+            let ruling = Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>;
+            actors = live.tree.set_rules(ruling, true).await.map_err(|error| ReloadError::rules(error, &new))?;
         }
         Ok(Plan { new, changes, actors, tasks, log })
     }
@@ -130,7 +132,7 @@ impl Reloader {
     /// plans its next run anew.
     async fn apply(&self, plan: &Plan) -> Result<(), ReloadError> {
         if let Some(live) = self.live.get() {
-            let tasks = self.enforce(&plan.new.config, live).await?;
+            let tasks = self.enforce(&plan.new, live).await?;
             live.tasks.carry_out(&tasks).await;
         }
         if let Some(log) = &plan.log {
@@ -152,16 +154,17 @@ impl Reloader {
     }
 
     /// Actors and tasks live by `new`, or as they did before.
-    async fn enforce(&self, new: &Config, live: &Live) -> Result<Vec<TaskChange>, ReloadError> {
+    async fn enforce(&self, new: &Loaded, live: &Live) -> Result<Vec<TaskChange>, ReloadError> {
         let before = self.with(|current| Ruling::of(&current.config, &live.tasks));
-        live.tree.set_rules(Ruling::of(new, &live.tasks) as Arc<dyn Rules>, false).await?;
-        let adopted = live.tasks.adopt(rules::rulebook(new));
+        let ruling = Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>;
+        live.tree.set_rules(ruling, false).await.map_err(|error| ReloadError::rules(error, new))?;
+        let adopted = live.tasks.adopt(rules::rulebook(&new.config));
         if adopted.is_err()
             && let Err(error) = live.tree.set_rules(before as Arc<dyn Rules>, false).await
         {
             tracing::error!(%error, "the rules that were in force are not taken back");
         }
-        Ok(adopted?)
+        adopted.map_err(|error| ReloadError::task(error, new))
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut Loaded) -> R) -> R {

@@ -13,7 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use cog_host::CogHost;
-use complaint::{Wrong, complaint};
+use complaint::{LeftOut, Wrong, complaint, refused as tasks_refused};
 use database::Db;
 use gateway::{Gateway, Phase, ShardStatus};
 use protocol::method::{Method, NoParams};
@@ -54,6 +54,8 @@ pub struct Status {
     token_refused: AtomicBool,
     /// What boot waits for, as one sentence.
     waits_for: Mutex<Option<String>>,
+    /// Actors that boot had to leave out.
+    pub(crate) left_out: LeftOut,
 }
 
 impl Status {
@@ -83,6 +85,7 @@ impl Status {
             unwritten: Mutex::default(),
             token_refused: AtomicBool::new(false),
             waits_for: Mutex::default(),
+            left_out: LeftOut::default(),
         })
     }
 
@@ -201,7 +204,7 @@ impl Status {
         self.tree.get().map(supervision::Tree::nodes).unwrap_or_default()
     }
 
-    /// What is not as it should be, each as one sentence. An optional actor that is down degrades nothing; `tree` shows it.
+    /// What is not as it should be, each as one sentence.
     pub fn degraded(&self) -> Vec<String> {
         self.look().1
     }
@@ -209,6 +212,8 @@ impl Status {
     fn wrong(&self) -> Vec<Wrong> {
         let nodes = self.nodes();
         let mut wrong: Vec<Wrong> = nodes.iter().filter_map(complaint).collect();
+        wrong.extend(self.left_out.all());
+        wrong.extend(self.tasks.get().into_iter().flat_map(|tasks| tasks_refused(tasks)));
         let mut blocks = |sentence| wrong.push(Wrong { sentence, blocks: true });
         // An actor that is not there, or says itself what is wrong, has spoken for its shard.
         let speaks = |shard| {

@@ -250,5 +250,6 @@ fn sources(gateway: &str, api: &str, folder: &str) -> Sources {
         env: std::collections::BTreeMap::new(),
         flags,
         token: TokenRule::Given(Secret::new(TOKEN)),
+        cogs: Vec::new(),
     }
 }

@@ -1,43 +1,88 @@
 //! One child of the root: added, waited for, and what its failure means for boot.
 
-use crate::exit::{Code, Fatal};
-use supervision::{ActorPath, ChildSpec, Exit, OrderError, Tree, Verb, core::Refusal};
+use crate::{
+    exit::{Code, Fatal},
+    status::Status,
+};
+use std::sync::Arc;
+use supervision::{ActorPath, ChildSpec, Criticality, Exit, OrderError, Tree, Verb, core::Refusal};
 
 /// Children that do not stay parked over a start: without the first no operator could start anything, and boot itself
 /// asks Discord through the second.
 const NEEDED: [&str; 2] = ["control", "rest"];
 
+/// What became of a child that was added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It is up.
+    Up,
+    /// Boot goes on without it, and why it is not up.
+    Without(String),
+}
+
+impl Added {
+    /// Why it is not up, if it is not.
+    pub(super) fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Up => None,
+            Self::Without(why) => Some(why),
+        }
+    }
+}
+
 /// Adds children to the root.
 pub(super) struct Builder {
     pub(super) tree: Tree,
+    /// Shows who was refused.
+    pub(super) status: Arc<Status>,
 }
 
 impl Builder {
-    /// Adds one child and waits until it is up. A child that is not required may fail: its restart rule goes on.
-    pub(super) async fn add(&self, spec: ChildSpec) -> Result<(), Fatal> {
+    /// Adds one child and waits until it is up. One that is not required may fail: its restart rule goes on. It may be
+    /// refused too, and then it is not in the tree: `status` says so for as long as this process lives.
+    pub(super) async fn add(&self, spec: ChildSpec) -> Result<Added, Fatal> {
         let id = spec.policy().id.clone();
-        let required = spec.policy().required;
-        match self.tree.start_child(&ActorPath::root(), spec).await {
-            Ok(_) => Ok(()),
-            Err(OrderError::Refused { refusal: Refusal::Parked { reason }, .. }) if NEEDED.contains(&id.as_str()) => {
+        let (required, criticality) = (spec.policy().required, spec.policy().criticality);
+        let refusal = match self.tree.start_child(&ActorPath::root(), spec).await {
+            Ok(_) => return Ok(Added::Up),
+            Err(OrderError::Refused { refusal, .. }) => refusal,
+            Err(error) if required => return Err(Fatal::new(Code::Internal, error)),
+            Err(error) => return Ok(self.refused(&id, &error.to_string(), criticality)),
+        };
+        match refusal {
+            Refusal::Parked { reason } if NEEDED.contains(&id.as_str()) => {
                 tracing::warn!("{id} was left parked by the process before ({reason}); boot needs it: it is started");
                 let path = ActorPath::root().child(&id);
                 match self.tree.order(&path, Verb::Start, None, false).await {
-                    Ok(_) => Ok(()),
+                    Ok(_) => Ok(Added::Up),
                     Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => {
                         Err(not_started(&id, &exit))
                     }
                     Err(error) => Err(Fatal::new(Code::Internal, error)),
                 }
             }
-            Err(OrderError::Refused { refusal: Refusal::Parked { reason }, .. }) => {
-                tracing::warn!("{id} stays parked, as the process before left it: {reason}");
-                Ok(())
+            Refusal::Parked { reason } => {
+                Ok(Added::Without(format!("it stays parked, as the process before left it: {reason}")))
             }
-            Err(_) if !required => Ok(()),
-            Err(OrderError::Refused { refusal: Refusal::StartFailed { exit }, .. }) => Err(not_started(&id, &exit)),
-            Err(error) => Err(Fatal::new(Code::Internal, error)),
+            Refusal::StartFailed { exit } if required => Err(not_started(&id, &exit)),
+            Refusal::StartFailed { exit } => Ok(Added::Without(reason(&exit))),
+            // What it is declared with holds, so this is about rules that were laid over it.
+            Refusal::BadSpec { reason } if required => {
+                let remedy = format!("see to [supervision.{id}] and to whom its needs lead");
+                Err(Fatal::new(Code::Config, format!("{id} cannot live by its rules: {reason}; {remedy}")))
+            }
+            Refusal::BadSpec { reason } => Ok(self.refused(&id, &reason, criticality)),
+            other if required => Err(Fatal::new(Code::Internal, other)),
+            other => Ok(self.refused(&id, &other.to_string(), criticality)),
         }
+    }
+
+    /// It will not be in the tree: said, and shown by `status` for as long as the process lives.
+    fn refused(&self, id: &str, why: &str, criticality: Criticality) -> Added {
+        tracing::error!(actor = id, error = why, "{id} was refused, and the bot runs without it: {why}");
+        let sentence = format!("{id} is not there: {why}; mend the configuration and restart");
+        self.status.left_out.note(sentence, criticality != Criticality::Optional);
+        Added::Without(why.to_owned())
     }
 }
 
@@ -71,6 +116,48 @@ fn reason(exit: &Exit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::ServiceManager, notify::Notifier};
+    use supervision::{Actor, Addr, Ctx, Failure, NoObserver, Planes, Strategy};
+
+    struct Quiet;
+
+    impl Actor for Quiet {
+        type Msg = ();
+
+        async fn handle(&mut self, (): (), _: &Ctx<Self>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    /// A root whose child `database` needs `gateway`, and what boot makes of that one, which needs `database`.
+    async fn in_a_circle(declare: impl FnOnce(ChildSpec) -> ChildSpec) -> (Result<Added, Fatal>, Arc<Status>) {
+        let worker = |path| ChildSpec::worker(&Addr::new(path, 8), || Quiet);
+        let (planes, flags) = (Planes::single(), supervision::Flags::new(Strategy::OneForOne));
+        let children = vec![worker("database").needs(["gateway"])];
+        let tree = Tree::start(planes, flags, children, Arc::new(NoObserver)).await.unwrap();
+        tree.started().await.unwrap();
+        let notifier = Arc::new(Notifier::new(&ServiceManager::default()));
+        let status = Status::new(Arc::default(), Arc::default(), Arc::default(), notifier);
+        let builder = Builder { tree: tree.clone(), status: Arc::clone(&status) };
+        (builder.add(declare(worker("gateway").needs(["database"]))).await, status)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_is_said_not_to_be_up_and_status_names_it_with_the_reason() {
+        let (added, status) = in_a_circle(|gateway| gateway.criticality(Criticality::Important)).await;
+        let why = "its needs go in a circle: gateway needs database, that needs gateway";
+        assert_eq!(added.as_ref().map(Added::missing), Ok(Some(why)));
+        let said = status.degraded();
+        assert!(said.iter().any(|said| said.starts_with("gateway is not there: its needs go in a circle")), "{said:?}");
+        assert!(!status.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_and_required_ends_boot_with_78() {
+        let fatal = in_a_circle(|gateway| gateway).await.0.unwrap_err();
+        assert_eq!(fatal.code, Code::Config);
+        assert!(fatal.message.contains("circle") && fatal.message.contains("[supervision.gateway]"), "{fatal}");
+    }
 
     #[test]
     fn a_cog_that_cannot_start_is_named_with_the_key_that_leaves_it_out() {

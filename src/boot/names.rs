@@ -4,8 +4,9 @@ use crate::config::Loaded;
 use supervision::{ActorPath, Tree};
 use task_supervisor::TaskRegistry;
 
-/// Rules for names that nobody bears are most likely misspelt: said once, with the nearest name. (No error: a script cog
-/// or a shard that runs elsewhere may bear them.)
+/// Rules for names that nobody bears are most likely misspelt: said once, with the nearest name. (No error: what cannot
+/// exist at all the configuration has refused; a shard that runs elsewhere, a task whose cog is switched off or a script cog
+/// may bear these.)
 pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistry) {
     let config = &loaded.config;
     for path in config.supervision.keys().filter(|path| tree.node(&ActorPath::from(path.as_str())).is_none()) {

@@ -1,6 +1,7 @@
 //! The phases of boot: each a span `bot.setup_<service>`, a log line, a metric, a row of `status --boot`, and a warning as
 //! soon as it takes too long.
 
+use super::child::Added;
 use crate::{exit::Fatal, status::Status};
 use std::time::{Duration, Instant};
 use tracing::{Instrument, Span};
@@ -84,6 +85,27 @@ impl Phases<'_> {
     /// # Errors
     /// What the phase failed with; it has been logged.
     pub(super) async fn run<T>(&self, phase: Phase, work: impl Future<Output = Result<T, Fatal>>) -> Result<T, Fatal> {
+        self.timed(phase, work, |_| None).await
+    }
+
+    /// Runs a phase that adds an actor: boot may go on although that one is not up.
+    ///
+    /// # Errors
+    /// As [`Phases::run`].
+    pub(super) async fn add(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<Added, Fatal>>,
+    ) -> Result<(), Fatal> {
+        self.timed(phase, work, Added::missing).await.map(drop)
+    }
+
+    async fn timed<T>(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, Fatal>>,
+        missing: impl Fn(&T) -> Option<&str>,
+    ) -> Result<T, Fatal> {
         let (name, span, begun) = (phase.name(), phase.span(), Instant::now());
         self.status.phase_begins(name);
         let mut work = std::pin::pin!(work.instrument(span.clone()));
@@ -97,10 +119,15 @@ impl Phases<'_> {
             }
         };
         let took = begun.elapsed();
-        match &done {
-            Ok(_) => {
+        match done.as_ref().map(missing) {
+            Ok(None) => {
                 span.record("setup.status", "success");
                 self.done(phase, took);
+            }
+            Ok(Some(why)) => {
+                span.record("setup.status", "without");
+                self.note(phase, took);
+                tracing::warn!(target: "boot", phase = name, reason = why, "{name} is not up: {why}");
             }
             Err(fatal) => {
                 span.record("setup.status", "failed");

@@ -68,6 +68,7 @@ async fn run_in(home: &tempfile::TempDir, env: &[(&str, &str)], words: &[&str]) 
         env,
         flags: Vec::new(),
         token: TokenRule::Required,
+        cogs: Vec::new(),
     };
     let socket = cli.socket.clone().unwrap_or_else(|| home.path().join("run/s"));
     let (out, err) = (Buffer::default(), Buffer::default());

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use std::time::Duration;
-use supervision::{Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown};
+use supervision::{ActorPath, Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown};
 
 /// `[supervision."PATH"]`: what is given replaces the rule that the actor was declared with.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -113,12 +113,8 @@ impl SupervisionRules {
             let window = self.window_s.map_or(declared.window, Duration::from_secs);
             policy.budget = Some(Intensity::new(self.restarts.unwrap_or(declared.restarts), window));
         }
-        if self.backoff_min_ms.is_some() || self.backoff_max_ms.is_some() {
-            let mut backoff = policy.backoff.unwrap_or(Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX));
-            backoff.min = self.backoff_min_ms.map_or(backoff.min, millis);
-            backoff.max = self.backoff_max_ms.map_or(backoff.max, millis).max(backoff.min);
-            policy.backoff = Some(backoff);
-        }
+        let given = (self.backoff_min_ms.map(millis), self.backoff_max_ms.map(millis));
+        policy.backoff = delays(policy.backoff, given, (BACKOFF_MIN, BACKOFF_MAX));
         if let Some(cooldown) = self.cooldown_ms {
             policy.cooldown = Some(millis(cooldown));
         }
@@ -127,12 +123,8 @@ impl SupervisionRules {
         }
         policy.start_timeout = self.start_timeout_ms.map_or(policy.start_timeout, millis);
         policy.criticality = self.criticality.unwrap_or(policy.criticality);
-        if self.retry_parked_min_ms.is_some() || self.retry_parked_max_ms.is_some() {
-            let mut retry = policy.retry_parked.unwrap_or(Backoff::doubling(RETRY_PARKED_MIN, RETRY_PARKED_MAX));
-            retry.min = self.retry_parked_min_ms.map_or(retry.min, millis);
-            retry.max = self.retry_parked_max_ms.map_or(retry.max, millis).max(retry.min);
-            policy.retry_parked = Some(retry);
-        }
+        let given = (self.retry_parked_min_ms.map(millis), self.retry_parked_max_ms.map(millis));
+        policy.retry_parked = delays(policy.retry_parked, given, (RETRY_PARKED_MIN, RETRY_PARKED_MAX));
         if let Some(needs) = &self.needs {
             policy.needs.clone_from(needs);
         }
@@ -156,12 +148,36 @@ impl SupervisionRules {
         flags.intensity = Intensity::new(self.intensity.unwrap_or(declared.restarts), window);
     }
 
+    /// Writes the paths it names as the tree does.
+    pub(super) fn spell(&mut self) {
+        for need in self.needs.iter_mut().flatten().filter(|need| !need.is_empty()) {
+            *need = ActorPath::from(need.as_str()).to_string();
+        }
+    }
+
     /// A rule that only a supervisor has, if one is given.
     pub fn of_supervisors(&self) -> Option<&'static str> {
         let given =
             [("intensity", self.intensity.is_some()), ("intensity_window_s", self.intensity_window_s.is_some())];
         given.into_iter().find_map(|(rule, given)| given.then_some(rule))
     }
+}
+
+/// The delays with what is given of their first and their longest in place of what was declared. One that was declared
+/// stands beside one that is given, also where the two contradict each other: nobody said which of them gives way. What was
+/// not declared is `usual`, as far as what is given leaves room for it.
+fn delays(
+    declared: Option<Backoff>,
+    (min, max): (Option<Duration>, Option<Duration>),
+    usual: (Duration, Duration),
+) -> Option<Backoff> {
+    if min.is_none() && max.is_none() {
+        return declared;
+    }
+    let fitting =
+        || Backoff::doubling(max.map_or(usual.0, |max| usual.0.min(max)), min.map_or(usual.1, |min| usual.1.max(min)));
+    let delays = declared.unwrap_or_else(fitting);
+    Some(Backoff { min: min.unwrap_or(delays.min), max: max.unwrap_or(delays.max), ..delays })
 }
 
 /// The backoff of an actor that was declared without one and is given half of one.

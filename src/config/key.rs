@@ -1,6 +1,7 @@
 //! The name of a value: section and key, or deeper in the free-form tables.
 
 use std::fmt;
+use supervision::ActorPath;
 
 /// A dotted key, part by part: a path like `gateway/shard-0` is one part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +31,17 @@ impl Key {
     /// Its last part.
     pub fn name(&self) -> &str {
         self.0.last().map_or("", String::as_str)
+    }
+
+    /// The same key with an actor's path as the tree writes it: `root/rest` and `/rest/` are `rest`.
+    pub(super) fn canonical(&self) -> Self {
+        match self.parts() {
+            [section, path, rest @ ..] if section == "supervision" && !rest.is_empty() && !path.is_empty() => {
+                let path = ActorPath::from(path.as_str()).to_string();
+                Self::of([section.clone(), path].into_iter().chain(rest.iter().cloned()))
+            }
+            _ => self.clone(),
+        }
     }
 
     /// Whether its value is never shown.

@@ -29,7 +29,14 @@ mod tests {
 
     fn read(env: &[(&str, &str)]) -> ServiceManager {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let sources = Sources { explicit: None, cwd: "/".into(), env, flags: Vec::new(), token: TokenRule::Ignored };
+        let sources = Sources {
+            explicit: None,
+            cwd: "/".into(),
+            env,
+            flags: Vec::new(),
+            token: TokenRule::Ignored,
+            cogs: Vec::new(),
+        };
         service_manager(&sources, 7)
     }
 

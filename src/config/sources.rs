@@ -29,6 +29,8 @@ pub struct Sources {
     pub flags: Vec<Flag>,
     /// What to do about the token.
     pub token: TokenRule,
+    /// Names of cogs beside the built-in ones: there may be rules for them.
+    pub cogs: Vec<String>,
 }
 
 /// A value given on the command line.
@@ -73,6 +75,7 @@ impl Sources {
             env: std::env::vars_os().filter_map(text).collect(),
             flags: Vec::new(),
             token: TokenRule::Required,
+            cogs: Vec::new(),
         }
     }
 

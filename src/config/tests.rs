@@ -2,6 +2,7 @@ use super::*;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 mod bounds;
+mod judge;
 mod reload;
 mod secrets;
 mod sources;
@@ -38,6 +39,7 @@ impl Home {
             env: all,
             flags: Vec::new(),
             token: TokenRule::Required,
+            cogs: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! From values with origins to the typed sections.
 
 use super::{
+    actors::SupervisionRules,
     key::Key,
     problem::Problem,
     sections::Config,
@@ -32,7 +33,9 @@ pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
         let (telemetry, control, boot) = (section!("telemetry"), section!("control"), section!("boot"));
         let shutdown = section!("shutdown");
         let watch = section!("supervision");
-        let supervision = named(values, "supervision", Some(Value::Table(actor_tables)), &mut problems);
+        let mut supervision: BTreeMap<String, SupervisionRules> =
+            named(values, "supervision", Some(Value::Table(actor_tables)), &mut problems);
+        supervision.values_mut().for_each(SupervisionRules::spell);
         let cogs = named(values, "cogs", tables.remove("cogs"), &mut problems);
         let task_rules = named(values, "tasks", Some(Value::Table(task_tables)), &mut problems);
         Some(Config {

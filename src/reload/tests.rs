@@ -43,9 +43,12 @@ impl Actor for Quiet {
     }
 }
 
+/// An actor that comes late, under a name that there may be rules for.
+const LATE: &str = "telemetry";
+
 /// A child that no rule may make permanent.
 fn late() -> ChildSpec {
-    ChildSpec::worker(&Addr::new("late", 8), || Quiet).restart(Restart::Transient).significant()
+    ChildSpec::worker(&Addr::new(LATE, 8), || Quiet).restart(Restart::Transient).significant()
 }
 
 fn beat(name: &str) -> TaskSpec {
@@ -53,7 +56,7 @@ fn beat(name: &str) -> TaskSpec {
     TaskSpec::new("test", name, hourly, |_| async { Ok(RunOutcome::Done { operations: 0 }) })
 }
 
-/// A tree with `rest` and the task `steady`; `late` and the task `beat` have been there and are gone.
+/// A tree with `rest` and the task `steady`; [`LATE`] and the task `beat` have been there and are gone.
 struct World {
     home: tempfile::TempDir,
     reloader: Arc<Reloader>,
@@ -64,7 +67,14 @@ struct World {
 
 fn sources(home: &Path) -> Sources {
     let env = BTreeMap::from([("DISCORD_TOKEN".to_owned(), "a.b.c".to_owned())]);
-    Sources { explicit: None, cwd: home.to_owned(), env, flags: Vec::new(), token: TokenRule::Ignored }
+    Sources {
+        explicit: None,
+        cwd: home.to_owned(),
+        env,
+        flags: Vec::new(),
+        token: TokenRule::Ignored,
+        cogs: Vec::new(),
+    }
 }
 
 async fn world() -> World {
@@ -78,7 +88,7 @@ async fn world() -> World {
     tree.started().await.unwrap();
     tasks.attach(tree.clone());
     tree.start_child(&ActorPath::root(), late()).await.unwrap();
-    tree.remove_child(&"late".into()).await.unwrap();
+    tree.remove_child(&LATE.into()).await.unwrap();
     tasks.register(beat("steady")).await.unwrap();
     tasks.register(beat("beat")).await.unwrap();
     assert!(tasks.unregister("test", "beat").await);
@@ -123,13 +133,15 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn an_actor_that_comes_in_between_and_cannot_live_by_the_new_rules_leaves_nothing_of_them_in_force() {
     let world = world().await;
-    world.write(&format!("{GOOD}supervision.late.restart = \"permanent\"\n"));
+    world.write(&format!("{GOOD}supervision.{LATE}.restart = \"permanent\"\n"));
     let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
     world.tree.start_child(&ActorPath::root(), late()).await.unwrap();
     let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
-    assert!(refused.contains("late: a permanent child cannot be significant"), "{refused}");
+    let place =
+        format!("config.toml:5: supervision.{LATE}.restart: root: {LATE}: a permanent child cannot be significant");
+    assert!(refused.starts_with(&place), "{refused}");
     assert_eq!(world.in_force().await, before);
-    world.tree.remove_child(&"late".into()).await.unwrap();
+    world.tree.remove_child(&LATE.into()).await.unwrap();
     world.reloader.reload(false).await.unwrap();
     assert_ne!(world.in_force().await, before, "once it has gone they hold");
 }
@@ -137,11 +149,24 @@ async fn an_actor_that_comes_in_between_and_cannot_live_by_the_new_rules_leaves_
 #[tokio::test(start_paused = true)]
 async fn a_task_that_comes_in_between_and_contradicts_the_new_rules_leaves_nothing_of_them_in_force() {
     let world = world().await;
+    world.write(&format!("{GOOD}tasks.beat.timeout_s = 7200\n"));
+    let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
+    world.tasks.register(beat("beat")).await.unwrap();
+    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    let whole =
+        refused.starts_with("config.toml:5: tasks.beat.timeout_s: its timeout of 7200 s is longer than the window");
+    assert!(whole, "{refused}");
+    assert_eq!(world.in_force().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_comes_in_between_and_could_never_spend_its_budget_is_told_at_the_rule_for_it() {
+    let world = world().await;
     world.write(&format!("{GOOD}tasks.beat.cooldown_s = 3000\n"));
     let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
     world.tasks.register(beat("beat")).await.unwrap();
     let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
-    assert!(refused.contains("its restart limit would never be reached"), "{refused}");
+    assert!(refused.starts_with("config.toml:5: tasks.beat.cooldown_s: beat: 5 restarts, each 50 min"), "{refused}");
     assert_eq!(world.in_force().await, before);
 }
 

@@ -48,6 +48,7 @@ fn configured() -> config::Loaded {
         env: env.collect(),
         flags: Vec::new(),
         token: TokenRule::Ignored,
+        cogs: Vec::new(),
     };
     config::load(&sources).unwrap()
 }

@@ -34,6 +34,7 @@ mod reports;
 mod restarts;
 mod sharding;
 mod signals;
+mod standing;
 mod stopped;
 mod suspension;
 mod sync;

@@ -48,6 +48,34 @@ fn a_wrong_configuration_is_78_and_names_file_key_and_remedy() {
 }
 
 #[test]
+fn rules_that_no_tree_could_live_by_are_78_before_anybody_is_asked_and_check_says_the_same() {
+    let discord = discord();
+    let with = |lines: &[&str]| lines.iter().fold(home(&discord), |home, line| home.set(line));
+    for (lines, says) in [
+        (
+            &["supervision.database.needs = [\"gateway\"]", "supervision.gateway.needs = [\"database\"]"][..],
+            &["config.toml:6: supervision.database.needs: ", "config.toml:7: supervision.gateway.needs: ", "circle"][..],
+        ),
+        (
+            &[
+                "supervision.emoji-cache.needs = [\"task-supervisor\"]",
+                "supervision.task-supervisor.needs = [\"emoji-cache\"]",
+            ],
+            &["config.toml:6: supervision.emoji-cache.needs: ", "circle"],
+        ),
+        (&["supervision.database.needs = [\"rest\"]", "supervision.rest.needs = [\"database\"]"], &["circle"]),
+        (&["supervision.emoji-cache.needs = [\"root\"]"], &["config.toml:6: supervision.emoji-cache.needs: "]),
+        (&["supervision.gatway.restarts = 3"], &["config.toml:6: supervision.gatway.restarts: ", "\"gateway\""]),
+        (&["supervision.rest.intensity = 3"], &["config.toml:6: supervision.rest.intensity: rest is a worker"]),
+    ] {
+        let home = with(lines);
+        refused(&home, 78, says);
+        home.plain(&["check"], "").exits(78).says(says);
+    }
+    assert_eq!(discord.stats().requests, 0, "nobody was asked anything");
+}
+
+#[test]
 fn a_missing_or_malformed_token_is_78_and_never_repeated() {
     let discord = discord();
     refused(&home(&discord).without_env("DISCORD_TOKEN"), 78, &["DISCORD_TOKEN"]);

@@ -115,9 +115,16 @@ fn one_rule_that_does_not_hold_refuses_all_with_the_reason() {
         ("supervision.gateway.intensity_window_s = 0", "must be at least 1"),
         ("supervision.rest.window_s = 0", "must be at least 1"),
         ("supervision.rest.restart = \"sometimes\"", "supervision.rest.restart: "),
-        ("supervision.rest.needs = [\"emoji-cache\"]", "its needs go in a circle"),
+        (
+            "supervision.rest.needs = [\"emoji-cache\"]",
+            "config.toml:9: supervision.rest.needs: its needs go in a circle: rest needs emoji-cache, that needs rest",
+        ),
         ("tasks.presense.every_s = 3", "there is no task \"presense\"; there are "),
-        ("tasks.presence.cooldown_s = 3000", "its restart limit would never be reached"),
+        (
+            "tasks.presence.cooldown_s = 3000",
+            "config.toml:9: tasks.presence.cooldown_s: 5 restarts with a cooldown of 3000 s do not fit into 3600 s: its \
+             restart limit would never be reached",
+        ),
     ] {
         std::fs::write(&file, format!("{text}{good}{line}\n")).unwrap();
         for args in [&["reload", "--dry-run"][..], &["reload"]] {

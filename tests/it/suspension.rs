@@ -75,3 +75,38 @@ fn who_is_killed_while_what_it_needs_is_stopped_waits_for_it_and_spends_no_resta
     bot.wait_well();
     assert_eq!(bot.terminate(), 0);
 }
+
+#[test]
+fn what_is_parked_is_named_by_status_also_where_the_bot_is_ready_without_it() {
+    let discord = discord();
+    let home = Home::new(&discord).set("supervision.emoji-cache.restarts = 0");
+    let bot = home.start();
+    bot.cli(&["kill", "emoji-cache"]).exits(0);
+    bot.wait_state("emoji-cache", "parked");
+    bot.cli(&["status"]).exits(1).shows(&["ready, degraded", "! emoji-cache is parked: budget spent"]);
+    assert_answers(&discord);
+    bot.cli(&["start", "emoji-cache"]).exits(0);
+    bot.wait_well();
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn without_their_supervisor_no_task_is_called_healthy() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.wait_state("task-supervisor/presence", "running");
+    bot.cli(&["stop", "task-supervisor"]).exits(0);
+    let tasks = home.json(&["status"]).exits(1).json()["tasks"].clone();
+    assert_eq!((tasks["healthy"].clone(), tasks["unhealthy"] == tasks["total"]), (0.into(), true), "{tasks}");
+    let shown = bot.json(&["tasks", "show", "presence"]);
+    assert_eq!(
+        (shown["state"].as_str(), shown["health"]["health"].as_str()),
+        (Some("down"), Some("parked")),
+        "{shown}"
+    );
+    assert!(shown["reason"].as_str().unwrap().contains("start task-supervisor"), "{shown}");
+    bot.cli(&["start", "task-supervisor"]).exits(0);
+    until("all are well", || (home.json(&["status"]).json()["tasks"]["unhealthy"] == 0).then_some(()));
+    assert_eq!(bot.terminate(), 0);
+}

@@ -1,0 +1,146 @@
+//! `[supervision."PATH"]`: whether the actors exist, and whether each could live by its rules. Judged by what is known
+//! before anything starts, and so alike for `check`, for boot and for `reload`, which then asks the running tree besides.
+
+use super::{
+    actors::SupervisionRules,
+    key::Key,
+    problem::Problem,
+    sections::Config,
+    standing::{self, Standing, standing},
+    values::{Origin, Values},
+};
+use supervision::{ActorPath, Kind, ROOT, core};
+
+/// Rules of who is looked at for progress.
+const WATCH: [&str; 5] = ["probe", "probe_ms", "stall_ms", "kill_awaiting", "poison"];
+/// The only rules that the root has: it is nobody's child.
+const OF_SUPERVISORS: [&str; 2] = ["intensity", "intensity_window_s"];
+
+struct Judge<'c> {
+    config: &'c Config,
+    values: &'c Values,
+    cogs: &'c [String],
+    problems: &'c mut Vec<Problem>,
+}
+
+/// Judges every actor's rules; `cogs` are those beside the built-in ones. What is wrong goes to `problems`.
+pub(super) fn check(config: &Config, values: &Values, cogs: &[String], problems: &mut Vec<Problem>) {
+    let mut judge = Judge { config, values, cogs, problems };
+    for (path, rules) in &config.supervision {
+        judge.actor(path, rules);
+    }
+}
+
+impl Judge<'_> {
+    fn actor(&mut self, name: &str, rules: &SupervisionRules) {
+        let path = ActorPath::from(name);
+        let given: Vec<Key> = self.given(name);
+        let known = match self.standing(name) {
+            _ if name == ROOT => {
+                for key in given.iter().filter(|key| !OF_SUPERVISORS.contains(&key.name())) {
+                    let reason = "the root is nobody's child: it takes intensity and intensity_window_s alone";
+                    self.refuse(key, reason.to_owned(), None);
+                }
+                return;
+            }
+            Standing::Nobody => {
+                if let Some(key) = given.first() {
+                    self.nobody(key, name);
+                }
+                return;
+            }
+            Standing::Known(policy) => Some(policy),
+            Standing::Open => None,
+        };
+        let kind = known.as_ref().map(|policy| policy.kind);
+        for key in given {
+            match kind {
+                Some(Kind::Worker) if OF_SUPERVISORS.contains(&key.name()) => {
+                    self.refuse(&key, format!("{path} is a worker: only a supervisor has children to count"), None);
+                }
+                Some(Kind::Supervisor) if WATCH.contains(&key.name()) => {
+                    let reason =
+                        format!("{path} is a supervisor: no code but the kernel's runs in it, and nobody looks");
+                    self.refuse(&key, reason, None);
+                }
+                _ if rules.probe == Some(false) && WATCH[1..4].contains(&key.name()) => {
+                    self.refuse(&key, "has no effect beside probe = false".to_owned(), None);
+                }
+                _ => {}
+            }
+        }
+        self.needs(name, rules);
+        // What has been refused already, e.g. for a zero, would only be refused again.
+        let refused = |problem: &Problem| matches!(problem.key.parts(), [section, of, _] if section == "supervision" && of == name);
+        if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
+            self.config.watch.apply(&mut policy);
+            rules.apply(&mut policy);
+            if let Err(reason) = core::check(None, &policy) {
+                let (key, origin) = place(self.values, name, &reason);
+                self.problems.push(Problem::new(&origin, &key, reason));
+            }
+        }
+    }
+
+    fn needs(&mut self, name: &str, rules: &SupervisionRules) {
+        let Some(needs) = &rules.needs else { return };
+        let key = Key::of(["supervision", name, "needs"]);
+        for need in needs.iter().filter(|need| !need.is_empty() && *need != ROOT) {
+            if self.standing(need) == Standing::Nobody {
+                self.nobody(&key, need);
+            }
+        }
+        let needs_of = |path: &str| match (self.config.supervision.get(path), self.standing(path)) {
+            (Some(SupervisionRules { needs: Some(needs), .. }), _) => needs.clone(),
+            (_, Standing::Known(policy)) => policy.needs,
+            (_, Standing::Open | Standing::Nobody) => Vec::new(),
+        };
+        if let Err(reason) = supervision::circle(&ActorPath::from(name), needs, needs_of)
+            && !needs.iter().any(|need| need == name)
+        {
+            self.refuse(&key, reason, None);
+        }
+    }
+
+    fn standing(&self, name: &str) -> Standing {
+        if name.is_empty() { Standing::Nobody } else { standing(&ActorPath::from(name), self.config, self.cogs) }
+    }
+
+    fn nobody(&mut self, key: &Key, name: &str) {
+        let near = supervision::nearest(name, standing::paths(self.cogs));
+        self.refuse(key, format!("there is no actor {name:?}"), near);
+    }
+
+    fn given(&self, name: &str) -> Vec<Key> {
+        given(self.values, name).cloned().collect()
+    }
+
+    fn refuse(&mut self, key: &Key, reason: String, near: Option<String>) {
+        let origin = self.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        self.problems.push(Problem::new(&origin, key, reason).meaning(near));
+    }
+}
+
+fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {
+    values
+        .iter()
+        .map(|(key, _)| key)
+        .filter(move |key| matches!(key.parts(), [section, of, _] if section == "supervision" && of == name))
+}
+
+/// Which key of the actor called `name` a refusal of its rules is about, by the words of `reason`, and where it stands.
+pub(crate) fn place(values: &Values, name: &str, reason: &str) -> (Key, Origin) {
+    let about: &[&str] = match reason {
+        _ if reason.contains("needs") => &["needs"],
+        _ if reason.contains("tries while parked") => &["retry_parked_max_ms", "retry_parked_min_ms"],
+        _ if reason.contains("budget") => &["cooldown_ms", "window_s", "restarts", "backoff_min_ms"],
+        _ if reason.contains("backoff") => &["backoff_max_ms", "backoff_min_ms"],
+        _ if reason.contains("probe") => &["stall_ms", "probe_ms"],
+        _ if reason.contains("permanent") => &["restart"],
+        _ => &[],
+    };
+    let key = about.iter().map(|rule| Key::of(["supervision", name, rule])).find(|key| values.get(key).is_some());
+    let key = key.or_else(|| given(values, name).next().cloned()).unwrap_or_else(|| Key::of(["supervision", name]));
+    let origin = values.get(&key).map_or(Origin::Default, |setting| setting.origin.clone());
+    (key, origin)
+}

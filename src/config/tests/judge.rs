@@ -1,0 +1,147 @@
+//! `[supervision."PATH"]` is judged before anything starts: who exists, and whether each could live by its rules.
+
+use super::*;
+
+#[track_caller]
+fn refused(file: &str, says: &[&str]) {
+    let lines = Home::with(file).lines(&[]);
+    for says in says {
+        assert!(lines.iter().any(|line| line.starts_with(says)), "{file}: {says}\n{lines:#?}");
+    }
+    assert_eq!(lines.len(), says.len(), "{file}: {lines:#?}");
+}
+
+#[test]
+fn who_does_not_exist_has_no_rules_and_is_needed_by_nobody() {
+    refused(
+        "[supervision.gatway]\nrestarts = 3\nwindow_s = 9\n",
+        &["config.toml:2: supervision.gatway.restarts: there is no actor \"gatway\"; did you mean \"gateway\"?"],
+    );
+    refused(
+        "[supervision.rest]\nneeds = [\"databse\"]\n",
+        &["config.toml:2: supervision.rest.needs: there is no actor \"databse\"; did you mean \"database\"?"],
+    );
+    for nobody in ["cog-host/weather", "task-supervisor/weather", "gateway/shard-x", "gateway/shard-01", "rest/inner"] {
+        let line = format!("config.toml:2: supervision.{nobody:?}.restarts: there is no actor {nobody:?}");
+        refused(&format!("[supervision.{nobody:?}]\nrestarts = 3\n"), &[&line]);
+    }
+    for somebody in ["cog-host/info", "gateway/shard-17", "task-supervisor/presence", "gateway/identify"] {
+        assert!(Home::with(&format!("[supervision.{somebody:?}]\nrestarts = 3\n")).load(&[]).is_ok(), "{somebody}");
+    }
+    let home = Home::with("[supervision.\"cog-host/weather\"]\nneeds = [\"database\"]\n");
+    let with_a_cog = Sources { cogs: vec!["weather".to_owned()], ..home.sources(&[]) };
+    assert!(load(&with_a_cog).is_ok(), "a cog beside the built-in ones");
+}
+
+#[test]
+fn needs_in_a_circle_are_refused_each_at_its_line() {
+    refused(
+        "[supervision.database]\nneeds = [\"gateway\"]\n[supervision.gateway]\nneeds = [\"database\"]\n",
+        &[
+            "config.toml:2: supervision.database.needs: its needs go in a circle: database needs gateway, that needs \
+             database",
+            "config.toml:4: supervision.gateway.needs: its needs go in a circle: gateway needs database, that needs \
+             gateway",
+        ],
+    );
+    // Through what is declared: an actor's, a task's.
+    refused(
+        "[supervision.rest]\nneeds = [\"emoji-cache\"]\n",
+        &["config.toml:2: supervision.rest.needs: its needs go in a circle: rest needs emoji-cache, that needs rest"],
+    );
+    refused(
+        "[supervision.database]\nneeds = [\"task-supervisor/audit-prune\"]\n",
+        &["config.toml:2: supervision.database.needs: its needs go in a circle: database needs task-supervisor/audit"],
+    );
+    // What is said takes the place of what was declared.
+    let file = "[supervision.rest]\nneeds = [\"emoji-cache\"]\n[supervision.emoji-cache]\nneeds = []\n";
+    assert!(Home::with(file).load(&[]).is_ok());
+}
+
+#[test]
+fn nobody_needs_the_root_and_the_root_has_only_rules_of_supervisors() {
+    for root in ["root", "/", "/root/"] {
+        let file = format!("[supervision.emoji-cache]\nneeds = [{root:?}]\n");
+        refused(&file, &["config.toml:2: supervision.emoji-cache.needs: it needs root, below which everything stands"]);
+    }
+    refused(
+        "[supervision.root]\nrestarts = 1\nintensity = 3\ncriticality = \"optional\"\n",
+        &[
+            "config.toml:2: supervision.root.restarts: the root is nobody",
+            "config.toml:4: supervision.root.criticality: ",
+        ],
+    );
+    assert!(Home::with("[supervision.root]\nintensity = 3\nintensity_window_s = 9\n").load(&[]).is_ok());
+}
+
+#[test]
+fn every_spelling_of_a_path_is_the_same_actor_and_two_of_them_are_one_too_many() {
+    for spelling in ["root/rest", "rest/", "/rest", "rest"] {
+        let home = Home::with(&format!("[supervision.{spelling:?}]\nrestarts = 0\nneeds = [\"root/database/\"]\n"));
+        let config = home.load(&[]).unwrap().config;
+        let rules = &config.supervision["rest"];
+        assert_eq!(
+            (rules.restarts, rules.needs.as_deref()),
+            (Some(0), Some(&["database".to_owned()][..])),
+            "{spelling}"
+        );
+    }
+    refused(
+        "[supervision.rest]\nrestarts = 1\n[supervision.\"root/rest\"]\nrestarts = 2\n",
+        &[
+            "config.toml:4: supervision.\"root/rest\".restarts: is supervision.rest.restarts once more, in another spelling",
+        ],
+    );
+}
+
+#[test]
+fn a_rule_without_effect_is_refused() {
+    refused("[supervision.rest]\nintensity = 3\n", &["config.toml:2: supervision.rest.intensity: rest is a worker"]);
+    refused(
+        "[supervision.gateway]\nstall_ms = 90000\n",
+        &["config.toml:2: supervision.gateway.stall_ms: gateway is a sup"],
+    );
+    refused(
+        "[supervision.rest]\nprobe = false\nstall_ms = 100\nkill_awaiting = true\n",
+        &[
+            "config.toml:3: supervision.rest.stall_ms: has no effect beside probe = false",
+            "config.toml:4: supervision.rest.kill_awaiting: has no effect beside probe = false",
+        ],
+    );
+}
+
+#[test]
+fn rules_that_contradict_what_is_declared_are_refused_with_both_numbers() {
+    refused(
+        "[supervision.emoji-cache]\ncooldown_ms = 3000\nrestarts = 2\nwindow_s = 2\n",
+        &[
+            "config.toml:2: supervision.emoji-cache.cooldown_ms: 2 restarts, each 3.0 s after the last, do not fit into 2.0 s",
+        ],
+    );
+    refused(
+        "[supervision.\"task-supervisor/presence\"]\ncooldown_ms = 4000000\n",
+        &[
+            "config.toml:2: supervision.\"task-supervisor/presence\".cooldown_ms: 5 restarts, each 66 min after the last",
+        ],
+    );
+    refused(
+        "[supervision.rest]\nretry_parked_max_ms = 2000\n",
+        &[
+            "config.toml:2: supervision.rest.retry_parked_max_ms: its tries while parked: the longest delay of 2.0 s is less \
+           than the first, which is 30.0 s",
+        ],
+    );
+    refused(
+        "[supervision.control]\nbackoff_min_ms = 6000\n",
+        &[
+            "config.toml:2: supervision.control.backoff_min_ms: its backoff: the longest delay of 5.0 s is less than the \
+           first, which is 6.0 s",
+        ],
+    );
+    // Where nothing was declared, half a rule is the whole rule.
+    let config = Home::with("[supervision.rest]\nbackoff_max_ms = 1\n").load(&[]).unwrap().config;
+    let mut policy = supervision::Policy::new("rest", supervision::Kind::Worker);
+    config.supervision["rest"].apply(&mut policy);
+    let ms = std::time::Duration::from_millis(1);
+    assert_eq!(policy.backoff, Some(supervision::Backoff::doubling(ms, ms)));
+}
