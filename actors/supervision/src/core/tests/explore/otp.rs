@@ -134,6 +134,25 @@ fn three_and_four_children_do_what_otp_says_on_long_ways_at_random() {
     println!("{walks} ways, {moves} moves in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
+/// Without callers there are few enough states: children that start, fail to start, end in any way, obey or are deaf, and a
+/// shutdown at any point.
+#[track_caller]
+fn left_alone(what: &str, cases: Vec<Case>) {
+    let alone = cases.into_iter().map(|case| Case { calls: false, ..case });
+    let total = all(what, alone, usize::MAX);
+    assert_eq!(total.complete, total.runs, "every state was seen");
+}
+
+#[test]
+fn three_children_that_nobody_orders_about_do_what_otp_says_in_every_interleaving() {
+    left_alone("3 children, no calls", some(cases(3), 60));
+}
+
+#[test]
+fn four_children_that_nobody_orders_about_do_what_otp_says_in_every_interleaving() {
+    left_alone("4 children, no calls", some(cases(4), 600));
+}
+
 /// In OTP's own schedule, where nothing happens while the supervisor waits, there is nothing to decide otherwise.
 #[test]
 fn in_otps_own_schedule_the_core_is_otp_without_a_departure() {
