@@ -32,14 +32,29 @@ pub(in crate::cli) fn tasks(answer: &Value, _: &Output) -> String {
     let rows = table::picked(&Value::Array(rows), &columns);
     let sum = &answer["statistics"];
     let count = |key: &str| sum[key].as_u64().unwrap_or_default();
+    let (categories, priorities) = (counts(&sum["categories"]), counts(&sum["priorities"]));
     format!(
-        "{rows}\n\n{} task(s): {} healthy, {} unhealthy; {} restart(s), {} error(s)",
+        "{rows}\n\n{} task(s): {} healthy, {} unhealthy; {} restart(s), {} error(s)\n\
+         by category: {categories}; by priority: {priorities}",
         count("total"),
         count("healthy"),
         count("unhealthy"),
         count("restarts"),
         count("errors")
     )
+}
+
+/// Those that there are, the most first: `2 scheduled, 1 system`.
+fn counts(of: &Value) -> String {
+    let mut found: Vec<(u64, &str)> = of
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, count)| Some((count.as_u64().filter(|count| *count > 0)?, name.as_str())))
+        .collect();
+    found.sort_by_key(|(count, name)| (std::cmp::Reverse(*count), *name));
+    let shown: Vec<String> = found.into_iter().map(|(count, name)| format!("{count} {}", clean(name))).collect();
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 /// Why it does nothing, else what is wrong with its health.

@@ -117,3 +117,30 @@ fn orders_and_answers_are_one_line() {
     );
     assert_eq!(render::reloaded(&json!({"changes": []}), &plain()), "nothing has changed");
 }
+
+#[test]
+fn a_list_of_tasks_ends_with_its_statistics_by_category_and_by_priority() {
+    let answer = json!({
+        "tasks": [
+            {"name": "a", "state": "running", "category": "system", "priority": "low", "health": {"health": "healthy"}},
+            {"name": "b", "state": "running", "category": "system", "priority": "high", "health": {"health": "healthy"}},
+            {"name": "c", "state": "parked", "category": "command", "priority": "low", "health": {"health": "parked"}},
+        ],
+        "statistics": {
+            "total": 3, "healthy": 2, "unhealthy": 1, "restarts": 5, "errors": 6,
+            "categories": {"command": 1, "system": 2, "scheduled": 0, "gateway": 0},
+            "priorities": {"low": 2, "normal": 0, "high": 1, "critical": 0},
+        },
+    });
+    let expected = "\
+3 task(s): 2 healthy, 1 unhealthy; 5 restart(s), 6 error(s)
+by category: 2 system, 1 command; by priority: 2 low, 1 high";
+    assert!(render::tasks(&answer, &plain()).ends_with(expected), "{}", render::tasks(&answer, &plain()));
+    let none = json!({"tasks": [], "statistics": {"total": 0, "categories": {}, "priorities": {}}});
+    assert!(render::tasks(&none, &plain()).ends_with("by category: none; by priority: none"));
+    let one = json!({"name": "a", "category": "system", "priority": "low", "recent": []});
+    let shown = render::task(&one, &plain());
+    for line in ["category", "system", "priority", "low"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
