@@ -12,7 +12,7 @@
 //! - [`stopping`] the ladder from a polite request to quarantine, [`ending`] the supervisor's own end;
 //! - [`poison`] which message is not given to a third incarnation;
 //! - [`probe`] who makes no progress, and what is done about it;
-//! - [`admin`] what an operator or a caller may ask for, [`check`] which rules hold together;
+//! - [`admin`] what an operator or a caller may ask for, [`mod@check`] which rules hold together;
 //! - [`respec`] a new list of children while it runs, [`amend`] new rules for those that are there;
 //! - [`carried`] what outlives the process;
 //! - [`explain`] why.
