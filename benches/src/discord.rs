@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const HEARTBEAT_MS: u64 = 600_000;
 /// Bytes per write.
 const CHUNK: usize = 256 << 10;
-/// The flood's first sequence number: it and all that follow have ten digits.
+/// The first sequence number: it and all that follow have ten digits, and none is far from the one before it.
 const FIRST_SEQ: u64 = 1_000_000_000;
 const SEQ_DIGITS: usize = 10;
 
@@ -63,7 +63,7 @@ impl Server {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let socket = tungstenite::accept(stream)?;
-        let mut connection = Connection { socket, seq: 1, out: Vec::with_capacity(CHUNK + (64 << 10)) };
+        let mut connection = Connection { socket, seq: FIRST_SEQ - 1, out: Vec::with_capacity(CHUNK + (64 << 10)) };
         connection.send(&json!({"op": 10, "d": {"heartbeat_interval": HEARTBEAT_MS}, "s": null, "t": null}))?;
         Ok(connection)
     }
@@ -77,7 +77,7 @@ impl Server {
             "user": {"id": BOT.to_string(), "username": "bot", "discriminator": "0", "avatar": null, "bot": true},
             "application": {"id": BOT.to_string(), "flags": 0},
         });
-        connection.text(&format!(r#"{{"t":"READY","s":1,"op":0,"d":{data}}}"#))
+        connection.text(&format!(r#"{{"t":"READY","s":{},"op":0,"d":{data}}}"#, connection.seq))
     }
 
     fn incoming(&self, mut lives: impl FnMut() -> bool) -> Result<TcpStream, Failure> {
@@ -134,7 +134,7 @@ impl Connection {
 
     /// Puts a frame with the next sequence number among those that [`Connection::write_out`] writes.
     pub(crate) fn queue(&mut self, (frame, seq_at): (&[u8], usize)) -> Result<(), Failure> {
-        self.seq = self.seq.max(FIRST_SEQ - 1) + 1;
+        self.seq += 1;
         let at = self.out.len() + seq_at;
         self.out.extend_from_slice(frame);
         write!(&mut self.out[at..at + SEQ_DIGITS], "{}", self.seq)?;

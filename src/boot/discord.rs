@@ -66,6 +66,7 @@ pub(super) async fn plan(configured: Shards, rest: &Rest, data: &Path, status: &
         }
         if let Some(total) = sharding::last_known(data).await {
             tracing::warn!("Discord did not say how many shards to run ({reason}): {total}, as before");
+            status.waits_for(None); // its file may not have been readable at the first try
             return Ok(ShardPlan::all(total.min(SHARDS_MAX)));
         }
         let pause = wait.max(retry_after).min(ASK_AGAIN_MAX);

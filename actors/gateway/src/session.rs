@@ -414,7 +414,8 @@ impl Session {
             self.dials_failed += 1;
         }
         if self.resume_sent {
-            let lived = lasted(self.online_since, pace::BARREN);
+            // A long replay that brings something is life too: RESUMED comes after all of it.
+            let lived = lasted(self.online_since, pace::BARREN) || useful && lasted(self.opened, PROGRESS);
             let weight = pace::barren_weight(cause, pulse).filter(|_| !lived);
             self.barren = weight.map_or(0, |weight| self.barren + weight);
         }

@@ -386,7 +386,10 @@ impl Actor for Shard {
             ShardMsg::Dialed { generation, result } => self.dialed(generation, result, ctx),
             ShardMsg::Control { generation, control } if self.is_current(generation) => self.control(control, ctx),
             ShardMsg::Identify { generation, decision } if self.is_current(generation) => match decision {
-                Decision::Granted => self.step(Input::IdentifyGranted, ctx),
+                Decision::Granted => {
+                    self.ordered = false; // one order is one IDENTIFY: what follows from it comes by itself
+                    self.step(Input::IdentifyGranted, ctx)
+                }
                 Decision::Denied { retry_after, why } => {
                     self.herald.detail = why;
                     self.step(Input::IdentifyDenied { retry_after }, ctx)
