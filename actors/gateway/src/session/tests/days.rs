@@ -155,6 +155,28 @@ fn resumes_that_lead_nowhere_are_given_up_after_three_and_the_day_stays_within_t
     }
 }
 
+/// A long absence: each RESUME is answered by half a minute of what was missed, and the connection closed before RESUMED. The
+/// next one goes on where this one came to, so none of them is useless.
+#[test]
+fn a_replay_that_comes_on_a_piece_in_each_connection_keeps_its_session() {
+    for seed in 0..SEEDS {
+        let mut resumes = 0;
+        let log = World::new(seed, move |sees, _| match sees {
+            Sees::Resume if resumes < 8 => {
+                resumes += 1;
+                let mut replay: Vec<_> = (1..=30).map(|second| (Duration::from_secs(second), Comes::Event)).collect();
+                replay.push(after(30_500, Input::Closed { code: Some(4000) }));
+                replay
+            }
+            Sees::Identify => [polite(sees), vec![after(300, Input::Closed { code: None })]].concat(),
+            _ => polite(sees),
+        })
+        .run(HOUR);
+        assert!(log.resumes.len() >= 9, "seed {seed}: {} resumes", log.resumes.len());
+        assert_eq!(log.identifies.len(), 1, "seed {seed}: the session was given up");
+    }
+}
+
 /// G1 and G8: the network, not Discord, ends each connection at once, while people talk. The session is good and is kept,
 /// the first cuts cost no more than a second each, and a network that never stops is asked ever more rarely.
 #[test]
