@@ -144,11 +144,18 @@ impl TaskRegistry {
         self.tree.get()?.node(&Self::path(name))
     }
 
-    /// Tasks that are not there because they were refused when they were to be started: the path, and why.
+    /// Tasks that are not there because the configuration contradicts their declaration, or because they were refused when
+    /// they were to be started: the path, and why.
     pub fn refused(&self) -> Vec<(ActorPath, String)> {
         let absent = |task: &Registered| self.node(&task.spec.name).is_none();
         let refused = |task: Registered| Some((Self::path(&task.spec.name), task.refused()?));
-        self.all().into_iter().filter(absent).filter_map(refused).collect()
+        let rejected = self.with(|held| {
+            let told = |(name, (_, reason)): (&String, &(Arc<TaskSpec>, String))| {
+                (Self::path(name), format!("its rules in the configuration do not hold: {reason}"))
+            };
+            held.rejected.iter().map(told).collect::<Vec<_>>()
+        });
+        self.all().into_iter().filter(absent).filter_map(refused).chain(rejected).collect()
     }
 
     /// What the task supervisor is doing; none while there is none.
@@ -192,7 +199,10 @@ impl TaskRegistry {
         let _moving = self.moving.lock().await;
         let mut tasks = self.all();
         tasks.retain(|task| wanted(&task.spec));
-        self.with(|held| held.off.retain(|_, declared| !wanted(declared)));
+        self.with(|held| {
+            held.off.retain(|_, declared| !wanted(declared));
+            held.rejected.retain(|_, (declared, _)| !wanted(declared));
+        });
         tasks.sort_by_key(|task| (rank(&task.spec), std::cmp::Reverse(task.turn)));
         for task in &tasks {
             let name = &task.spec.name;

@@ -25,6 +25,8 @@ pub(crate) struct Held {
     pub(super) tasks: BTreeMap<String, Registered>,
     /// Declarations that the rules switch off.
     pub(super) off: BTreeMap<String, Arc<TaskSpec>>,
+    /// Declarations that would hold if the rules did not contradict them, and how: told of until a reload mends it.
+    pub(super) rejected: BTreeMap<String, (Arc<TaskSpec>, String)>,
     book: Rulebook,
     /// By cog and name: what a task did before it was unregistered, and how often it has been registered.
     remembered: BTreeMap<(String, String), Remembered>,
@@ -47,7 +49,8 @@ impl Held {
 
     /// Takes a declaration in, with what the rules say about it; none: they switch it off.
     pub(super) fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
-        if self.tasks.len() + self.off.len() >= TASKS_MAX {
+        self.rejected.remove(&declared.name);
+        if self.tasks.len() + self.off.len() + self.rejected.len() >= TASKS_MAX {
             let reason = "1,000 tasks are registered already".to_owned();
             return Err(RegisterError::Invalid { name: declared.name.clone(), reason });
         }
@@ -57,7 +60,13 @@ impl Held {
             return Ok(None);
         };
         let known = self.tasks.iter().map(|(name, task)| (name.clone(), Arc::clone(&task.spec))).collect();
-        let table = Arc::new(admission::admit(&spec, &known)?);
+        let table = Arc::new(admission::admit(&spec, &known).inspect_err(|error| {
+            if let RegisterError::Invalid { reason, .. } = error
+                && admission::admit(&declared, &known).is_ok()
+            {
+                self.rejected.insert(declared.name.clone(), (Arc::clone(&declared), reason.clone()));
+            }
+        })?);
         self.registrations += 1;
         let turn = self.registrations;
         let before = self.remembered.entry((spec.cog.clone(), spec.name.clone())).or_insert_with(|| Remembered {
@@ -102,19 +111,26 @@ impl Held {
                     self.off.insert(name.clone(), task.declared);
                 }
                 (Becomes::Start, None) => {
-                    if let Some(declared) = self.off.remove(name) {
+                    let rejected = self.rejected.remove(name).map(|(declared, _)| declared);
+                    if let Some(declared) = self.off.remove(name).or(rejected) {
                         self.enter(declared)?;
                     }
                 }
-                (Becomes::Respec | Becomes::Stop, None) | (Becomes::Start, Some(_)) => {}
+                (Becomes::Stop, None) => {
+                    if let Some((declared, _)) = self.rejected.remove(name) {
+                        self.off.insert(name.clone(), declared);
+                    }
+                }
+                (Becomes::Respec, None) | (Becomes::Start, Some(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// Every declaration, switched off or not.
+    /// Every declaration, switched off or rejected or not.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Arc<TaskSpec>> {
-        self.tasks.values().map(|task| &task.declared).chain(self.off.values())
+        let rejected = self.rejected.values().map(|(declared, _)| declared);
+        self.tasks.values().map(|task| &task.declared).chain(self.off.values()).chain(rejected)
     }
 
     pub(crate) fn task(&self, name: &str) -> Option<&Registered> {

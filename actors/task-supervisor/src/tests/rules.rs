@@ -118,3 +118,24 @@ async fn a_task_that_ran_once_runs_by_the_schedule_that_it_is_given() {
     tokio::time::sleep(S(25)).await;
     assert_eq!(runs.load(SeqCst), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_the_configuration_contradicts_is_told_of_until_a_reload_mends_it() {
+    let world = world().await;
+    let runs = Arc::default();
+    let too_long = || book("count", |rules| rules.timeout_s = Some(7_200));
+    world.adopt(too_long()).await;
+    let registered = world.registry.register(counting("count", &runs)).await;
+    assert!(matches!(registered, Err(RegisterError::Invalid { .. })), "{registered:?}");
+    let refused = world.registry.refused();
+    let [(path, why)] = &refused[..] else { panic!("nobody is told: {refused:?}") };
+    assert_eq!(path.as_str(), "task-supervisor/count");
+    assert!(why.contains("configuration") && why.contains("timeout"), "{why}");
+    assert!(world.registry.would_adopt(&too_long()).is_err(), "it is known, and still contradicted");
+
+    let changes = world.adopt(Rulebook::default()).await;
+    assert!(matches!(&changes[..], [TaskChange { change: Becomes::Start, .. }]), "{changes:?}");
+    assert_eq!(world.registry.refused(), []);
+    tokio::time::sleep(S(35)).await;
+    assert_eq!(runs.load(SeqCst), 3);
+}
