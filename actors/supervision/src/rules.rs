@@ -52,7 +52,8 @@ pub(crate) fn ruled(rules: &dyn Rules, path: &ActorPath, declared: &Policy) -> P
     Policy { id: declared.id.clone(), kind: declared.kind, rank: declared.rank, ..policy }
 }
 
-/// Whether what the child at `path` needs leads back to it. `needs_of` says what another needs.
+/// Whether what the child at `path` needs leads back to it. `needs_of` says what another needs; all need what they stand
+/// below, so that nobody may need what stands below itself.
 ///
 /// # Errors
 /// The way back, as a sentence.
@@ -67,8 +68,35 @@ pub fn circle(path: &ActorPath, needs: &[String], needs_of: impl Fn(&str) -> Vec
             });
         }
         if seen.insert(last.clone()) {
-            open.extend(needs_of(&last).into_iter().map(|next| [way.clone(), vec![next]].concat()));
+            let above = ActorPath::from(last.as_str()).parent().filter(|above| !above.is_root());
+            let next = needs_of(&last).into_iter().chain(above.map(|above| above.as_str().to_owned()));
+            open.extend(next.map(|next| [way.clone(), vec![next]].concat()));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_may_need_what_stands_below_itself_by_whatever_way() {
+        let needs = |of: &str| match of {
+            "gateway" => vec!["rest".to_owned()],
+            _ => Vec::new(),
+        };
+        let judged = |path: &str, needed: &str| circle(&path.into(), &[needed.to_owned()], needs);
+        assert_eq!(
+            judged("cog-host", "cog-host/dispatch").unwrap_err(),
+            "its needs go in a circle: cog-host needs cog-host/dispatch, that needs cog-host"
+        );
+        assert!(
+            judged("rest", "gateway/identify")
+                .unwrap_err()
+                .ends_with("gateway/identify, that needs gateway, that needs rest")
+        );
+        assert_eq!(judged("gateway/shard-1", "gateway/identify"), Ok(()));
+        assert_eq!(judged("task-supervisor/report", "gateway"), Ok(()));
+    }
 }

@@ -61,7 +61,7 @@ impl Carried {
             Life::Parked { reason, retry_at } => {
                 Some(Parking { reason: reason.clone(), retry_at: *retry_at, exit: child.last_exit.clone() })
             }
-            Life::Starting | Life::Down if child.half_open => Some(Parking {
+            Life::Starting | Life::Down | Life::Held | Life::Waiting { .. } if child.half_open => Some(Parking {
                 reason: "its try while parked was under way".to_owned(),
                 retry_at: Some(child.since),
                 exit: child.last_exit.clone(),

@@ -4,6 +4,7 @@ use super::script::*;
 use crate::{
     core::{
         Action, Event, Life, Order, Refusal, Rule, Wanted,
+        carried::Carried,
         policy::{Backoff, Intensity, Policy, Strategy},
     },
     exit::Exit,
@@ -128,6 +129,36 @@ fn a_start_that_fails_without_what_it_needs_is_tried_again_when_that_comes() {
     need(&mut script, true);
     script.started("a");
     assert_eq!(script.life("a"), Life::Running);
+}
+
+#[test]
+fn an_ordered_start_that_fails_without_what_it_needs_is_tried_again_when_that_comes() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
+    need(&mut script, false);
+    script.exited("a", boom());
+    script.order(Order::RestartChild { id: "a".into() });
+    script.exited("a", boom());
+    assert_eq!(script.life("a"), Life::Held, "not down for good");
+    need(&mut script, true);
+    script.started("a");
+    assert_eq!(script.life("a"), Life::Running);
+}
+
+#[test]
+fn a_try_while_parked_that_waits_for_a_need_is_parked_in_the_next_process() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    policy.budget = Some(Intensity::new(0, S(10)));
+    policy.retry_parked = Some(Backoff { jitter: 0.0, ..Backoff::doubling(S(30), S(300)) });
+    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
+    script.exited("a", boom());
+    script.pass(S(31)); // its try begins
+    need(&mut script, false);
+    script.exited("a", boom());
+    assert_eq!(script.life("a"), Life::Held);
+    assert!(Carried::of(script.child("a")).parked.is_some(), "a kill now must not free it");
 }
 
 #[test]
