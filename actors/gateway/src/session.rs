@@ -370,8 +370,9 @@ impl Session {
 
     fn ordered(&mut self, resume: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
         match self.phase {
-            // A connection attempt under way is what was asked for; it must only not resume.
-            Phase::Connecting if resume => {}
+            // A connection attempt under way is what was asked for; it must only not resume. One that has sent its IDENTIFY
+            // would spend another, and lose the session that may have begun already.
+            Phase::Connecting | Phase::Identifying if resume => {}
             Phase::Connecting => self.forget(out),
             Phase::Waiting => {
                 if !resume {

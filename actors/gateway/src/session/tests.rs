@@ -524,6 +524,19 @@ fn operators_reconnect_with_resume_and_reidentify_without() {
 }
 
 #[test]
+fn an_order_to_reconnect_spends_no_second_identify_while_one_is_under_way() {
+    let mut drive = Drive::new(18, None);
+    drive.on(Input::Start);
+    drive.fire(TimerKind::Dial);
+    drive.on(Input::Connected);
+    drive.on(Input::Hello { interval: Duration::from_secs(40) });
+    drive.on(Input::IdentifyGranted);
+    assert!(drive.last.contains(&Action::SendIdentify));
+    assert!(drive.on(Input::OperatorReconnect).is_empty());
+    assert_eq!(drive.session.phase(), Phase::Identifying);
+}
+
+#[test]
 fn an_order_while_waiting_cuts_the_wait_short() {
     let mut drive = Drive::online(19);
     drive.on(Input::Closed { code: None });
