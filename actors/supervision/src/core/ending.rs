@@ -38,6 +38,9 @@ pub(super) fn shutdown(state: &mut State, exit: Exit, within: Option<Duration>, 
     };
     state.phase = Phase::Stopping { exit, by: wanted, rush: hasty };
     give_up_all(state, &why, step);
+    if wanted.is_some() {
+        hurry(state, now, step); // those that were on their way down already, with all the time they liked
+    }
 }
 
 /// The supervisor is killed by `by`: so are its children, all at once and unasked, and then it ends.

@@ -4,7 +4,7 @@ use super::script::*;
 use crate::{
     core::{
         Action, Budget, Decision, Event, Life, Order, Rule,
-        policy::{Intensity, Policy, Strategy},
+        policy::{Intensity, Policy, Shutdown, Strategy},
     },
     exit::Exit,
 };
@@ -123,4 +123,18 @@ fn a_supervisor_that_is_killed_on_its_way_down_kills_whoever_is_left() {
         script.exited(id, Exit::Killed { by: "stop deadline".into() });
     }
     assert_eq!(script.exit(), Some(Exit::Killed { by: "stop deadline".into() }));
+}
+
+/// A supervisor that its strategy stops has all the time it likes, until its own supervisor has less.
+#[test]
+fn what_a_strategy_stops_without_a_limit_gets_one_from_a_shutdown_that_has_one() {
+    let mut slow = worker("a");
+    slow.shutdown = Shutdown::Infinity;
+    let mut script = Script::up(Strategy::OneForAll, vec![slow, worker("b")]);
+    script.exited("b", boom());
+    assert!(script.actions.contains(&Action::AskStop { id: "a".into(), within: None }));
+    script.actions.clear();
+    script.feed(Event::Shutdown { exit: Exit::shutdown(), within: Some(S(2)) });
+    let limited = |action: &Action| matches!(action, Action::AskStop { within: Some(within), .. } if *within <= S(2));
+    assert!(script.actions.iter().any(limited), "{:?}", script.actions);
 }
