@@ -5,7 +5,7 @@ use super::{
     carried::Carried,
     ending,
     explain::Rule,
-    giving_up, holding, order,
+    giving_up, order,
     policy::{Backoff, Restart, Strategy},
     restarting,
     state::{Asked, Child, Goal, Life, State},
@@ -144,8 +144,6 @@ pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time
             let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
             ending::shutdown(state, exit, None, now, step);
         }
-        // Whoever ordered it knows; what it needs will come back, and with it this one.
-        Asked::Restart if !child.missing.is_empty() => holding::hold(state, at, cause, now, step),
         Asked::Restart => {
             child.goal = Goal::Down;
             child.half_open = false;

@@ -132,21 +132,6 @@ fn a_start_that_fails_without_what_it_needs_is_tried_again_when_that_comes() {
 }
 
 #[test]
-fn an_ordered_start_that_fails_without_what_it_needs_is_tried_again_when_that_comes() {
-    let mut policy = optional("a");
-    policy.needs = vec!["db".into()];
-    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
-    need(&mut script, false);
-    script.exited("a", boom());
-    script.order(Order::RestartChild { id: "a".into() });
-    script.exited("a", boom());
-    assert_eq!(script.life("a"), Life::Held, "not down for good");
-    need(&mut script, true);
-    script.started("a");
-    assert_eq!(script.life("a"), Life::Running);
-}
-
-#[test]
 fn a_try_while_parked_that_waits_for_a_need_is_parked_in_the_next_process() {
     let mut policy = optional("a");
     policy.needs = vec!["db".into()];
