@@ -353,7 +353,10 @@ impl Reader {
                 return true;
             }
         };
-        if let Some(age) = age(&event, self.clock.now()).filter(|age| !self.caught_up && *age > INTERACTION_MAX) {
+        // Asked in this order: once caught up no event costs a look at the clock.
+        if !self.caught_up
+            && let Some(age) = age(&event, self.clock.now()).filter(|age| *age > INTERACTION_MAX)
+        {
             self.expired(seq, age, books);
             self.counters.dropped(place(kind), DropReason::Expired);
             return true;
