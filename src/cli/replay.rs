@@ -32,6 +32,7 @@ fn shown(compared: &Compared) -> serde_json::Value {
         "unchecked": compared.unchecked,
         "torn": compared.torn,
         "version": compared.version,
+        "rules": compared.rules,
         "difference": compared.difference.as_ref().map(|found| json!({
             "line": found.line,
             "supervisor": found.supervisor,
@@ -43,7 +44,7 @@ fn shown(compared: &Compared) -> serde_json::Value {
 }
 
 fn text(compared: &Compared) -> String {
-    let Compared { decisions, supervisors, lost, unchecked, torn, version, difference, .. } = compared;
+    let Compared { decisions, supervisors, lost, unchecked, torn, version, rules, difference, .. } = compared;
     let mut lines = Vec::new();
     match difference {
         None => lines.push(format!("{decisions} decisions of {supervisors} supervisors, identical")),
@@ -55,6 +56,13 @@ fn text(compared: &Compared) -> String {
             lines.push(format!("  event     {event}"));
             lines.push(format!("  recorded  {}", side(recorded)));
             lines.push(format!("  decided   {}", side(decided)));
+            if let Some(rules) = rules {
+                let ours = supervision::core::REVISION;
+                lines.push(format!(
+                    "nothing need be wrong: it was decided by rules of revision {rules}, these are revision {ours}; replay it \
+                     with the version that wrote it"
+                ));
+            }
         }
     }
     if *lost > 0 {

@@ -104,7 +104,6 @@ fn start_child(
     let stays_parked = carried::is_parked(state, &child);
     let text = if stays_parked { "added" } else { "added and started" };
     step.note(&child, now, Rule::Operator, text).because(OWNER);
-    child.in_round = order::joins_round(state);
     let id = child.id().to_owned();
     state.children.insert(child);
     if let Some(at) = state.find(&id)
@@ -174,26 +173,23 @@ fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut St
         Life::Down if state.children[at].due => return Some(Err(Refusal::Restarting)),
         Life::Down | Life::Held | Life::Parked { .. } => {}
     }
-    let parked = raise(state, at, ticket);
-    state.children[at].half_open = parked;
+    raise(state, at, ticket, Asked::Restart);
     step.note(&state.children[at], now, Rule::Operator, "ordered up").because(ORDERED);
     None
 }
 
-/// Makes a child that is not there due; whether it was parked.
-fn raise(state: &mut State, at: usize, ticket: Ticket) -> bool {
-    let joins = order::joins_round(state);
+/// Makes a child that is not there due.
+fn raise(state: &mut State, at: usize, ticket: Ticket, asked: Asked) {
     let child = &mut state.children[at];
     let was = std::mem::replace(&mut child.life, Life::Down);
     child.goal = Goal::Up;
     child.due = true;
-    child.in_round = joins;
-    child.asked = Asked::Restart;
+    child.in_round = false; // or that which is under way now
+    child.asked = asked;
     child.failures = 0;
-    child.half_open = false;
+    child.half_open = matches!(was, Life::Parked { .. }) || was == Life::Held && child.half_open;
     child.half_open_tries = 0;
     child.waiting.push(ticket);
-    matches!(was, Life::Parked { .. })
 }
 
 fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refusal> {
@@ -241,7 +237,7 @@ fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, s
     let budget = state.budget(at, now);
     state.children[at].restarts_total += 1;
     if matches!(state.children[at].life, Life::Down | Life::Held | Life::Parked { .. }) {
-        raise(state, at, ticket);
+        raise(state, at, ticket, Asked::Cycle);
     } else {
         let child = &mut state.children[at];
         child.goal = Goal::Again;

@@ -47,7 +47,6 @@ pub(super) fn amend(
     if plan.flags {
         step.note_self(now, Rule::Respec, "adopts new rules of its own; its children are not touched".to_owned());
         state.flags = flags;
-        respec::fit(&mut state.restarts, flags.intensity);
     }
     for mut new in children {
         let Some(at) = state.find(&new.policy.id) else { continue };

@@ -81,8 +81,10 @@ pub enum Asked {
     Boot,
     /// `start_child`: the caller is told; the spec of a required child is forgotten, as in OTP.
     Start,
-    /// `restart_child`: the caller is told and the spec kept.
+    /// `restart_child`: the caller is told, and the child is where it was: down, held or parked.
     Restart,
+    /// The same for a restart by order: a start that succeeds leaves the budget as it is.
+    Cycle,
     /// A restart rule: the failure counts against the budget.
     Rule,
 }

@@ -22,9 +22,8 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
     child.life = Life::Running;
     child.since = now;
     child.up_since = Some(now);
-    child.asked = Asked::Rule;
-    if child.half_open {
-        child.half_open = false;
+    let asked = std::mem::replace(&mut child.asked, Asked::Rule);
+    if std::mem::take(&mut child.half_open) && asked != Asked::Cycle {
         child.restarts.clear();
     }
     step.done(&mut child.waiting, Outcome::Done { incarnation });
@@ -144,11 +143,7 @@ pub(super) fn did_not_start(state: &mut State, at: usize, cause: Exit, now: Time
             let exit = Exit::StartFailed { child: Some(child), cause: Box::new(cause) };
             ending::shutdown(state, exit, None, now, step);
         }
-        Asked::Restart => {
-            child.goal = Goal::Down;
-            child.half_open = false;
-            step.note(child, now, Rule::Ended, "did not start: stays down").cause = Some(cause);
-        }
+        Asked::Restart | Asked::Cycle => restarting::failed_by_order(state, at, cause, now, step),
         asked if temporary || asked == Asked::Start && required => {
             step.note(child, now, Rule::Ended, "did not start: forgotten").cause = Some(cause);
             // Its budget is not: a crash loop must not gain a fresh one by a boot that fails in between.

@@ -5,18 +5,18 @@ use super::{
     Step, Time,
     event::{Refusal, Timer},
     explain::{Rule, seconds},
-    restarting::{cooldown_left, take_along},
+    restarting::cooldown_left,
     state::{Child, Goal, Life, State},
 };
 use crate::exit::Exit;
 
-/// The child at `at` failed with `cause`, and something it needs is missing: it waits for that. Its siblings go down and up
-/// again as their strategy says, and do not wait for it: what it needs may be one of them.
+/// The child at `at` failed with `cause`, and something it needs is missing: it waits for that.
 pub(super) fn hold(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {
     let budget = state.budget(at, now);
     let child = &mut state.children[at];
     child.goal = Goal::Up;
     child.due = false;
+    child.in_round = false;
     child.life = Life::Held;
     step.refuse(&mut child.waiting, &Refusal::NotRunning);
     let missing = child.missing().join(", ");
@@ -27,8 +27,6 @@ pub(super) fn hold(state: &mut State, at: usize, cause: Exit, now: Time, step: &
     decision.reason = Some(format!("{missing} is gone"));
     decision.budget = Some(budget);
     decision.rejected.push(format!("restart: without {missing} it has nothing to do"));
-    take_along(state, at, now, step);
-    state.children[at].in_round = false;
 }
 
 /// The delay of a restart is over: the child is due, unless something it needs went missing meanwhile.

@@ -92,8 +92,13 @@ fn start_next(state: &mut State, now: Time, step: &mut Step) {
     if state.is_stopping() {
         return;
     }
+    let rounds = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
     while let Some(at) = state.children.first(Mark::AsideDue) {
-        start(state, at, now, step);
+        if rounds && state.children.count(Mark::Member) > 0 {
+            state.children[at].in_round = true; // whoever comes during a round takes its turn in it
+        } else {
+            start(state, at, now, step);
+        }
     }
     if state.children.count(Mark::Unsettled) == 0
         && let Some(at) = state.children.first(Mark::Pending)
@@ -154,12 +159,6 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
             }
         }
     }
-}
-
-/// Whether a child that is ordered up now has to take its turn in a round.
-pub(super) fn joins_round(state: &mut State) -> bool {
-    let ordered = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
-    ordered && state.children.count(Mark::Member) > 0
 }
 
 /// Forgets the child at `at`, and leaves nobody waiting for it.

@@ -7,6 +7,7 @@
 use super::{
     Action, Step, Time,
     event::Timer,
+    exits,
     explain::{Rule, seconds},
     policy::WORKER_SHUTDOWN,
     state::{Child, Life, Stage, State},
@@ -155,7 +156,7 @@ pub(super) fn probed(state: &mut State, id: &str, incarnation: u64, finding: &Fi
     };
     let what = said(finding);
     if acts && finding.lasted >= probe.stall {
-        return stalled(state, at, &what, now, step);
+        return stalled(state, at, (&what, finding.lasted), now, step);
     }
     let child = &mut state.children[at];
     if child.stalled == Some(finding.activity) {
@@ -171,8 +172,9 @@ pub(super) fn probed(state: &mut State, id: &str, incarnation: u64, finding: &Fi
 }
 
 /// The stall limit is over: the ladder begins.
-fn stalled(state: &mut State, at: usize, what: &str, now: Time, step: &mut Step) {
+fn stalled(state: &mut State, at: usize, (what, lasted): (&str, Duration), now: Time, step: &mut Step) {
     let child = &mut state.children[at];
+    exits::recover(child, now.saturating_sub(lasted)); // no time of health, however long it may have been stuck
     child.stopped_for_stall = true;
     child.told = Some(what.to_owned());
     let id = child.id().to_owned();

@@ -10,13 +10,13 @@ use super::{
     children::Children,
     explain::Rule,
     holding,
-    policy::{Flags, Intensity, Policy, Shutdown, Strategy},
+    policy::{Flags, Policy, Shutdown, Strategy},
     probe,
     state::{Asked, Child, Goal, Life, Phase, Stage, State},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -161,14 +161,12 @@ pub(super) fn respecify(
         step.note_self(now, Rule::Respec, "adopts new rules of its own; its children are not touched".to_owned());
     }
     state.flags = flags;
-    fit(&mut state.restarts, flags.intensity);
     if flags.strategy == Strategy::Dynamic {
         for (at, (_, change)) in plan.children.iter().enumerate() {
             if *change == Change::Respec {
                 let child = &mut state.children[at];
                 child.policy = adopted(&wanted[0].policy, child.policy.clone());
                 limit_stop(child, now, step);
-                fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
                 step.note(child, now, Rule::Respec, "adopts its template's new rules").because(RESPEC);
             }
         }
@@ -219,8 +217,9 @@ pub(super) fn respec(
     if child.life == Life::Running && !watched {
         probe::watch(&mut child, now, step);
     }
-    fit(&mut child.restarts, child.policy.budget.unwrap_or(NO_BUDGET));
-    if child.life == Life::Running && missing != child.missing && change != Change::Restart {
+    // One that is still starting is told too: it may have been made when something was missing that it no longer needs.
+    let there = matches!(child.life, Life::Starting | Life::Running);
+    if there && missing != child.missing && change != Change::Restart {
         let id = child.id().to_owned();
         step.actions.push(if missing.is_empty() {
             super::Action::Resume { id }
@@ -250,15 +249,6 @@ fn limit_stop(child: &mut Child, now: Time, step: &mut Step) {
         step.timer(child, Timer::Stop, within);
     }
 }
-
-/// Restarts count on under a new budget; no more of them are remembered than it takes to say no.
-pub(super) fn fit(restarts: &mut VecDeque<Time>, budget: Intensity) {
-    let surplus = restarts.len().saturating_sub(budget.restarts as usize);
-    restarts.drain(..surplus);
-}
-
-/// Without a budget of its own a child's restarts are its supervisor's to remember.
-const NO_BUDGET: Intensity = Intensity::new(0, Time::ZERO);
 
 /// Sets the child on the way to what is planned for it, as a member of a round.
 fn apply(child: &mut Child, change: Change, state: &mut State, now: Time, step: &mut Step) {

@@ -33,10 +33,15 @@ pub(super) fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time
         decision.rejected.push("restart: it would end in the same way".to_owned());
         return giving_up::give_up_on(state, at, (text, exit), false, now, step);
     }
-    if !state.children[at].missing.is_empty() {
-        return holding::hold(state, at, exit, now, step);
-    }
     let half_open = state.children[at].half_open;
+    if !state.children[at].missing.is_empty() {
+        holding::hold(state, at, exit, now, step);
+        if !half_open {
+            take_along(state, at, now, step); // they do not wait for it: what it needs may be one of them
+            state.children[at].in_round = false;
+        }
+        return;
+    }
     if half_open || !state.charge(at, now) {
         let budget = state.budget(at, now);
         if state.children[at].policy.budget.is_none() && !half_open {
@@ -56,6 +61,25 @@ pub(super) fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time
         return giving_up::give_up_on(state, at, (&reason, exit), true, now, step);
     }
     restart(state, at, exit, now, step);
+}
+
+/// A start that was ordered failed. Whoever ordered it knows, so nothing is charged and no sibling is touched; and an order
+/// that failed makes nothing worse: a parked child stays parked, with its next try, one that lacks what it needs waits for
+/// that, any other stays down.
+pub(super) fn failed_by_order(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
+    let child = &state.children[at];
+    let comes_again = child.policy.restart != Restart::Temporary && !child.draining && !state.is_stopping();
+    let retry = !exit.is_fatal();
+    if comes_again && retry && !child.missing.is_empty() {
+        return holding::hold(state, at, exit, now, step);
+    }
+    if comes_again && child.half_open && !child.is_vital() {
+        return giving_up::give_up_on(state, at, ("the try that was ordered failed", exit), retry, now, step);
+    }
+    let child = &mut state.children[at];
+    child.goal = Goal::Down;
+    child.half_open = false;
+    step.note(child, now, Rule::Ended, "did not start: stays down").cause = Some(exit);
 }
 
 fn restart(state: &mut State, at: usize, cause: Exit, now: Time, step: &mut Step) {

@@ -54,6 +54,9 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// The program's version: another one may decide otherwise.
     pub(crate) version: String,
+    /// The revision of the rules that decided ([`crate::core::REVISION`]); 0: from before they were counted.
+    #[serde(default)]
+    pub(crate) rules: u32,
     /// Wall clock, in milliseconds.
     pub(crate) wall: u64,
     /// Whether it began in an earlier segment.

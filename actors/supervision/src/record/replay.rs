@@ -33,6 +33,9 @@ pub struct Compared {
     pub torn: bool,
     /// The version that wrote the last part, when it is not this one.
     pub version: Option<String>,
+    /// The revision of the rules that made the decisions of the last part, when it is not [`core::REVISION`]: decisions may
+    /// come out differently, and nothing is wrong.
+    pub rules: Option<u32>,
     /// The first decision that came out differently; nothing after it was looked at.
     pub difference: Option<Box<Difference>>,
 }
@@ -135,6 +138,7 @@ struct Replay {
     known: HashMap<u64, (ActorPath, u64, State)>,
     paths: BTreeSet<ActorPath>,
     version: Option<String>,
+    rules: Option<u32>,
 }
 
 impl Replay {
@@ -145,6 +149,7 @@ impl Replay {
                 self.known.clear();
                 self.compared.processes += u64::from(!process.goes_on || self.compared.processes == 0);
                 self.version = Some(process.version);
+                self.rules = Some(process.rules);
             }
             Record::Lost { records } => self.compared.lost += records,
             Record::State(written) => {
@@ -191,6 +196,7 @@ impl Replay {
 
     fn done(self) -> Compared {
         let version = self.version.filter(|version| version != env!("CARGO_PKG_VERSION"));
-        Compared { supervisors: self.paths.len(), version, ..self.compared }
+        let rules = self.rules.filter(|rules| *rules != core::REVISION);
+        Compared { supervisors: self.paths.len(), version, rules, ..self.compared }
     }
 }

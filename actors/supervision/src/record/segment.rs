@@ -7,6 +7,7 @@ use super::{
     past::{Past, Tail},
     wall_ms,
 };
+use crate::core::REVISION;
 use serde::Serialize;
 use std::{
     fs::{File, OpenOptions},
@@ -137,7 +138,7 @@ impl Segment {
         }
         let (version, wall) = (env!("CARGO_PKG_VERSION").to_owned(), wall_ms(SystemTime::now()));
         let goes_on = std::mem::replace(&mut self.begun, true);
-        self.append(&Record::Process(Process { pid: std::process::id(), version, wall, goes_on }));
+        self.append(&Record::Process(Process { pid: std::process::id(), version, rules: REVISION, wall, goes_on }));
         if self.lost > 0 {
             self.append(&Record::Lost { records: self.lost });
         }

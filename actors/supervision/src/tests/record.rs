@@ -184,6 +184,21 @@ async fn a_record_that_was_changed_is_named_with_both_sides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_says_by_which_rules_it_was_decided_when_they_are_not_these() {
+    let folder = TempDir::new().unwrap();
+    let file = small(folder.path()).await;
+    assert_eq!(replay(&file).unwrap().rules, None);
+    let mut written = 0;
+    rewrite(&file, |_, record| {
+        if let Some(process) = record.pointer_mut("/process").and_then(serde_json::Value::as_object_mut) {
+            written += process.remove("rules").and_then(|rules| rules.as_u64()).unwrap();
+        }
+    });
+    assert_eq!(written, u64::from(crate::core::REVISION));
+    assert_eq!(replay(&file).unwrap().rules, Some(0), "written before they were counted");
+}
+
+#[tokio::test(start_paused = true)]
 async fn damaged_and_foreign_files_are_said_to_be_that() {
     let folder = TempDir::new().unwrap();
     let file = small(folder.path()).await;

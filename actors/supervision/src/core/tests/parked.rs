@@ -1,10 +1,13 @@
 //! What `start` and `restart` do about a child that is not there, and what they would do.
 
 use super::script::*;
-use crate::core::{
-    Life, Order, Outcome, Refusal,
-    policy::{Intensity, Policy, Strategy},
-    rehearse,
+use crate::{
+    core::{
+        Event, Life, Order, Outcome, Refusal, Wanted,
+        policy::{Backoff, Intensity, Policy, Strategy},
+        rehearse,
+    },
+    exit::Exit,
 };
 
 /// One restart a minute, then parked.
@@ -79,14 +82,40 @@ fn a_start_of_a_parked_child_begins_its_budget_anew_once_it_is_up() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_the_budget_spent() {
+fn an_order_that_fails_leaves_a_child_parked_with_its_next_try_and_its_budget_spent() {
+    for (order, tries) in [(start(), true), (restart(true), true), (start(), false)] {
+        let mut script = parked();
+        if tries {
+            let mut policy = frail("a");
+            policy.retry_parked = Some(Backoff { jitter: 0.0, ..Backoff::doubling(S(30), S(300)) });
+            let wanted = Wanted { policy, missing: Vec::new(), restart: false };
+            let flags = script.state.flags;
+            script.order(Order::Amend { flags, children: vec![wanted] });
+        }
+        let ticket = script.order(order.clone());
+        script.exited("a", boom());
+        assert!(matches!(script.answers(ticket)[..], [Err(Refusal::StartFailed { .. })]));
+        let Life::Parked { retry_at, reason } = script.life("a") else { panic!("{order:?}: {:?}", script.life("a")) };
+        assert_eq!(retry_at, tries.then_some(script.now + S(30)));
+        assert!(reason.contains("the try that was ordered failed"), "{reason}");
+        let again = script.order(restart(false));
+        assert!(matches!(script.answers(again)[..], [Err(Refusal::Budget { .. })]), "{:?}", script.answers(again));
+        script.spawned();
+        script.pass(S(31));
+        assert_eq!(script.spawned().len(), usize::from(tries));
+    }
+}
+
+#[test]
+fn an_order_that_fails_for_good_leaves_a_parked_child_to_its_operator_and_one_that_drains_down() {
     let mut script = parked();
-    let ticket = script.order(start());
+    script.order(start());
+    script.exited("a", Exit::Fatal { message: "4014".into() });
+    assert!(matches!(script.life("a"), Life::Parked { retry_at: None, .. }), "{:?}", script.life("a"));
+    script.order(start());
+    script.feed(Event::Drain { id: None });
     script.exited("a", boom());
-    assert!(matches!(script.answers(ticket)[..], [Err(Refusal::StartFailed { .. })]));
     assert_eq!(script.life("a"), Life::Down);
-    let again = script.order(restart(false));
-    assert!(matches!(script.answers(again)[..], [Err(Refusal::Budget { .. })]), "{:?}", script.answers(again));
 }
 
 #[test]

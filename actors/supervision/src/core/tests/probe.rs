@@ -122,7 +122,7 @@ fn a_look_that_one_life_left_out_is_not_counted_against_the_next() {
     assert_eq!(overslept(&mut script), 0);
 }
 
-/// What is left behind has ended as far as its path is concerned: for its restart rule, it was up until then.
+/// What is left behind has ended as far as its path is concerned: for its restart rule, it was up until it got stuck.
 #[test]
 fn the_time_up_of_what_was_left_behind_counts_for_it_and_not_for_its_successor() {
     let mut policy = watched("a");
@@ -142,7 +142,7 @@ fn the_time_up_of_what_was_left_behind_counts_for_it_and_not_for_its_successor()
     script.pass(S(100));
     let (before, since) = (script.child("a").incarnation, script.now);
     script.probed(Activity::Stuck, STALL);
-    while script.child("a").up_since.is_some() && script.now < since + S(20) {
+    while !matches!(script.life("a"), Life::Waiting { .. }) && script.now < since + S(20) {
         script.pass(MS(100));
     }
     assert_eq!(script.child("a").failures, 1, "it was up for longer than it takes to begin anew");
@@ -293,5 +293,23 @@ fn a_probe_without_a_period_or_a_limit_and_one_that_looks_too_seldom_are_refused
     assert!(with(S(1), S(10)).is_ok());
     for (every, stall) in [(S(0), S(10)), (S(1), S(0)), (S(11), S(10))] {
         assert!(with(every, stall).is_err_and(|said| said.contains("probe")), "{every:?} {stall:?}");
+    }
+}
+
+#[test]
+fn time_spent_stuck_is_no_time_of_health() {
+    let mut policy = watched("a");
+    policy.budget = Some(Intensity::new(100, S(10_000)));
+    policy.backoff = Some(Backoff { jitter: 0.0, ..Backoff::doubling(S(1), S(600)) });
+    let reset_after = policy.backoff.map(|rule| rule.reset_after).unwrap();
+    let mut script = up(policy);
+    for expected in [S(1), S(2), S(4)] {
+        script.now += reset_after + S(1);
+        script.probed(Activity::Stuck, reset_after); // healthy for a second, then stuck
+        script.exited("a", Exit::shutdown());
+        let Life::Waiting { until, .. } = script.life("a") else { panic!("{:?}", script.life("a")) };
+        assert_eq!(until - script.now, expected);
+        script.pass(expected);
+        script.started("a");
     }
 }

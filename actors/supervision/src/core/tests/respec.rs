@@ -4,7 +4,7 @@ use super::script::*;
 use crate::{
     core::{
         Action, Change, Event, Life, Order, Outcome, Refusal, Removed, Rule, Wanted,
-        policy::{AutoShutdown, Flags, Kind, Policy, Restart, Shutdown, Strategy},
+        policy::{AutoShutdown, Flags, Intensity, Kind, Policy, Restart, Shutdown, Strategy},
         rehearse,
         state::Goal,
     },
@@ -209,4 +209,37 @@ fn one_that_was_asked_to_stop_without_a_limit_has_the_new_one() {
         "{:?}",
         script.state
     );
+}
+
+#[test]
+fn a_child_whose_needs_are_taken_away_while_it_starts_is_told_that_nothing_is_missing() {
+    let mut needy = worker("a");
+    needy.needs = vec!["db".into()];
+    let mut script = Script::begun(Strategy::OneForOne, vec![needy]);
+    script.feed(Event::Dependency { path: "db".into(), up: false });
+    script.actions.clear();
+    let flags = script.state.flags;
+    script.order(Order::Amend { flags, children: of(&["a"]) });
+    script.started("a");
+    let resume = Action::Resume { id: "a".into() };
+    assert!(script.actions.contains(&resume), "{:?}", script.actions);
+}
+
+#[test]
+fn restarts_that_a_smaller_budget_would_forget_still_count_when_it_is_taken_back() {
+    let mut policy = optional("a");
+    policy.budget = Some(Intensity::new(3, S(60)));
+    let mut script = Script::up(Strategy::OneForOne, vec![policy.clone()]);
+    for _ in 0..3 {
+        script.exited("a", boom());
+        script.started("a");
+    }
+    let flags = script.state.flags;
+    for budget in [Some(Intensity::new(1, S(60))), None, policy.budget] {
+        let policy = Policy { budget, ..policy.clone() };
+        let wanted = Wanted { policy, missing: Vec::new(), restart: false };
+        script.order(Order::Amend { flags, children: vec![wanted] });
+    }
+    script.exited("a", boom());
+    assert!(matches!(script.life("a"), Life::Parked { .. }), "{:?}", script.life("a"));
 }

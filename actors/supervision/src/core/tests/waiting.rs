@@ -179,6 +179,10 @@ fn one_that_is_held_obeys_orders_and_a_new_list_that_needs_nothing_frees_it() {
     let mut script = held(&policy);
     script.order(Order::RestartChild { id: "a".into() });
     assert_eq!(script.life("a"), Life::Starting, "an operator may try");
+    script.exited("a", boom());
+    assert_eq!(script.life("a"), Life::Held, "and makes nothing worse by it");
+    need(&mut script, true);
+    script.started("a");
     script = held(&policy);
     script.terminate("a");
     need(&mut script, true);
@@ -203,4 +207,52 @@ fn a_stale_timer_of_an_older_incarnation_means_nothing() {
     script.terminate("a");
     script.pass(S(60));
     assert_eq!((script.life("a"), script.spawned().len()), (Life::Down, 0));
+}
+
+#[test]
+fn an_ordered_start_that_fails_while_all_drains_does_not_wait_for_what_it_needs() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
+    need(&mut script, false);
+    script.exited("a", boom());
+    script.order(Order::RestartChild { id: "a".into() });
+    script.feed(Event::Drain { id: None });
+    script.exited("a", boom());
+    script.spawned();
+    need(&mut script, true);
+    assert_eq!((script.life("a"), script.spawned().len()), (Life::Down, 0));
+}
+
+#[test]
+fn a_try_while_parked_that_lacks_what_it_needs_leaves_its_siblings_alone() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    policy.budget = Some(Intensity::new(0, S(10)));
+    policy.retry_parked = Some(Backoff { jitter: 0.0, ..Backoff::doubling(S(30), S(300)) });
+    let mut script = Script::up(Strategy::OneForAll, vec![policy, optional("b")]);
+    script.exited("a", boom());
+    script.pass(S(31));
+    need(&mut script, false);
+    script.exited("a", boom());
+    assert_eq!((script.life("a"), script.life("b")), (Life::Held, Life::Running));
+}
+
+#[test]
+fn whoever_comes_during_a_round_takes_its_turn_in_it() {
+    let mut policy = optional("b");
+    policy.needs = vec!["db".into()];
+    let mut script = Script::up(Strategy::RestForOne, vec![optional("a"), policy, optional("c")]);
+    need(&mut script, false);
+    script.exited("b", boom());
+    script.exited("c", Exit::shutdown());
+    script.started("c");
+    script.exited("a", boom()); // a round begins without b, which is held
+    need(&mut script, true);
+    assert_ne!(script.life("b"), Life::Starting, "its elder is not up, and its junior not down");
+    script.exited("c", Exit::shutdown());
+    script.started("a");
+    assert_eq!((script.life("b"), script.life("c")), (Life::Starting, Life::Down));
+    script.started("b");
+    script.started("c");
 }

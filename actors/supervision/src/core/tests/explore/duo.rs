@@ -172,7 +172,7 @@ impl Subject for Duo {
             let asked = match child.asked {
                 Asked::Boot => 0,
                 Asked::Start => 1,
-                Asked::Restart => 2,
+                Asked::Restart | Asked::Cycle => 2,
                 Asked::Rule => 3,
             };
             (child.id(), proc(&child.life), then(child.goal), child.due, child.in_round, asked)
