@@ -19,12 +19,14 @@ mod show;
 mod socket;
 mod sources;
 mod standing;
+mod tasks;
 mod token;
 mod typed;
 mod validate;
 mod values;
 
 pub(crate) use judge::place as place_of_rule;
+pub(crate) use tasks::place as place_of_task_rule;
 pub(crate) use validate::SHARDS_MAX;
 
 #[cfg(test)]
@@ -112,6 +114,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     match typed::config(&values) {
         Ok(read) => {
             validate::check(&read, &values, &mut problems);
+            tasks::check(&read, &values, &mut problems);
             judge::check(&read, &values, &sources.cogs, &mut problems);
             config = Some(read);
         }

@@ -20,7 +20,7 @@ pub fn info() -> Cog {
         .command(Command::new("about", "Says what this bot is", about::about))
         .command(Command::new("uptime", "Says how long the bot has been running", uptime))
         .state(presence::Rotation::default)
-        .tasks(|ctx| vec![presence::task(ctx)])
+        .task(presence::task(), |ctx, task| Some(presence::equip(ctx, task)))
 }
 
 async fn ping(ctx: &Ctx, (): ()) -> Outcome {

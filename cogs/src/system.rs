@@ -15,8 +15,9 @@ pub fn system() -> Cog {
         .setting(setting(report::GUILD, "the server of the report's channel"))
         .setting(setting(report::CHANNEL, "the channel that is told once a day how the bot is; none: nobody is"))
         .command(Command::new("report", "Posts the daily report now", report::now).owner_only().ephemeral())
-        .tasks(|ctx| {
-            let always = [upkeep::health_task(ctx), upkeep::identify_task(ctx)];
-            always.into_iter().chain(upkeep::audit_task(ctx)).chain(report::daily(ctx)).collect()
-        })
+        .task(upkeep::health_task(), |ctx, task| Some(upkeep::report(ctx, task)))
+        .task(upkeep::identify_task(), |ctx, task| Some(upkeep::prune(ctx, task)))
+        .task(upkeep::audit_task(), upkeep::prune_as_set)
+        .task(report::daily_task(), report::as_set)
+        .task_at_run_time(report::task_now())
 }

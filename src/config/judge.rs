@@ -7,6 +7,7 @@ use super::{
     problem::Problem,
     sections::Config,
     standing::{self, Standing, standing},
+    tasks,
     values::{Origin, Values},
 };
 use supervision::{ActorPath, Kind, ROOT, core};
@@ -72,6 +73,9 @@ impl Judge<'_> {
         self.needs(name, rules);
         // What has been refused already, e.g. for a zero, would only be refused again.
         let refused = |problem: &Problem| matches!(problem.key.parts(), [section, of, _] if section == "supervision" && of == name);
+        if task(&path).is_some_and(|task| tasks::is_refused(self.problems, task)) {
+            return; // what it is laid over does not hold by itself
+        }
         if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
             self.config.watch.apply(&mut policy);
             rules.apply(&mut policy);
@@ -119,6 +123,11 @@ impl Judge<'_> {
         let origin = self.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
         self.problems.push(Problem::new(&origin, key, reason).meaning(near));
     }
+}
+
+/// The task that stands at `path`, if one does.
+fn task(path: &ActorPath) -> Option<&str> {
+    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH).then(|| path.id())
 }
 
 fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {

@@ -1,7 +1,8 @@
 //! Which actors there can be and what they are declared with: known before any of them is made, so that rules about them
 //! can be judged before anything starts. A test holds it against a tree that runs.
 
-use super::sections::Config;
+use super::{sections::Config, tasks};
+use crate::rules::rulebook;
 use std::time::Duration;
 use supervision::{ActorPath, Backoff, Intensity, Kind, Policy};
 
@@ -17,15 +18,6 @@ pub enum Standing {
     Nobody,
 }
 
-/// Tasks of built-in cogs, and what each needs.
-const TASKS: [(&str, &[&str]); 6] = [
-    ("audit-prune", &["database"]),
-    ("daily-report", &[]),
-    ("database-health", &[]),
-    ("identify-prune", &["database"]),
-    ("presence", &[]),
-    ("report-now", &[]),
-];
 /// Actors below the root and the fixed ones below them.
 const FIXED: [&str; 11] = [
     "telemetry",
@@ -79,12 +71,8 @@ pub fn standing(path: &ActorPath, config: &Config, cogs: &[String]) -> Standing 
             Some(("cog-host", name)) if cog(name, cogs) => {
                 known(worker, Some((3, 600)), Some((250, 30_000)), Some((300_000, 3_600_000)), &[])
             }
-            Some(("task-supervisor", name)) => match TASKS.iter().find(|(task, _)| *task == name) {
-                Some((_, needs)) => {
-                    let policy = task_supervisor::policy(config.task_rules.get(name), &config.tasks.zone);
-                    let needs = needs.iter().map(|need| (*need).to_owned()).collect();
-                    Standing::Known(Box::new(Policy { id: name.to_owned(), needs, ..policy }))
-                }
+            Some(("task-supervisor", name)) => match tasks::declared().into_iter().find(|task| task.name == name) {
+                Some(task) => Standing::Known(Box::new(rulebook(config).policy(&task))),
                 None if open() && !name.contains('/') => Standing::Open,
                 None => Standing::Nobody,
             },
@@ -99,7 +87,7 @@ pub(super) fn paths(cogs: &[String]) -> impl Iterator<Item = String> {
     let fixed = FIXED.into_iter().chain(["gateway/shard-0"]).map(str::to_owned);
     let built_in = cogs::builtin().into_iter().map(|cog| cog.name().to_owned());
     let all = built_in.chain(cogs.iter().cloned()).map(|name| format!("cog-host/{name}"));
-    fixed.chain(all).chain(TASKS.into_iter().map(|(name, _)| format!("task-supervisor/{name}")))
+    fixed.chain(all).chain(tasks::declared().into_iter().map(|task| format!("task-supervisor/{}", task.name)))
 }
 
 /// Any of all the bot's shards: one that runs elsewhere may be ruled by the same file.

@@ -1,7 +1,10 @@
 //! Why a reload changed nothing.
 
-use crate::config::{Key, Loaded, Problem, Problems, place_of_rule};
-use protocol::{method::MethodError, task::RegisterError};
+use crate::config::{Loaded, Problem, Problems, place_of_rule, place_of_task_rule};
+use protocol::{
+    method::MethodError,
+    task::{RegisterError, TaskRule},
+};
 use serde_json::{Value, json};
 use std::fmt::Display;
 use supervision::{ActorPath, OrderError, core::Refusal};
@@ -54,7 +57,7 @@ impl ReloadError {
     /// What the tasks refused of `new`, at the key that it is about.
     pub(super) fn task(error: RegisterError, new: &Loaded) -> Self {
         let at = match &error {
-            RegisterError::Invalid { name, reason } => rule_of_task(name, reason, new),
+            RegisterError::Invalid { name, rule, reason } => rule_of_task(name, *rule, reason, new),
             _ => None,
         };
         Self::Task { error, at: at.map(Box::new) }
@@ -73,21 +76,14 @@ fn rule_of_actor(path: &str, reason: &str, new: &Loaded) -> Option<Problem> {
     }
     let task = ActorPath::from(child.unwrap_or_else(|| path.to_owned()));
     let is_task = task.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH);
-    rule_of_task(task.id(), reason, new).filter(|_| is_task)
+    if is_task { rule_of_task(task.id(), TaskRule::Cooldown, reason, new) } else { None }
 }
 
-fn rule_of_task(name: &str, reason: &str, new: &Loaded) -> Option<Problem> {
-    let about: &[&str] = match reason {
-        _ if reason.contains("cooldown") || reason.contains("budget") => &["cooldown_s", "restarts", "window_s"],
-        _ if reason.contains("timeout") => &["timeout_s", "window_s"],
-        _ if reason.contains("jitter") => &["jitter_s", "every_s"],
-        _ => &[],
-    };
-    let given = || new.values.iter().map(|(key, _)| key);
-    let of_task = given().filter(|key| matches!(key.parts(), [section, of, _] if section == "tasks" && of == name));
-    let keys = about.iter().map(|rule| Key::of(["tasks", name, rule])).chain(of_task.cloned());
-    let (origin, key) = keys.into_iter().find_map(|key| Some((&new.values.get(&key)?.origin, key)))?;
-    Some(Problem::new(origin, &key, reason))
+/// The rule of the task called `name`, where the configuration says anything of it.
+fn rule_of_task(name: &str, rule: TaskRule, reason: &str, new: &Loaded) -> Option<Problem> {
+    let said = new.config.task_rules.contains_key(name);
+    let (key, origin) = said.then(|| place_of_task_rule(&new.values, name, rule))?;
+    Some(Problem::new(&origin, &key, reason))
 }
 
 impl From<ReloadError> for MethodError {
@@ -98,7 +94,7 @@ impl From<ReloadError> for MethodError {
                 json!({ "error": "rules", "path": path, "refusal": refusal, "problem": at })
             }
             ReloadError::Rules { .. } => json!({ "error": "rules" }),
-            ReloadError::Task { error: RegisterError::Invalid { name, reason }, at } => {
+            ReloadError::Task { error: RegisterError::Invalid { name, reason, .. }, at } => {
                 json!({ "error": "task", "task": name, "reason": reason, "problem": at })
             }
             ReloadError::Task { .. } => json!({ "error": "task" }),

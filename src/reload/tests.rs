@@ -4,7 +4,7 @@ use super::{Live, Reloader};
 use crate::config::{self, Sources, TokenRule};
 use protocol::{
     BoxFuture, SystemClock,
-    method::{Handler, MethodCall, Peer},
+    method::{Handler, MethodCall, MethodError, Peer},
     ports::{AuditLog, AuditRow},
     task::{RunOutcome, Schedule, TaskSpec, Tasks},
 };
@@ -152,7 +152,10 @@ async fn a_task_that_comes_in_between_and_contradicts_the_new_rules_leaves_nothi
     world.write(&format!("{GOOD}tasks.beat.timeout_s = 7200\n"));
     let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
     world.tasks.register(beat("beat")).await.unwrap();
-    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    let refused = world.reloader.apply(&plan).await.unwrap_err();
+    let (refused, told) = (refused.to_string(), MethodError::from(refused));
+    let MethodError::Refused { data: Some(data), .. } = told else { panic!("{told:?}") };
+    assert_eq!((&data["error"], &data["task"]), (&json!("task"), &json!("beat")), "{data}");
     let whole =
         refused.starts_with("config.toml:5: tasks.beat.timeout_s: its timeout of 7200 s is longer than the window");
     assert!(whole, "{refused}");

@@ -67,6 +67,10 @@ fn rules_that_no_tree_could_live_by_are_78_before_anybody_is_asked_and_check_say
         (&["supervision.emoji-cache.needs = [\"root\"]"], &["config.toml:6: supervision.emoji-cache.needs: "]),
         (&["supervision.gatway.restarts = 3"], &["config.toml:6: supervision.gatway.restarts: ", "\"gateway\""]),
         (&["supervision.rest.intensity = 3"], &["config.toml:6: supervision.rest.intensity: rest is a worker"]),
+        (
+            &["tasks.presence.cooldown_s = 3000"],
+            &["config.toml:6: tasks.presence.cooldown_s: 5 restarts with a cooldown of 3000 s do not fit into 3600 s"],
+        ),
     ] {
         let home = with(lines);
         refused(&home, 78, says);

@@ -133,7 +133,9 @@ fn one_rule_that_does_not_hold_refuses_all_with_the_reason() {
         assert_eq!(budget(&bot, "rest"), was, "{line}");
         assert_eq!(task(&bot, "presence")["generation"], 1, "{line}");
     }
-    bot.cli(&["ctl", "config.reload", "--json"]).exits(1).says(&["\"error\":\"task\"", "\"task\":\"presence\""]);
+    bot.cli(&["ctl", "config.reload", "--json"])
+        .exits(1)
+        .says(&["\"error\":\"configuration\"", "\"key\":\"tasks.presence.cooldown_s\""]);
     bot.signal(Signal::HUP);
     bot.log.wait_message("the configuration was not reloaded");
     assert_eq!(bot.terminate(), 0);

@@ -45,7 +45,15 @@ pub struct Setting {
 pub(crate) type State = Arc<dyn Any + Send + Sync>;
 type Hook = dyn for<'a> Fn(&'a CogCtx) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync;
 type EventHook = dyn for<'a> Fn(&'a CogCtx, &'a Dispatch) -> BoxFuture<'a, Result<(), Failure>> + Send + Sync;
-type TasksHook = dyn Fn(&CogCtx) -> Vec<TaskSpec> + Send + Sync;
+type Equip = dyn Fn(&CogCtx, TaskSpec) -> Option<TaskSpec> + Send + Sync;
+
+/// A background task of a manifest.
+#[derive(Clone)]
+pub(crate) struct DeclaredTask {
+    pub(crate) spec: TaskSpec,
+    /// Makes it work; none: the cog's own code registers it when it wants to.
+    pub(crate) equip: Option<Arc<Equip>>,
+}
 
 /// A cog: what it is called, what it offers and how it lives. Built once; its state is made anew at each load.
 #[derive(Clone)]
@@ -63,7 +71,7 @@ pub struct Cog {
     pub(crate) load: Option<Arc<Hook>>,
     pub(crate) unload: Option<Arc<Hook>>,
     pub(crate) on_event: Option<Arc<EventHook>>,
-    pub(crate) tasks: Option<Arc<TasksHook>>,
+    pub(crate) tasks: Vec<DeclaredTask>,
 }
 
 impl Cog {
@@ -83,7 +91,7 @@ impl Cog {
             load: None,
             unload: None,
             on_event: None,
-            tasks: None,
+            tasks: Vec::new(),
         }
     }
 
@@ -169,11 +177,29 @@ impl Cog {
         self
     }
 
-    /// Declares background tasks: registered when it is loaded, stopped when it is unloaded.
+    /// Declares a background task: registered when the cog is loaded, stopped when it is unloaded. `spec` is known, and
+    /// judged under the rules of the configuration, before anything starts; `equip` is given it at each load and says what a
+    /// run does ([`TaskSpec::doing`]), for whom and on which conditions. None: as the cog is set there is no such task.
     #[must_use]
-    pub fn tasks(mut self, make: impl Fn(&CogCtx) -> Vec<TaskSpec> + Send + Sync + 'static) -> Self {
-        self.tasks = Some(Arc::new(make));
+    pub fn task(
+        mut self,
+        spec: TaskSpec,
+        equip: impl Fn(&CogCtx, TaskSpec) -> Option<TaskSpec> + Send + Sync + 'static,
+    ) -> Self {
+        self.tasks.push(DeclaredTask { spec, equip: Some(Arc::new(equip)) });
         self
+    }
+
+    /// Declares a task that the cog's own code registers while it runs ([`crate::Ctx::tasks`]): known as early as the others.
+    #[must_use]
+    pub fn task_at_run_time(mut self, spec: TaskSpec) -> Self {
+        self.tasks.push(DeclaredTask { spec, equip: None });
+        self
+    }
+
+    /// The background tasks that it declares.
+    pub fn declared_tasks(&self) -> impl Iterator<Item = &TaskSpec> {
+        self.tasks.iter().map(|task| &task.spec)
     }
 
     /// The keys that `[cogs.NAME]` may hold beside `enabled`.

@@ -208,6 +208,12 @@ impl TaskSpec {
         F: Fn(Run) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<RunOutcome, RunError>> + Send + 'static,
     {
+        Self::declared(cog, name, schedule).doing(run)
+    }
+
+    /// The same before it is known what a run does, which [`TaskSpec::doing`] says: the rules of a task, known before
+    /// anything it works with is there.
+    pub fn declared(cog: &str, name: &str, schedule: Schedule) -> Self {
         Self {
             name: name.to_owned(),
             cog: cog.to_owned(),
@@ -228,8 +234,19 @@ impl TaskSpec {
             needs: Vec::new(),
             guild: None,
             user: None,
-            run: Arc::new(move |given| Box::pin(run(given))),
+            run: Arc::new(|_| Box::pin(async { Err(RunError("nobody has said what this task does".to_owned())) })),
         }
+    }
+
+    /// What one run does.
+    #[must_use]
+    pub fn doing<F, Fut>(mut self, run: F) -> Self
+    where
+        F: Fn(Run) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<RunOutcome, RunError>> + Send + 'static,
+    {
+        self.run = Arc::new(move |given| Box::pin(run(given)));
+        self
     }
 }
 
@@ -245,6 +262,33 @@ impl fmt::Debug for TaskSpec {
     }
 }
 
+/// What of a declaration a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskRule {
+    /// Its name or its cog.
+    Identity,
+    /// When it runs.
+    Schedule,
+    /// What is added to each wait.
+    Jitter,
+    /// How long a run may take.
+    Timeout,
+    /// The window of its restart limit.
+    Window,
+    /// Its restart limit, within that window.
+    Limit,
+    /// The least time between two restarts, as many as that limit allows.
+    Cooldown,
+    /// How often its health is judged.
+    Health,
+    /// After how many periods it is stalled.
+    Stall,
+    /// What it needs.
+    Needs,
+    /// None of its own: the registry is full, or its supervisor has refused it.
+    Outside,
+}
+
 /// Why a task was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
@@ -256,6 +300,8 @@ pub enum RegisterError {
     Invalid {
         /// The task.
         name: String,
+        /// Which of its rules this is about.
+        rule: TaskRule,
         /// What is wrong.
         reason: String,
     },

@@ -4,7 +4,7 @@ use crate::{
     schedule::{LONGEST, Timetable},
     task,
 };
-use protocol::task::{Category, RegisterError, Schedule, TaskSpec};
+use protocol::task::{Category, RegisterError, Schedule, TaskRule, TaskSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -27,60 +27,69 @@ pub(crate) fn rank(spec: &TaskSpec) -> i32 {
 /// Reads the schedule of `spec`, or says in one sentence why the declaration makes no sense. `known` are the tasks that are
 /// registered already.
 pub(crate) fn admit(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) -> Result<Timetable, RegisterError> {
-    let invalid = |reason: String| RegisterError::Invalid { name: spec.name.clone(), reason };
+    let invalid = |rule, reason: String| RegisterError::Invalid { name: spec.name.clone(), rule, reason };
     if spec.name.is_empty() || spec.name == "monitor" || spec.name.contains(['/', '#', ' ']) {
         let reason = "that is no name for a task: it must not be empty, \"monitor\" or hold / # or a space";
-        return Err(invalid(reason.to_owned()));
+        return Err(invalid(TaskRule::Identity, reason.to_owned()));
     }
     if spec.cog.is_empty() {
-        return Err(invalid("it names no cog".to_owned()));
+        return Err(invalid(TaskRule::Identity, "it names no cog".to_owned()));
     }
     if known.contains_key(&spec.name) {
         return Err(RegisterError::Duplicate(spec.name.clone()));
     }
-    let table = Timetable::read(&spec.schedule).map_err(invalid)?;
-    if let Some(reason) = contradiction(spec) {
-        return Err(invalid(reason));
+    let table = Timetable::read(&spec.schedule).map_err(|reason| invalid(TaskRule::Schedule, reason))?;
+    if let Some((rule, reason)) = contradiction(spec) {
+        return Err(invalid(rule, reason));
     }
     let mut policy = Policy::new(spec.name.as_str(), Kind::Worker);
     task::rule(spec, &mut policy);
-    core::check(None, &policy).map_err(invalid)?; // as its supervisor will
-    needs(spec, known).map_err(invalid)?;
+    // As its supervisor will. All that a declaration gives a policy is how it is restarted, and the cooldown fits.
+    core::check(None, &policy).map_err(|reason| invalid(TaskRule::Limit, reason))?;
+    needs(spec, known).map_err(|reason| invalid(TaskRule::Needs, reason))?;
     Ok(table)
 }
 
-fn contradiction(spec: &TaskSpec) -> Option<String> {
+fn contradiction(spec: &TaskSpec) -> Option<(TaskRule, String)> {
     let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
-    let times = [spec.jitter, spec.timeout, spec.restart_window, spec.cooldown, spec.health_check];
+    let times = [
+        (TaskRule::Jitter, spec.jitter),
+        (TaskRule::Timeout, spec.timeout),
+        (TaskRule::Window, spec.restart_window),
+        (TaskRule::Cooldown, spec.cooldown),
+        (TaskRule::Health, spec.health_check),
+    ];
     let pace = match spec.schedule {
         Schedule::Every(period) => Some(period),
         Schedule::Once(_) | Schedule::Cron { .. } | Schedule::Daily { .. } => None,
     };
     Some(if spec.timeout.is_zero() {
-        "its runs have no time at all".to_owned()
+        (TaskRule::Timeout, "its runs have no time at all".to_owned())
     } else if spec.restart_window.is_zero() {
-        "the window of its restart limit is zero".to_owned()
+        (TaskRule::Window, "the window of its restart limit is zero".to_owned())
     } else if spec.health_check.is_zero() {
-        "the time between two looks at its health is zero".to_owned()
+        (TaskRule::Health, "the time between two looks at its health is zero".to_owned())
     } else if spec.stall_periods == 0 {
-        "its stall limit is zero periods: it would be stalled at once".to_owned()
-    } else if times.iter().any(|time| *time > LONGEST) {
-        "one of its times is longer than ten years".to_owned()
+        (TaskRule::Stall, "its stall limit is zero periods: it would be stalled at once".to_owned())
+    } else if let Some((rule, _)) = times.iter().find(|(_, time)| *time > LONGEST) {
+        (*rule, "one of its times is longer than ten years".to_owned())
     } else if spec.timeout > spec.restart_window {
-        format!(
-            "its timeout of {} is longer than the window of its restart limit, {}: hanging runs would never use it up",
-            seconds(spec.timeout),
-            seconds(spec.restart_window)
-        )
+        let (timeout, window) = (seconds(spec.timeout), seconds(spec.restart_window));
+        let reason = format!(
+            "its timeout of {timeout} is longer than the window of its restart limit, {window}: hanging runs would \
+             never use it up"
+        );
+        (TaskRule::Timeout, reason)
     } else if spec.cooldown.saturating_mul(spec.restart_limit) > spec.restart_window {
-        format!(
+        let reason = format!(
             "{} restarts with a cooldown of {} do not fit into {}: its restart limit would never be reached",
             spec.restart_limit,
             seconds(spec.cooldown),
             seconds(spec.restart_window)
-        )
+        );
+        (TaskRule::Cooldown, reason)
     } else if pace.is_some_and(|period| spec.jitter > period) {
-        "its jitter is longer than its period".to_owned()
+        (TaskRule::Jitter, "its jitter is longer than its period".to_owned())
     } else {
         return None;
     })

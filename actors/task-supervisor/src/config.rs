@@ -1,7 +1,7 @@
 //! The `[tasks]` section.
 
 use crate::schedule::Timetable;
-use protocol::task::{Overlap, Schedule, TaskSpec};
+use protocol::task::{Overlap, Schedule, TaskRule, TaskSpec};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -60,6 +60,21 @@ pub struct TaskRules {
 }
 
 impl TaskRules {
+    /// The keys that say something of `rule`, the likeliest to be at odds first.
+    pub const fn keys(rule: TaskRule) -> &'static [&'static str] {
+        match rule {
+            TaskRule::Schedule => &["every_s", "cron", "daily_at", "zone"],
+            TaskRule::Jitter => &["jitter_s", "every_s"],
+            TaskRule::Timeout => &["timeout_s", "window_s"],
+            TaskRule::Window => &["window_s"],
+            TaskRule::Limit => &["restarts", "window_s", "cooldown_s"],
+            TaskRule::Cooldown => &["cooldown_s", "restarts", "window_s"],
+            TaskRule::Health => &["health_s"],
+            TaskRule::Stall => &["stall_periods"],
+            TaskRule::Identity | TaskRule::Needs | TaskRule::Outside => &[],
+        }
+    }
+
     /// The schedule it gives a task; none when it says nothing about it. `zone` is the one where none is said.
     ///
     /// # Errors

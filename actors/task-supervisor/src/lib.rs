@@ -41,7 +41,6 @@ pub use rows::Statistics;
 pub use rules::{Becomes, RuleChange, Rulebook, TaskChange};
 pub use stats::{LastError, LastRun, RunRecord, TaskFigures, Timing};
 pub use surroundings::Surroundings;
-pub use task::policy;
 pub use unowned::Work;
 
 use std::{sync::Arc, time::Duration};

@@ -6,7 +6,7 @@ use crate::{
     admission::rank,
     config::TaskRules,
     health::{Facts, Verdict, judge},
-    monitor::MonitorMsg,
+    monitor::{MonitorMsg, NotBrought},
     schedule::Timetable,
     stats::{Stats, TaskFigures},
     surroundings::Surroundings,
@@ -17,7 +17,7 @@ use crate::{
 use held::Held;
 use protocol::{
     BoxFuture,
-    task::{RegisterError, Schedule, TaskSpec, Tasks},
+    task::{RegisterError, Schedule, TaskRule, TaskSpec, Tasks},
 };
 use std::{
     collections::BTreeMap,
@@ -231,7 +231,8 @@ impl Tasks for TaskRegistry {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(refused)) => {
                     self.remove(&task);
-                    Err(RegisterError::Invalid { name: refused.name, reason: refused.reason })
+                    let NotBrought { name, reason } = refused;
+                    Err(RegisterError::Invalid { name, rule: TaskRule::Outside, reason })
                 }
                 // The monitor went down meanwhile: its next incarnation brings up what is noted.
                 Err(_) => Ok(()),

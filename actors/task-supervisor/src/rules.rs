@@ -59,6 +59,24 @@ pub struct RuleChange {
 }
 
 impl Rulebook {
+    /// The rules that `declared` stands under the task supervisor with, also where it is switched off.
+    pub fn policy(&self, declared: &TaskSpec) -> Policy {
+        task::policy(&self.over(declared).unwrap_or_else(|| declared.clone()))
+    }
+
+    /// Judges declared tasks that are not registered yet as registering them under these rules would: those that it would
+    /// refuse, and why, by name. Rules for others are left to whoever registers those.
+    pub fn judge<'a>(&self, declared: impl IntoIterator<Item = &'a TaskSpec>) -> Vec<RegisterError> {
+        let ruled = declared.into_iter().filter_map(|declared| self.over(declared));
+        let all: BTreeMap<String, Arc<TaskSpec>> = ruled.map(|spec| (spec.name.clone(), Arc::new(spec))).collect();
+        let refused = |name: &String| {
+            let mut others = all.clone();
+            let spec = others.remove(name)?;
+            admission::admit(&spec, &others).err()
+        };
+        self.rules.keys().filter_map(refused).collect()
+    }
+
     /// What is declared with what the rules say about it; none: it is switched off.
     pub(crate) fn over(&self, declared: &TaskSpec) -> Option<TaskSpec> {
         let mut spec = declared.clone();

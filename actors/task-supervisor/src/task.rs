@@ -2,8 +2,7 @@
 
 mod child;
 
-pub use child::policy;
-pub(crate) use child::{child, rule};
+pub(crate) use child::{child, policy, rule};
 
 use crate::{
     end::End,

@@ -16,13 +16,17 @@ const EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Rotation(AtomicUsize);
 
-pub(super) fn task(ctx: &CogCtx) -> TaskSpec {
-    let ctx = ctx.clone();
-    let mut task = TaskSpec::new("info", "presence", Schedule::Every(EVERY), move |_: Run| show(ctx.clone()));
+pub(super) fn task() -> TaskSpec {
+    let mut task = TaskSpec::declared("info", "presence", Schedule::Every(EVERY));
     task.category = Category::Gateway;
     task.run_at_start = true;
     task.jitter = Duration::from_secs(5);
     task
+}
+
+pub(super) fn equip(ctx: &CogCtx, task: TaskSpec) -> TaskSpec {
+    let ctx = ctx.clone();
+    task.doing(move |_: Run| show(ctx.clone()))
 }
 
 async fn show(ctx: CogCtx) -> Result<RunOutcome, RunError> {

@@ -37,10 +37,9 @@ impl Place {
         Some(Self { guild: GuildId::new(id(GUILD)?), channel: ChannelId::new(id(CHANNEL)?) })
     }
 
-    /// A task that posts one report there. It is skipped, with the reason, while the bot could not post.
-    fn task(self, name: &str, schedule: Schedule, services: CogCtx) -> TaskSpec {
-        let run = move |run: Run| post(services.clone(), self, run.number);
-        let mut task = TaskSpec::new("system", name, schedule, run);
+    /// Has `task` post one report there. It is skipped, with the reason, while the bot could not post.
+    fn told_by(self, task: TaskSpec, services: CogCtx) -> TaskSpec {
+        let mut task = task.doing(move |run: Run| post(services.clone(), self, run.number));
         task.guild = Some(self.guild);
         task.requires = vec![
             Precondition::Ready,
@@ -54,10 +53,21 @@ impl Place {
     }
 }
 
-/// The daily report, where a channel is set.
-pub(super) fn daily(ctx: &CogCtx) -> Option<TaskSpec> {
-    let place = Place::read(|key| ctx.setting(key))?;
-    Some(place.task("daily-report", Schedule::daily(AT.0, AT.1, "UTC"), ctx.clone()))
+/// The daily report.
+pub(super) fn daily_task() -> TaskSpec {
+    TaskSpec::declared("system", "daily-report", Schedule::daily(AT.0, AT.1, "UTC"))
+}
+
+/// None where no channel is set.
+pub(super) fn as_set(ctx: &CogCtx, task: TaskSpec) -> Option<TaskSpec> {
+    Some(Place::read(|key| ctx.setting(key))?.told_by(task, ctx.clone()))
+}
+
+/// What `report` registers.
+pub(super) fn task_now() -> TaskSpec {
+    let mut task = TaskSpec::declared("system", NOW, Schedule::Once(Duration::ZERO));
+    task.category = Category::Command;
+    task
 }
 
 /// `report`: work that outlives its command is a task. It is shown and told why it waits like any other, and one that
@@ -67,8 +77,7 @@ pub(super) async fn now(ctx: &Ctx, (): ()) -> Outcome {
         Failure::refused(format!("No channel is set: put {GUILD} and {CHANNEL} into `[cogs.system]` and restart."))
     })?;
     ctx.tasks().unregister(NOW).await; // the one before has run, or is overtaken
-    let mut task = place.task(NOW, Schedule::Once(Duration::ZERO), ctx.of_cog());
-    task.category = Category::Command;
+    let mut task = place.told_by(task_now(), ctx.of_cog());
     task.user = Some(ctx.invocation().author);
     ctx.tasks().register(task).await.map_err(|error| Failure::refused(format!("{error}.")))?;
     Ok(Reply::text(format!("On its way to <#{}>; `tasks show {NOW}` tells what became of it.", place.channel))

@@ -23,13 +23,16 @@ const KEEP_DAYS_DEFAULT: i64 = 365;
 const AUDIT_AT: (u8, u8) = (4, 30);
 
 /// It does not need the database: that it is away is worth a report as well.
-pub(super) fn health_task(ctx: &CogCtx) -> TaskSpec {
-    let ctx = ctx.clone();
-    let every = Schedule::Every(HEALTH_EVERY);
-    let mut task = TaskSpec::new("system", "database-health", every, move |_: Run| report_health(ctx.clone()));
+pub(super) fn health_task() -> TaskSpec {
+    let mut task = TaskSpec::declared("system", "database-health", Schedule::Every(HEALTH_EVERY));
     task.category = Category::System;
     task.run_at_start = true;
     task
+}
+
+pub(super) fn report(ctx: &CogCtx, task: TaskSpec) -> TaskSpec {
+    let ctx = ctx.clone();
+    task.doing(move |_: Run| report_health(ctx.clone()))
 }
 
 async fn report_health(ctx: CogCtx) -> Result<RunOutcome, RunError> {
@@ -51,14 +54,17 @@ async fn report_health(ctx: CogCtx) -> Result<RunOutcome, RunError> {
     }
 }
 
-pub(super) fn identify_task(ctx: &CogCtx) -> TaskSpec {
-    let ctx = ctx.clone();
-    let every = Schedule::Every(IDENTIFIES_EVERY);
-    let mut task = TaskSpec::new("system", "identify-prune", every, move |_: Run| prune_identifies(ctx.clone()));
+pub(super) fn identify_task() -> TaskSpec {
+    let mut task = TaskSpec::declared("system", "identify-prune", Schedule::Every(IDENTIFIES_EVERY));
     task.category = Category::System;
     task.run_at_start = true;
     task.needs = vec!["database".to_owned()];
     task
+}
+
+pub(super) fn prune(ctx: &CogCtx, task: TaskSpec) -> TaskSpec {
+    let ctx = ctx.clone();
+    task.doing(move |_: Run| prune_identifies(ctx.clone()))
 }
 
 async fn prune_identifies(ctx: CogCtx) -> Result<RunOutcome, RunError> {
@@ -66,18 +72,21 @@ async fn prune_identifies(ctx: CogCtx) -> Result<RunOutcome, RunError> {
     outcome(ctx.db.prune_identifies(before).await)
 }
 
-/// Retention of audit rows; none when they are kept for ever.
-pub(super) fn audit_task(ctx: &CogCtx) -> Option<TaskSpec> {
-    let days = keep_days(ctx.setting(KEEP_DAYS))?;
-    let ctx = ctx.clone();
-    let daily = Schedule::daily(AUDIT_AT.0, AUDIT_AT.1, "UTC");
-    let mut task = TaskSpec::new("system", "audit-prune", daily, move |run: Run| prune_audit(ctx.clone(), days, run));
+/// Retention of audit rows.
+pub(super) fn audit_task() -> TaskSpec {
+    let mut task = TaskSpec::declared("system", "audit-prune", Schedule::daily(AUDIT_AT.0, AUDIT_AT.1, "UTC"));
     task.category = Category::System;
     task.jitter = Duration::from_secs(600); // many bots on one server need not all begin at once
     task.needs = vec!["database".to_owned()];
     task.wait_until_ready = false; // it has nothing to do with Discord
     task.timeout = Duration::from_secs(300);
-    Some(task)
+    task
+}
+
+/// None when audit rows are kept for ever.
+pub(super) fn prune_as_set(ctx: &CogCtx, task: TaskSpec) -> Option<TaskSpec> {
+    let (days, ctx) = (keep_days(ctx.setting(KEEP_DAYS))?, ctx.clone());
+    Some(task.doing(move |run: Run| prune_audit(ctx.clone(), days, run)))
 }
 
 /// Days as configured; what is no number of days is the default, and said so. More than a calendar holds is for ever.

@@ -1,4 +1,5 @@
-//! `[supervision."PATH"]` is judged before anything starts: who exists, and whether each could live by its rules.
+//! `[supervision."PATH"]` and `[tasks.NAME]` are judged before anything starts: who exists, and whether each could live by
+//! its rules.
 
 use super::*;
 
@@ -144,4 +145,54 @@ fn rules_that_contradict_what_is_declared_are_refused_with_both_numbers() {
     config.supervision["rest"].apply(&mut policy);
     let ms = std::time::Duration::from_millis(1);
     assert_eq!(policy.backoff, Some(supervision::Backoff::doubling(ms, ms)));
+}
+
+#[test]
+fn rules_that_contradict_a_built_in_task_are_refused_at_the_key_with_both_numbers() {
+    refused(
+        "[tasks.presence]\noverlap = \"skip\"\ncooldown_s = 3000\n",
+        &["config.toml:3: tasks.presence.cooldown_s: 5 restarts with a cooldown of 3000 s do not fit into 3600 s"],
+    );
+    refused(
+        "[tasks.audit-prune]\nwindow_s = 200\n",
+        &[
+            "config.toml:2: tasks.audit-prune.window_s: its timeout of 300 s is longer than the window of its restart limit",
+        ],
+    );
+    refused(
+        "[tasks.daily-report]\ntimeout_s = 7200\n",
+        &["config.toml:2: tasks.daily-report.timeout_s: its timeout of 7200 s is longer than the window"],
+    );
+    refused(
+        "[tasks.presence]\nevery_s = 4\n",
+        &["config.toml:2: tasks.presence.every_s: its jitter is longer than its period"],
+    );
+    refused(
+        "[tasks.report-now]\nrestarts = 5000\ncooldown_s = 0\n",
+        &["config.toml:2: tasks.report-now.restarts: 5000 restarts, each 1.0 s after the last, do not fit into 60 min"],
+    );
+    // One that is wrong by itself is told of once, and not as the actor that it would be.
+    refused(
+        "[tasks.presence]\ncooldown_s = 3000\n[supervision.\"task-supervisor/presence\"]\ncriticality = \"important\"\n",
+        &["config.toml:2: tasks.presence.cooldown_s: 5 restarts"],
+    );
+    refused(
+        "[tasks.presence]\ntimeout_s = 0\nwindow_s = 0\n",
+        &["config.toml:2: tasks.presence.timeout_s: must be", "config.toml:3: tasks.presence.window_s: must be"],
+    );
+}
+
+#[test]
+fn a_task_that_is_switched_off_or_of_another_cog_is_not_judged() {
+    for fine in ["[tasks.presence]\nenabled = false\ncooldown_s = 3000\n", "[tasks.weather]\ncooldown_s = 3000\n"] {
+        assert!(Home::with(fine).load(&[]).is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn every_built_in_task_holds_as_it_is_declared() {
+    for task in crate::config::tasks::declared() {
+        let home = Home::with(&format!("[tasks.{}]\nenabled = true\n", task.name));
+        assert!(home.load(&[]).is_ok(), "{}", task.name);
+    }
 }

@@ -3,10 +3,11 @@
 use crate::{
     budget::{CRASH_WINDOW, CRASHES_MAX, CrashBudget},
     cell::{CogCell, Phase},
+    cog::DeclaredTask,
     context::{CogCtx, Services},
     reply::Failure as Refusal,
 };
-use protocol::task::RegisterError;
+use protocol::task::{RegisterError, TaskSpec};
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -113,7 +114,7 @@ impl CogActor {
         }
         self.loaded = Some(cog_ctx);
         self.cell.set_phase(Phase::Loaded { incarnation: ctx.incarnation(), state });
-        if self.cell.cog.tasks.is_some() {
+        if self.cell.cog.tasks.iter().any(|task| task.equip.is_some()) {
             ctx.me().try_send(CogMsg::Register { pause: REGISTER_AGAIN.0 }).ok(); // a full mailbox is one of reports
         }
         Ok(())
@@ -169,9 +170,10 @@ impl CogActor {
     }
 
     async fn register(&mut self, pause: Duration, ctx: &Ctx<Self>) {
-        let (Some(cog_ctx), Some(make)) = (&self.loaded, &self.cell.cog.tasks) else { return };
+        let Some(cog_ctx) = &self.loaded else { return };
         let (name, background) = (self.cell.cog.name, &self.services.background);
-        let specs = make(cog_ctx);
+        let equipped = |task: &DeclaredTask| task.equip.as_ref()?(cog_ctx, task.spec.clone());
+        let specs: Vec<TaskSpec> = self.cell.cog.tasks.iter().filter_map(equipped).collect();
         let work = async {
             for spec in specs {
                 let task = spec.name.clone();

@@ -171,10 +171,11 @@ async fn admin_messages_reach_a_cog_and_the_dispatcher() {
 }
 
 fn scheduled() -> Cog {
-    tool().tasks(|_| {
-        let every = Schedule::Every(Duration::from_secs(60));
-        vec![TaskSpec::new("tool", "work", every, |_| async { Ok(RunOutcome::Done { operations: 1 }) })]
-    })
+    let declared = |name| TaskSpec::declared("tool", name, Schedule::Every(Duration::from_secs(60)));
+    tool()
+        .task(declared("work"), |_, spec| Some(spec.doing(|_| async { Ok(RunOutcome::Done { operations: 1 }) })))
+        .task(declared("not-as-it-is-set"), |_, _| None)
+        .task_at_run_time(declared("later"))
 }
 
 #[tokio::test(start_paused = true)]

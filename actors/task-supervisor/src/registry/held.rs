@@ -8,7 +8,7 @@ use crate::{
     stats::Stats,
     task,
 };
-use protocol::task::{RegisterError, Schedule, TaskSpec};
+use protocol::task::{RegisterError, Schedule, TaskRule, TaskSpec};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -51,8 +51,8 @@ impl Held {
     pub(super) fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
         self.rejected.remove(&declared.name);
         if self.tasks.len() + self.off.len() + self.rejected.len() >= TASKS_MAX {
-            let reason = "1,000 tasks are registered already".to_owned();
-            return Err(RegisterError::Invalid { name: declared.name.clone(), reason });
+            let (name, reason) = (declared.name.clone(), "1,000 tasks are registered already".to_owned());
+            return Err(RegisterError::Invalid { name, rule: TaskRule::Outside, reason });
         }
         let Some(spec) = self.book.over(&declared) else {
             tracing::info!(task = declared.name, "the task is switched off by configuration");
@@ -93,7 +93,8 @@ impl Held {
             match (change.change, self.tasks.get(name).cloned()) {
                 (Becomes::Respec, Some(mut task)) => {
                     let Some(spec) = self.book.over(&task.declared) else { continue };
-                    let invalid = |reason| RegisterError::Invalid { name: name.clone(), reason };
+                    let rule = TaskRule::Schedule;
+                    let invalid = |reason| RegisterError::Invalid { name: name.clone(), rule, reason };
                     task.table = Arc::new(Timetable::read(&spec.schedule).map_err(invalid)?);
                     let before = std::mem::replace(&mut task.spec, Arc::new(spec));
                     if before.schedule != task.spec.schedule {

@@ -3,10 +3,9 @@
 use super::TaskActor;
 use crate::{
     admission::rank,
-    config::TaskRules,
     registry::{Registered, TaskRegistry},
 };
-use protocol::task::{RunOutcome, Schedule, TaskSpec};
+use protocol::task::TaskSpec;
 use std::{sync::Arc, time::Duration};
 use supervision::{Backoff, ChildSpec, Criticality, Intensity, Kind, Policy, Restart, Shutdown};
 
@@ -17,15 +16,25 @@ const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
 pub(crate) fn child(task: &Registered, registry: &Arc<TaskRegistry>) -> ChildSpec {
-    let rules = Arc::clone(&task.spec);
+    let declared = policy(&task.spec);
     let (task, registry) = (task.clone(), Arc::clone(registry));
     ChildSpec::worker(&task.addr.clone(), move || TaskActor::new(registry.now(&task), Arc::clone(&registry)))
-        .restart(Restart::Transient)
-        .criticality(Criticality::Optional)
-        .with(|policy| rule(&rules, policy))
-        .shutdown(Shutdown::Within(STOP))
-        .needs(rules.needs.iter().map(String::as_str))
-        .rank(rank(&rules))
+        .with(|policy| *policy = declared)
+}
+
+/// The rules that the task is declared with as a child of the task supervisor.
+pub(crate) fn policy(spec: &TaskSpec) -> Policy {
+    let mut policy = Policy {
+        restart: Restart::Transient,
+        criticality: Criticality::Optional,
+        required: false,
+        shutdown: Shutdown::Within(STOP),
+        needs: spec.needs.clone(),
+        rank: rank(spec),
+        ..Policy::new(spec.name.as_str(), Kind::Worker)
+    };
+    rule(spec, &mut policy);
+    policy
 }
 
 /// How a task is restarted, as its declaration says.
@@ -35,17 +44,4 @@ pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
     policy.backoff = Some(Backoff { reset_after: window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) });
     policy.cooldown = Some(spec.cooldown);
     policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
-}
-
-/// The restart rules of a task that was declared with none of its own, as `[tasks.NAME]` leaves them; `zone` is the one
-/// where none is said.
-pub fn policy(rules: Option<&TaskRules>, zone: &str) -> Policy {
-    let done = |_| async { Ok(RunOutcome::Done { operations: 0 }) };
-    let mut spec = TaskSpec::new("any", "any", Schedule::Every(Duration::from_secs(3_600)), done);
-    if let Some(rules) = rules {
-        rules.apply(&mut spec, zone);
-    }
-    let mut policy = Policy::new("any", Kind::Worker);
-    rule(&spec, &mut policy);
-    policy
 }
