@@ -2,6 +2,7 @@
 
 mod step;
 
+use step::Doubts;
 pub(crate) use step::Step;
 
 use crate::{keeper::SavedSession, session::ResumePoint};
@@ -10,7 +11,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -35,8 +36,9 @@ pub struct Books {
     applied: AtomicU64,
     backlog: Arc<Backlog>,
     due: Mutex<BTreeSet<u64>>,
-    /// The last leap in the numbers, which nothing has confirmed yet: from which number, to which.
-    leap: Mutex<Option<(u64, u64)>>,
+    doubts: Mutex<Doubts>,
+    /// Whether there are any: asked for each dispatch.
+    in_doubt: AtomicBool,
 }
 
 /// What is written down of the books.
@@ -78,11 +80,12 @@ impl Books {
             applied: AtomicU64::new(left.applied),
             backlog: Arc::default(),
             due: Mutex::new(left.waiting.iter().copied().collect()),
-            leap: Mutex::default(),
+            doubts: Mutex::default(),
+            in_doubt: AtomicBool::new(false),
         }
     }
 
-    /// The last sequence number received.
+    /// The last sequence number received, over this connection: a RESUME begins anew where it was asked to.
     pub fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }

@@ -5,6 +5,7 @@
 
 mod step;
 
+use self::step::fingerprint;
 use super::{
     link::{Link, Vitals},
     message::{Control, ShardMsg},
@@ -215,11 +216,12 @@ impl Reader {
         }
         // Yields now and then although a filled read buffer never makes the socket wait: others need the core too.
         tokio::task::consume_budget().await;
-        let known = EventKind::from_name(name);
-        let fits = match known {
-            Some(EventKind::Ready) => true, // its number begins the count
-            Some(EventKind::Resumed) if !self.caught_up => self.resumed(seq).await,
-            _ => self.in_step(seq, known).await,
+        let (known, books) = (EventKind::from_name(name), self.books.clone());
+        let fits = match (known, &books) {
+            (Some(EventKind::Ready), _) => true, // its number begins the count
+            (Some(EventKind::Resumed), _) if !self.caught_up => self.resumed(seq).await,
+            (_, Some(books)) => self.in_step(seq, known, books).await,
+            (_, None) => true,
         };
         if !fits {
             return;
@@ -236,7 +238,7 @@ impl Reader {
         if kind == EventKind::Ready {
             return self.ready(seq, header).await;
         }
-        let Some(books) = self.books.clone() else {
+        let Some(books) = books else {
             self.malformed(kind.name(), Some("it came before READY"));
             return;
         };
@@ -246,6 +248,11 @@ impl Reader {
             self.counters.dropped(place(kind), DropReason::Draining);
             return;
         }
+        let event = books.is_in_doubt().then(|| fingerprint(header));
+        let is_stray = event.is_some_and(|event| !books.is_done(seq) && books.is_stray(event));
+        if is_stray {
+            books.accept(seq);
+        }
         if books.is_done(seq) {
             count(&self.keeper.tally.replayed);
             self.vitals.again.store(self.vitals.again.load(Relaxed) + 1, Relaxed);
@@ -254,6 +261,9 @@ impl Reader {
         }
         if self.hand_over(seq, kind, header, &books).await {
             self.accept(seq, kind != EventKind::Resumed);
+            if let Some(event) = event {
+                books.sign(seq, event);
+            }
         }
     }
 
@@ -278,6 +288,7 @@ impl Reader {
             self.pause();
             self.turn = Arc::clone(&self.keeper.turn).acquire_owned().await.ok(); // it is never closed
             self.unpause();
+            self.books.iter().for_each(|books| books.rewind());
         }
     }
 

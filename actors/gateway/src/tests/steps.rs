@@ -1,7 +1,8 @@
 //! Dispatches that cannot be the next ones: what is told, what is kept, and that the shard hears on.
 
 use super::fake::*;
-use crate::Cause;
+use crate::{Cause, SavedSession};
+use protocol::ShardId;
 use serde_json::json;
 
 /// An event that nobody wants, under this number.
@@ -123,4 +124,115 @@ async fn a_ready_out_of_turn_replaces_no_session() {
     peer.resumed(4).await;
     assert_eq!(bot.sink.has(2).await, [2, 3]);
     bot.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_event_twice_is_dropped_and_counted_and_costs_no_connection() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    for seq in [2, 3, 3, 4, 4, 5] {
+        peer.message(seq).await;
+    }
+    assert_eq!(bot.sink.has(4).await, [2, 3, 4, 5]);
+    let counts = bot.gateway.statuses()[0].counts;
+    assert_eq!((counts.replayed, counts.malformed, counts.disconnects), (2, 0, 0), "{counts:?}");
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_false_leap_in_the_replay_of_a_hand_over_makes_nothing_run_twice() {
+    let fake = Fake::bind().await;
+    let saved = SavedSession {
+        shard: ShardId(0),
+        total: 1,
+        session_id: "session-1".into(),
+        resume_url: fake.url.as_str().into(),
+        seq: 2,
+        accepted: 6,
+        waiting: vec![3, 5],
+        applied: 6,
+        intents: 0,
+        since: None,
+    };
+    let setup = Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(&fake) };
+    let bot = Bot::start(setup).await;
+    let mut peer = resumes(&fake, 2).await;
+    peer.message(3).await;
+    stray(&mut peer, 500).await;
+    for seq in 4..=6 {
+        peer.message(seq).await;
+    }
+    peer.resumed(7).await;
+    peer.message(8).await;
+    assert_eq!(bot.sink.has(3).await, [3, 5, 8], "4 and 6 had begun in the process before");
+    assert_eq!(bot.gateway.statuses()[0].counts.lost, 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_always_leaves_some_out_is_believed_in_the_end() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    let sent: Vec<u64> = (1..=30).map(|nth| nth * 2).collect();
+    for seq in &sent {
+        peer.message(*seq).await;
+    }
+    bot.sink.has(30).await;
+    drop(peer);
+    let mut peer = resumes(&fake, 54).await;
+    for seq in [56, 58, 60] {
+        peer.message(seq).await;
+    }
+    peer.resumed(63).await;
+    peer.message(65).await;
+    assert_eq!(bot.sink.has(31).await, [sent, vec![65]].concat());
+    bot.stop().await;
+}
+
+/// Message `id` under a number that is not its own.
+async fn misnumbered(peer: &mut Peer, id: u64, seq: u64) {
+    let text = message(id).replace(&format!(r#""s":{id},"#), &format!(r#""s":{seq},"#));
+    peer.raw(&text).await;
+}
+
+#[tokio::test]
+async fn what_came_under_a_false_number_runs_once() {
+    for false_number in [500, 4] {
+        let fake = Fake::bind().await;
+        let bot = Bot::start(Setup::of(&fake)).await;
+        let mut peer = fake.begin(40_000).await;
+        peer.message(2).await;
+        misnumbered(&mut peer, 3, false_number).await;
+        peer.message(4).await;
+        let mut peer = resumes(&fake, 2).await;
+        is_told(&bot, 1);
+        for seq in 3..=5 {
+            peer.message(seq).await;
+        }
+        peer.resumed(6).await;
+        peer.message(7).await;
+        assert_eq!(bot.sink.has(5).await, [2, 3, 4, 5, 7], "as number {false_number}");
+        bot.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_came_under_a_number_that_cannot_be_is_asked_for() {
+    for false_number in [900_000, 2, 1] {
+        let fake = Fake::bind().await;
+        let bot = Bot::start(Setup::of(&fake)).await;
+        let mut peer = fake.begin(40_000).await;
+        peer.message(2).await;
+        misnumbered(&mut peer, 3, false_number).await;
+        peer.message(4).await;
+        let mut peer = resumes(&fake, 2).await;
+        peer.message(3).await;
+        peer.message(4).await;
+        peer.resumed(5).await;
+        peer.message(6).await;
+        assert_eq!(bot.sink.has(4).await, [2, 3, 4, 6], "as number {false_number}");
+        bot.stop().await;
+    }
 }

@@ -1,8 +1,12 @@
 //! Dispatches that cannot be the next ones.
 
 use super::{super::message::Control, Reader};
-use crate::books::Step;
+use crate::{
+    books::{Books, Step},
+    scan::Header,
+};
 use protocol::EventKind;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// After so many numbers in a row that cannot be it is asked what can: by a RESUME.
 const TOO_FAR_MAX: u32 = 3;
@@ -22,9 +26,8 @@ impl Reader {
 
     /// Whether a dispatch can be number `seq`. One that cannot is not handled, and its number not adopted: else all that
     /// comes after it would look as if it had been seen.
-    pub(super) async fn in_step(&mut self, seq: u64, kind: Option<EventKind>) -> bool {
-        let Some(books) = self.books.clone() else { return true };
-        let (what, before) = (kind.map_or("op-0", |kind| kind.name()), books.received());
+    pub(super) async fn in_step(&mut self, seq: u64, kind: Option<EventKind>, books: &Books) -> bool {
+        let before = books.received();
         let step = books.step(seq, !self.caught_up);
         let why = match step {
             Step::Fits => {
@@ -32,14 +35,15 @@ impl Reader {
                 return true;
             }
             Step::Back => format!("number {seq} came after {before}, although nothing is sent again"),
+            Step::Gap => format!("number {seq} came after {before}, and between them one whose number cannot be"),
             Step::TooFar => {
                 self.too_far += 1;
                 format!("number {seq} is too far beyond {before}")
             }
         };
-        self.malformed(what, Some(&why));
-        // One that is too far is nobody's; one from before shows that one of the two is wrong, and Discord knows which.
-        if step == Step::Back || self.too_far >= TOO_FAR_MAX {
+        self.malformed(kind.map_or("op-0", |kind| kind.name()), Some(&why));
+        // One that is too far is nobody's; any other shows that one of the two is wrong, and Discord knows which.
+        if step != Step::TooFar || self.too_far >= TOO_FAR_MAX {
             self.astray(why).await;
         }
         false
@@ -50,4 +54,11 @@ impl Reader {
         self.astray = true;
         self.tell(Control::OutOfStep(why)).await;
     }
+}
+
+/// What tells a dispatch from all others, whatever its number.
+pub(super) fn fingerprint(header: &Header<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&header.kind, header.data()).hash(&mut hasher);
+    hasher.finish()
 }
