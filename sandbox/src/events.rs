@@ -31,6 +31,11 @@ pub enum SandboxEvent {
         /// How many shards the bot says it has.
         shards: u32,
     },
+    /// An IDENTIFY was answered with opcode 9 on order.
+    IdentifyRefused {
+        /// The `d` of opcode 9.
+        resumable: bool,
+    },
     /// A RESUME was accepted.
     Resume {
         /// Id of the session.

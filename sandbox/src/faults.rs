@@ -165,6 +165,12 @@ pub enum Fault {
         /// Time until they are 1,000 again, in milliseconds.
         reset_after_ms: u64,
     },
+    /// REST answers tell a time of day (`Date`, `X-RateLimit-Reset`) that is off by so much; 0 ends it. What they say
+    /// of durations stays true.
+    ClockSkew {
+        /// How far it is ahead, in milliseconds; less than 0: behind.
+        millis: i64,
+    },
     /// Answers with this status and body; the request has no effect.
     RestStatus {
         /// Route pattern.
@@ -266,6 +272,7 @@ pub(crate) struct Standing {
     pub chunks: Option<(u32, ChunkTrouble)>,
     pub hello_held: bool,
     pub unauthorized: bool,
+    pub skew_ms: i64,
     pub refuse_connections: u32,
     pub refuse_sessions: Option<(u32, bool)>,
     pub close_on_identify: Option<(u32, u16)>,

@@ -18,6 +18,8 @@ pub struct SandboxStats {
     pub identifies: u64,
     /// IDENTIFYs answered with opcode 9 because they came too soon.
     pub identifies_too_soon: u64,
+    /// IDENTIFYs answered with opcode 9 on order.
+    pub identifies_refused: u64,
     /// RESUMEs accepted.
     pub resumes: u64,
     /// RESUMEs refused.
@@ -134,6 +136,7 @@ impl Journal {
             SandboxEvent::Connected { .. } => stats.connections += 1,
             SandboxEvent::Identify { .. } => stats.identifies += 1,
             SandboxEvent::IdentifyTooSoon { .. } => stats.identifies_too_soon += 1,
+            SandboxEvent::IdentifyRefused { .. } => stats.identifies_refused += 1,
             SandboxEvent::Resume { replayed, .. } => {
                 stats.resumes += 1;
                 stats.replayed += replayed;

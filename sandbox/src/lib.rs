@@ -24,6 +24,7 @@ mod observe;
 mod rest;
 mod seed;
 mod shared;
+mod time;
 mod trouble;
 #[cfg(feature = "validate")]
 mod validate;
@@ -36,6 +37,8 @@ pub use handle::Sandbox;
 pub use journal::SandboxStats;
 pub use mutate::{Mutations, mutate, oddities};
 pub use observe::Mark;
+#[cfg(feature = "virtual-time")]
+pub use time::{VirtualTime, seed};
 #[cfg(feature = "validate")]
 pub use validate::{Exception, Judgement, Strict, Violation, description_at, exceptions, payload_exceptions};
 

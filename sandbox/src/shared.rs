@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub gateway_url: String,
     /// Unix milliseconds of the present turn; everything in one turn happens at once.
     pub now_ms: u64,
+    /// Where the clock stands while it is held, in Unix milliseconds.
+    pub held_ms: Option<u64>,
 }
 
 impl State {
@@ -46,6 +48,7 @@ impl State {
             config,
             gateway_url,
             now_ms: 0,
+            held_ms: None,
         }
     }
 
@@ -106,7 +109,7 @@ impl Shared {
     /// Takes one turn: everything `act` causes is sent and noted before anybody else has a turn.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        state.now_ms = unix_ms();
+        state.now_ms = state.held_ms.unwrap_or_else(unix_ms);
         let result = act(&mut state);
         state.settle();
         let recorded = state.journal.recorded;
@@ -148,7 +151,7 @@ impl Shared {
     }
 }
 
-/// The clock of the sandbox: the wall clock in Unix milliseconds.
+/// The clock of the sandbox unless it is held: the wall clock in Unix milliseconds.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -76,6 +76,7 @@ impl State {
             Fault::SessionStartLimit { remaining, reset_after_ms } => {
                 self.starts.set(remaining, reset_after_ms, now_ms);
             }
+            Fault::ClockSkew { millis } => standing.skew_ms = millis,
             Fault::RestStatus { route, status, body, times } => {
                 standing.add_rest(route, times, RestFault::Status { status, body });
             }

@@ -19,6 +19,7 @@ impl State {
             return self.close(connection, code);
         }
         if let Some(resumable) = take(&mut self.standing.refuse_sessions) {
+            self.journal.record(SandboxEvent::IdentifyRefused { resumable });
             return self.hub.send_op(connection, 9, &json!(resumable));
         }
         let (shard, shards) = match data.get("shard") {

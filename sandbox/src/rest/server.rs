@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use chrono::DateTime;
 use serde_json::json;
 
 use super::broken;
@@ -63,7 +64,8 @@ async fn carry_out(operation: &'static Operation, shared: Arc<Shared>, request: 
     let sample = shared.judge.is_some().then(|| sample(operation, &parts, &params, bytes.as_ref().ok()));
     let (answer, headers) = shared.with(|state| {
         let turn = Turn { operation, parts: &parts, params, bytes, fault: fault.as_ref() };
-        let (answer, headers) = turn.take(state);
+        let (answer, mut headers) = turn.take(state);
+        date(&mut headers, state);
         // What the proxy answers never reached Discord, and a shared limit is nobody's fault.
         let excused = is_page(&headers) || headers.get(SCOPE).is_some_and(|scope| scope == "shared");
         state.limits.answered(answer.status, excused, state.now_ms);
@@ -140,10 +142,11 @@ impl Turn<'_> {
             return (ApiError::unauthorized().into(), HeaderMap::new());
         }
         let headers = match state.limits.check(self.asked(state.world.application), state.now_ms) {
-            Verdict::Pass(budget) => budget_headers(&budget),
+            Verdict::Pass(budget) => budget_headers(&skewed(budget, state)),
             Verdict::Limited(budget) => {
                 let scope = if budget.shared { "shared" } else { "user" };
                 state.journal.count_limited(scope);
+                let budget = skewed(budget, state);
                 return limited(budget.reset_after_ms, false, scope, Some(&budget), false);
             }
             Verdict::Global(wait_ms) => {
@@ -230,6 +233,22 @@ fn limited(retry_after_ms: u64, global: bool, scope: &str, budget: Option<&Budge
 /// Whether the answer is a page for people, by the proxy in front of the API.
 fn is_page(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+/// The budget as a clock that is off tells of it.
+fn skewed(budget: Budget, state: &State) -> Budget {
+    Budget { reset_ms: budget.reset_ms.saturating_add_signed(state.standing.skew_ms), ..budget }
+}
+
+/// Says what time it is where that is not what the wall clock says; else the server adds it.
+fn date(headers: &mut HeaderMap, state: &State) {
+    if state.standing.skew_ms == 0 && state.held_ms.is_none() {
+        return;
+    }
+    let told = state.now_ms.saturating_add_signed(state.standing.skew_ms);
+    if let Some(told) = i64::try_from(told).ok().and_then(DateTime::from_timestamp_millis) {
+        insert(headers, "date", &told.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    }
 }
 
 fn budget_headers(budget: &Budget) -> HeaderMap {

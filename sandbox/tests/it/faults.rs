@@ -177,3 +177,29 @@ async fn a_body_comes_slowly_or_never_ends() {
     drop(answer);
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_off_tells_another_time_of_day_and_the_same_durations() {
+    let sandbox = start();
+    let told = async || {
+        let authorization = format!("Bot {}", sandbox.token());
+        let url = format!("{}/users/@me", sandbox.api_base());
+        let answer = reqwest::Client::new().get(url).header("Authorization", authorization).send().await.unwrap();
+        let text = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        let seconds = |name: &str| text(name).parse::<f64>().unwrap();
+        let date = chrono::DateTime::parse_from_rfc2822(&text("date")).unwrap().timestamp() as f64;
+        (date, seconds("x-ratelimit-reset"), seconds("x-ratelimit-reset-after"))
+    };
+    sandbox.hold_clock();
+    let (now, reset, after) = told().await;
+    sandbox.fault(Fault::ClockSkew { millis: -3_600_000 });
+    let (skewed, skewed_reset, skewed_after) = told().await;
+    assert_eq!((now - skewed, (reset - skewed_reset).round()), (3_600.0, 3_600.0));
+    assert_eq!((after, skewed_after), (1.0, 1.0), "the clock stands");
+    sandbox.fault(Fault::ClockSkew { millis: 0 });
+    sandbox.pass(std::time::Duration::from_millis(400));
+    assert_eq!(told().await.2, 0.6);
+    sandbox.pass(std::time::Duration::from_secs(86_400));
+    let (later, _, again) = told().await;
+    assert!((86_400.0..=86_401.0).contains(&(later - now)) && again == 1.0, "{later} {now} {again}");
+}

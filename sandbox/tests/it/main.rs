@@ -19,5 +19,6 @@ mod rest;
 mod shapes;
 mod shards;
 mod threads;
+mod time;
 mod tour;
 mod world;
