@@ -18,6 +18,7 @@ mod resets;
 mod restarts;
 mod sends;
 mod stand_in;
+mod stand_in_days;
 mod starved;
 mod steps;
 mod tls;
