@@ -12,6 +12,7 @@ mod order;
 mod refusals;
 mod repeats;
 mod stand_in;
+mod stand_in_time;
 mod tls;
 mod unread;
 mod wire;
