@@ -17,7 +17,7 @@ use crate::{
     handover,
     kept::Kept,
     observer::DecisionLog,
-    ports::GatewayGauges,
+    ports::{Caches, GatewayGauges},
     ready::{self, PostReady},
     record::{self, Record},
     refused,
@@ -43,7 +43,7 @@ use std::{
 };
 use supervision::{Backoff, Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
 use task_supervisor::{Surroundings, TaskRegistry};
-use telemetry::{Exporter, Parts, logging::LogHandle, reports::SentryCapture};
+use telemetry::{Exporter, Memory, Parts, logging::LogHandle, reports::SentryCapture};
 use tokio::sync::Mutex;
 
 /// Failures of the root's children without a budget of their own before the tree gives up.
@@ -227,6 +227,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         Arc::clone(&registry) as _,
         Arc::new(GatewayGauges(Arc::clone(&gateway))),
     ];
+    let memory = Memory::new(config.memory.soft_mb, Arc::new(Caches(Arc::clone(&gateway))));
+    status.memory.set(Arc::clone(&memory)).ok(); // boot runs once
     let parts = Parts {
         config: config.telemetry.clone(),
         exporter: exporter.with(collectors),
@@ -234,6 +236,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         capture,
         log: Some(log),
         planes: planes.clone(),
+        memory,
         version: VERSION,
         library: LIBRARY,
     };

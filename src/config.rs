@@ -37,7 +37,8 @@ pub use diff::{Change, LIVE, adopt_live, diff};
 pub use key::Key;
 pub use problem::{Problem, Problems};
 pub use sections::{
-    BootConfig, CogConfig, Config, DataConfig, DiscordConfig, Intents, PluginsConfig, Shards, ShutdownConfig,
+    BootConfig, CogConfig, Config, DataConfig, DiscordConfig, Intents, MemoryConfig, PluginsConfig, Shards,
+    ShutdownConfig,
 };
 pub use sentry::{SentryKeys, sentry_keys};
 pub use service::{ServiceManager, service_manager};

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 use supervision::{ADMIN_DEADLINE, ActorPath};
+use telemetry::Relief;
 
 /// The tree for owners on Discord; every message they send leaves an audit row.
 pub struct TreePort {
@@ -121,6 +122,22 @@ impl Collector for GatewayGauges {
     fn collect(&self, scrape: &Scrape) {
         if let Some(gateway) = self.0.get() {
             gateway.collect(scrape);
+        }
+    }
+}
+
+/// The caches, which shrink when memory is short.
+pub struct Caches(pub Arc<OnceLock<Gateway>>);
+
+impl Relief for Caches {
+    fn relieve(&self) -> String {
+        let known = self.0.get().map_or(0, Gateway::relieve);
+        format!("{known} members stay in the cache")
+    }
+
+    fn ease(&self) {
+        if let Some(gateway) = self.0.get() {
+            gateway.ease();
         }
     }
 }

@@ -28,6 +28,7 @@ use std::{
 };
 use supervision::{ActorPath, Node, Recorder, Status as State};
 use task_supervisor::TaskRegistry;
+use telemetry::Memory;
 
 /// How long boot's phases took; what the process knows about itself. Read by anyone, from snapshots.
 pub struct Status {
@@ -38,6 +39,7 @@ pub struct Status {
     /// Filled when its phase of boot is over.
     pub(crate) db: OnceLock<Db>,
     pub(crate) tasks: OnceLock<Arc<TaskRegistry>>,
+    pub(crate) memory: OnceLock<Arc<Memory>>,
     pub(crate) began: Instant,
     /// When the process began, by the wall clock.
     pub(crate) began_at: DateTime<Utc>,
@@ -74,6 +76,7 @@ impl Status {
             cogs: OnceLock::new(),
             db: OnceLock::new(),
             tasks: OnceLock::new(),
+            memory: OnceLock::new(),
             began,
             began_at: Utc::now(),
             phases: Mutex::default(),
@@ -247,6 +250,9 @@ impl Status {
         if let Some(trouble) = self.recorder().and_then(Recorder::trouble) {
             let sentence =
                 format!("the journal of supervision cannot be written ({trouble}): budgets end with this process");
+            wrong.push(Wrong { sentence, blocks: false });
+        }
+        if let Some(sentence) = self.memory.get().and_then(|memory| memory.complaint()) {
             wrong.push(Wrong { sentence, blocks: false });
         }
         wrong

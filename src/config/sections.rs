@@ -31,6 +31,8 @@ pub struct Config {
     pub telemetry: telemetry::TelemetryConfig,
     /// `[control]`
     pub control: control::ControlConfig,
+    /// `[memory]`
+    pub memory: MemoryConfig,
     /// `[boot]`
     pub boot: BootConfig,
     /// `[shutdown]`
@@ -130,6 +132,14 @@ pub(super) const TASK_RULES: [&str; 13] = [
     "health_s",
     "stall_periods",
 ];
+
+/// `[memory]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Resident memory above which caches shrink, in MiB; 0: four fifths of what the control group allows.
+    pub soft_mb: u64,
+}
 
 /// `[boot]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -31,7 +31,7 @@ pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
         let (rest, gateway, emoji) = (section!("rest"), section!("gateway"), section!("emoji"));
         let (cog_host, plugins, tasks) = (section!("cog_host"), section!("plugins"), section!("tasks"));
         let (telemetry, control, boot) = (section!("telemetry"), section!("control"), section!("boot"));
-        let shutdown = section!("shutdown");
+        let (memory, shutdown) = (section!("memory"), section!("shutdown"));
         let watch = section!("supervision");
         let mut supervision: BTreeMap<String, SupervisionRules> =
             named(values, "supervision", Some(Value::Table(actor_tables)), &mut problems);
@@ -51,6 +51,7 @@ pub(super) fn config(values: &Values) -> Result<Config, Vec<Problem>> {
             task_rules,
             telemetry: telemetry?,
             control: control?,
+            memory: memory?,
             boot: boot?,
             shutdown: shutdown?,
             watch: watch?,

@@ -22,6 +22,7 @@ mod harness;
 mod kills;
 mod logs;
 mod malformed;
+mod memory;
 mod notify;
 mod outages;
 mod persistence;

@@ -78,6 +78,13 @@ impl Cache {
         self.members.get_or_init(|| Members::new(max));
     }
 
+    /// From now on at most `max` members are kept, if any are; how many are known then.
+    pub(crate) fn bound_members(&self, max: usize) -> usize {
+        let Some(members) = self.members.get() else { return 0 };
+        members.bound(max);
+        members.len()
+    }
+
     /// The event types it reads, whoever else subscribes to them.
     pub(crate) fn reads(&self) -> KindSet {
         match self.members.get() {

@@ -22,7 +22,13 @@ use protocol::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use supervision::{ActorPath, Addr, CallError, Role};
 
 /// How long an order to a shard may wait for it.
@@ -42,6 +48,10 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) presence: Presence,
     pub(crate) identify: Arc<identify::Shared>,
+    /// Members that are kept when memory is not short.
+    pub(crate) members_max: usize,
+    /// Whether memory is short.
+    pub(crate) short: AtomicBool,
 }
 
 impl Gateway {
@@ -58,6 +68,21 @@ impl Gateway {
     /// How much the cache holds.
     pub fn counts(&self) -> CacheCounts {
         self.inner.cache.counts()
+    }
+
+    /// Memory is short: of the members in the cache half go, those first that nobody asked about lately, and no more are kept
+    /// than stay; members are not asked for ([`MembersError::Short`](crate::MembersError::Short)) until [`Gateway::ease`]. Asked again, half of
+    /// those go. How many members are known then.
+    pub fn relieve(&self) -> usize {
+        self.inner.short.store(true, Ordering::Relaxed);
+        let known = usize::try_from(self.counts().known_members).unwrap_or(usize::MAX);
+        self.inner.cache.bound_members(known / 2)
+    }
+
+    /// There is memory again: as many members are kept as `[gateway].members_max` says, and may be asked for.
+    pub fn ease(&self) {
+        self.inner.short.store(false, Ordering::Relaxed);
+        self.inner.cache.bound_members(self.inner.members_max);
     }
 
     /// What Discord shows of the bot.

@@ -11,7 +11,7 @@ use crate::{cache::shard_of, handle::Gateway, payload, shard::ShardMsg};
 use pending::Told;
 use protocol::id::{GuildId, RoleId, UserId};
 use serenity::model::gateway::GatewayIntents;
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use supervision::CallError;
 use tokio::time::Instant;
 
@@ -77,6 +77,9 @@ pub enum MembersError {
     /// Discord would refuse the request.
     #[error("{0}")]
     Refused(&'static str),
+    /// The process is above the soft mark of its memory (`[memory].soft_mb`).
+    #[error("memory is short: members are not asked for until there is some again")]
+    Short,
     /// Asked again too soon, or too much is under way.
     #[error("members were asked for too often: try again in {} ms", retry_after.as_millis())]
     TooSoon {
@@ -124,6 +127,9 @@ impl Gateway {
         let (start, within) = (clock.monotonic(), within.min(WITHIN_MAX));
         let deadline = start + within;
         want.check(keeper.intents())?;
+        if self.inner.short.load(Ordering::Relaxed) {
+            return Err(MembersError::Short);
+        }
         let all = (*want == Want::All).then_some(guild);
         let request = keeper.members.begin(all, start).map_err(|retry_after| MembersError::TooSoon { retry_after })?;
         let text = payload::members(guild, want, request.nonce());

@@ -18,7 +18,10 @@ use protocol::{
     ports::{Capture, GatewayDirectory, IdentifyLedger},
 };
 use serenity::model::gateway::GatewayIntents;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
 use tokio::{runtime::Handle, sync::watch};
 
@@ -124,7 +127,16 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
     let child =
         ChildSpec::supervisor("gateway", Flags::new(Strategy::OneForOne), children).criticality(Criticality::Important);
     let total = deps.plan.total;
-    let inner = Inner { shards, total, shard: shared, cache: deps.cache, presence: deps.presence, identify: queue };
+    let inner = Inner {
+        shards,
+        total,
+        shard: shared,
+        cache: deps.cache,
+        presence: deps.presence,
+        identify: queue,
+        members_max: usize::try_from(config.members_max).unwrap_or(usize::MAX),
+        short: AtomicBool::new(false),
+    };
     (Gateway { inner: Arc::new(inner) }, child)
 }
 

@@ -1,6 +1,6 @@
 //! The instrumentation about itself: it fails open, and says how often.
 
-use crate::{Kind, Label, Metric, Name, Scrape};
+use crate::{Kind, Label, Metric, Name, Scrape, metric::count};
 use metrics::{Key, Label as Pair, Level, Metadata, SharedString, with_recorder};
 use std::{
     panic::catch_unwind,
@@ -47,6 +47,15 @@ static LAG: Metric = Metric::gauge(
     "Largest delay of a timer on the data plane since the last scrape, in seconds",
 );
 
+static RESIDENT: Metric =
+    Metric::gauge("impresario_memory_resident_bytes", &[], 1, "Memory of the process that is resident, in bytes");
+static SOFT: Metric =
+    Metric::gauge("impresario_memory_soft_bytes", &[], 1, "Resident memory above which caches shrink, in bytes");
+static SHORT: Metric =
+    Metric::gauge("impresario_memory_short", &[], 1, "1 while memory is short and caches are shrunk");
+static RELIEVED: Metric =
+    Metric::counter("impresario_memory_relieved_total", &[], 1, "How often caches shrank because memory was short");
+
 pub(crate) static METRICS: &[&Metric] = &[
     &ERRORS,
     &HISTORY_DROPPED,
@@ -59,6 +68,10 @@ pub(crate) static METRICS: &[&Metric] = &[
     &BUILD_INFO,
     &UPTIME,
     &LAG,
+    &RESIDENT,
+    &SOFT,
+    &SHORT,
+    &RELIEVED,
 ];
 
 static SWALLOWED: AtomicU64 = AtomicU64::new(0);
@@ -135,4 +148,22 @@ pub fn info(scrape: &Scrape, version: &'static str, library: &'static str) {
 /// The largest delay of a timer on the data plane since the last scrape, in seconds.
 pub fn lag(scrape: &Scrape, seconds: f64) {
     LAG.set(scrape, [], seconds);
+}
+
+/// The process's resident memory in bytes, as it was seen last; and its soft mark, where there is one, and whether memory is
+/// short by it.
+pub fn memory(scrape: &Scrape, resident: u64, mark: Option<(u64, bool)>) {
+    let bytes = |bytes: u64| count(usize::try_from(bytes).unwrap_or(usize::MAX));
+    if resident > 0 {
+        RESIDENT.set(scrape, [], bytes(resident));
+    }
+    if let Some((mark, short)) = mark {
+        SOFT.set(scrape, [], bytes(mark));
+        SHORT.set(scrape, [], f64::from(u8::from(short)));
+    }
+}
+
+/// Caches shrank because memory was short.
+pub fn relieved() {
+    RELIEVED.count([], 1);
 }

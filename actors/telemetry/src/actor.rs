@@ -87,6 +87,7 @@ impl Actor for TelemetryActor {
     async fn start(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
         ctx.send_after(UPKEEP, TelemetryMsg::Upkeep);
         ctx.spawn(self.shared.lag.clone().watch());
+        ctx.spawn(Arc::clone(&self.shared.memory).watch());
         if !self.shared.config.listen.is_empty() {
             let bound = self.binding().await;
             self.bound(bound, ctx);

@@ -11,6 +11,7 @@ mod health;
 mod http;
 mod lag;
 pub mod logging;
+mod memory;
 mod methods;
 mod recorder;
 mod redact;
@@ -22,6 +23,7 @@ pub use actor::{BIND_RETRY, UPKEEP};
 pub use config::{BadValue, TelemetryConfig};
 pub use health::{Health, Verdict};
 pub use http::{CONNECTIONS_MAX, IDLE, LIFETIME};
+pub use memory::{Memory, Relief};
 pub use metering::{Collector, Scrape};
 pub use methods::{LogRecent, LogSet, methods};
 pub use recorder::{CappedMetric, Exporter, ExporterError, FOREIGN_METRICS_MAX, SERIES_DEFAULT};
@@ -58,6 +60,8 @@ pub struct Parts {
     pub log: Option<LogHandle>,
     /// Where things run: the listener belongs to the control plane.
     pub planes: Planes,
+    /// The process's memory.
+    pub memory: Arc<Memory>,
     /// The bot's version.
     pub version: &'static str,
     /// The Discord library and its version, e.g. `serenity 0.12.5`.
@@ -73,6 +77,7 @@ pub(crate) struct Shared {
     log: Option<LogHandle>,
     planes: Planes,
     lag: Lag,
+    memory: Arc<Memory>,
     address: Arc<ArcSwapOption<SocketAddr>>,
 }
 
@@ -91,20 +96,21 @@ impl Telemetry {
 
 /// The supervised child at [`PATH`]: optional, since the bot runs without it.
 pub fn child(parts: Parts) -> (ChildSpec, Telemetry) {
-    let Parts { config, exporter, health, capture, log, planes, version, library } = parts;
+    let Parts { config, exporter, health, capture, log, planes, memory, version, library } = parts;
     let (address, lag) = (Arc::new(ArcSwapOption::empty()), Lag::default());
     let own = Own {
         since: Instant::now(),
         version,
         library,
         lag: lag.clone(),
+        memory: Arc::clone(&memory),
         reports: capture.is_enabled(),
         address: Arc::clone(&address),
         expected: !config.listen.is_empty(),
     };
     let exporter = exporter.with([Arc::new(own) as Arc<dyn Collector>]);
     let handle = Telemetry { address: Arc::clone(&address) };
-    let shared = Arc::new(Shared { config, exporter, health, capture, log, planes, lag, address });
+    let shared = Arc::new(Shared { config, exporter, health, capture, log, planes, lag, memory, address });
     let spec = ChildSpec::worker(&Addr::new(PATH, MAILBOX), move || TelemetryActor::new(Arc::clone(&shared)))
         .criticality(Criticality::Optional)
         .budget(5, Duration::from_secs(60))
@@ -119,6 +125,7 @@ struct Own {
     version: &'static str,
     library: &'static str,
     lag: Lag,
+    memory: Arc<Memory>,
     reports: bool,
     address: Arc<ArcSwapOption<SocketAddr>>,
     expected: bool,
@@ -133,6 +140,7 @@ impl Collector for Own {
         instrumentation::up(scrape, self.since.elapsed().as_secs_f64());
         instrumentation::info(scrape, self.version, self.library);
         instrumentation::lag(scrape, self.lag.take().as_secs_f64());
+        self.memory.collect(scrape);
         if self.expected {
             instrumentation::subsystem(scrape, "server", self.address.load().is_some());
         }

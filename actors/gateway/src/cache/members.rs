@@ -77,6 +77,12 @@ impl Members {
         self.read().evicted()
     }
 
+    /// Keeps no more than `max` from now on, at least one. Where more are known, those that nobody has asked about lately go
+    /// now, and the memory that they took is given back: the one step here that takes as long as there are members.
+    pub fn bound(&self, max: usize) {
+        self.write().bound(max);
+    }
+
     /// Takes what is told of a member: it is known from now on.
     pub fn put(&self, guild: GuildId, told: &Told<'_>) {
         let mut table = self.write();

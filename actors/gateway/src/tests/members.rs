@@ -227,6 +227,51 @@ async fn two_hundred_thousand_members_fill_the_cache_to_its_bound() {
     bot.stop().await;
 }
 
+/// X5: what is kept shrinks, its memory is free again, and members are not asked for until there is some.
+#[tokio::test]
+async fn x5_when_memory_is_short_the_cache_shrinks_and_members_are_not_asked_for() {
+    const CHUNKS: u64 = 100;
+    if !runs_alone(module_path!(), "x5_when_memory_is_short_the_cache_shrinks_and_members_are_not_asked_for") {
+        return;
+    }
+    let fake = Fake::bind().await;
+    let bot = Bot::start(keeping(&fake, 200_000)).await;
+    let mut peer = fake.begin(600_000).await;
+    let mut seq = 1;
+    let mut next = || {
+        seq += 1;
+        seq
+    };
+    peer.raw(&created(next(), &json!([]))).await;
+    let (known, memory) = (|| bot.gateway.counts().known_members, Memory::mark());
+    let mut chunks = Vec::new();
+    for index in 0..CHUNKS {
+        chunks.push(chunk(next(), &Value::Null, index + 1, CHUNKS, 1_000));
+        peer.raw(&chunks[index as usize]).await;
+    }
+    peer.message(next()).await;
+    bot.sink.has(1).await;
+    drop(chunks);
+    let (_, full) = memory.grew();
+    assert_eq!(known(), 100_000);
+    assert_eq!((bot.gateway.relieve(), bot.gateway.relieve()), (50_000, 25_000));
+    let (_, after) = memory.grew();
+    println!("X5 members: known 100000 at {full:.1} MiB, 25000 at {after:.1} MiB");
+    assert!(full - after > 2.0, "what was given up is free: {full:.1} MiB before, {after:.1} after");
+    let want = Want::Ids(vec![UserId::new(7)]);
+    let asked = bot.gateway.request_members(GUILD, &want, Duration::from_secs(5)).await;
+    assert_eq!(asked, Err(MembersError::Short));
+    // What comes meanwhile is taken, and makes no more of them.
+    peer.raw(&chunk(next(), &Value::Null, 1, 1, 1_000)).await;
+    peer.message(next()).await;
+    bot.sink.has(2).await;
+    assert_eq!(known(), 25_000);
+    bot.gateway.ease();
+    let asked = bot.gateway.request_members(GUILD, &want, Duration::from_millis(10)).await;
+    assert_eq!(asked, Err(MembersError::Timeout(Duration::from_millis(10))), "Discord was asked");
+    bot.stop().await;
+}
+
 #[tokio::test]
 async fn members_are_known_through_a_resume_and_not_into_another_session() {
     let fake = Fake::bind().await;

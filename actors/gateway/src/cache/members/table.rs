@@ -4,6 +4,8 @@
 //! A guild's members belong to a *block*. To forget a guild is to end its block: its rows are found no more, and the
 //! places they take are swept up a few at a time by those who need one.
 
+mod bound;
+
 use super::{
     Told,
     row::{Roles, Row},
@@ -316,6 +318,10 @@ fn segment(hash: u64) -> usize {
 
 #[cfg(test)]
 impl Table {
+    pub(super) fn bound_now(&self) -> usize {
+        self.max
+    }
+
     /// Panics where the parts do not agree.
     pub(super) fn check(&self) {
         let mut rows = vec![0; self.blocks.len()];

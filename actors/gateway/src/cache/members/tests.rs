@@ -117,6 +117,12 @@ fn step(random: &mut StdRng, members: &Members, model: &mut Model) {
             members.forget_where(|guild| guild.get() % 2 == 0);
             model.retain(|(guild, _), _| guild.get() % 2 != 0);
         }
+        92..94 if members.read().bound_now() < 1_000 => {
+            let max = members.read().bound_now();
+            members.bound(random.random_range(0..=max));
+            members.read().check();
+            members.bound(max);
+        }
         _ => {
             let member = any_member(random, user);
             let known = members.get(guild, user).is_some();
@@ -126,6 +132,29 @@ fn step(random: &mut StdRng, members: &Members, model: &mut Model) {
             }
         }
     }
+}
+
+#[test]
+fn a_smaller_bound_keeps_those_that_were_asked_about_and_a_larger_one_makes_room_again() {
+    let members = Members::new(20_000);
+    (1..=10_000).for_each(|user| members.put(GUILD, &told(user, "ann", &[RoleId::new(1)])));
+    (1..=10_000).for_each(|user| members.put(GuildId::new(200), &told(user, "ben", &[])));
+    members.forget(GuildId::new(200));
+    members.bound(8_000);
+    members.read().check();
+    assert_eq!(members.len(), 8_000, "those that were left go first");
+    let asked: Vec<u64> = (1..=10_000).filter(|user| user % 10 == 0 && knows(&members, *user)).collect();
+    assert!(asked.len() > 500);
+    members.bound(1_000);
+    members.read().check();
+    assert_eq!(members.len(), 1_000);
+    assert!(asked.iter().all(|user| knows(&members, *user)), "who was asked about stays");
+    members.bound(0);
+    assert_eq!(members.len(), 1);
+    members.bound(2_000);
+    (1..=3_000).for_each(|user| members.put(GUILD, &told(user, "ann", &[])));
+    members.read().check();
+    assert_eq!(members.len(), 2_000);
 }
 
 #[test]
