@@ -4,6 +4,7 @@
 //! of its own, so that it delays no answer.
 
 mod description;
+mod event_types;
 mod exceptions;
 mod faults;
 mod judge;
@@ -49,7 +50,7 @@ pub struct Violation {
     pub by: Side,
     /// Status of the answer; 0 for a payload. A request that is wrong and was refused for it has one from 400 to 499.
     pub status: u16,
-    /// JSON pointer into the body, or `query/NAME`, `path/NAME`, `status`, `body`.
+    /// JSON pointer into the body or the payload, or `query/NAME`, `path/NAME`, `status`, `body`, `payload`.
     pub place: String,
     /// The keyword of the schema that was not met.
     pub keyword: String,

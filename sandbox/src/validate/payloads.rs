@@ -2,6 +2,7 @@
 
 use serenity::model::event::{Event, GatewayEvent};
 
+use super::event_types;
 use super::exceptions::payload_exceptions;
 use super::faults::Misfit;
 
@@ -10,20 +11,22 @@ const TOLD_MAX: usize = 600;
 
 /// What the payload is, and what is wrong with it, if anything.
 pub(super) fn judge(text: &str) -> Option<(String, Misfit)> {
-    let (what, problem) = match serde_json::from_str::<GatewayEvent>(text) {
+    let whole = |problem| Misfit { place: "payload".into(), keyword: "type".into(), problem };
+    let (what, misfit) = match serde_json::from_str::<GatewayEvent>(text) {
         // An event that does not fit its type is taken for an unknown one.
         Ok(GatewayEvent::Dispatch(_, Event::Unknown(event))) => {
             if payload_exceptions().iter().any(|(name, _)| *name == event.kind) {
                 return None;
             }
-            (event.kind, "it does not fit the type of its event".to_owned())
+            let found = event_types::misfit(&event.kind, &event.value);
+            (event.kind, found.unwrap_or_else(|| whole("it does not fit the type of its event".to_owned())))
         }
         Ok(_) => return None,
-        Err(error) => ("frame".to_owned(), error.to_string()),
+        Err(error) => ("frame".to_owned(), whole(error.to_string())),
     };
     let told: String = text.chars().take(TOLD_MAX).collect();
-    let misfit = Misfit { place: "payload".into(), keyword: "type".into(), problem: format!("{problem}: {told}") };
-    Some((format!("gateway {what}"), misfit))
+    let problem = format!("{}: {told}", misfit.problem);
+    Some((format!("gateway {what}"), Misfit { problem, ..misfit }))
 }
 
 #[cfg(test)]
@@ -39,6 +42,9 @@ mod tests {
         let deleted = r#"{"t":"MESSAGE_DELETE","s":1,"op":0,"d":{"id":"1","channel_id":"2"}}"#;
         assert_eq!(wrong(deleted), None);
         assert_eq!(wrong(&deleted.replace("\"2\"", "null")).as_deref(), Some("gateway MESSAGE_DELETE"));
+        let (_, misfit) = judge(&deleted.replace("\"2\"", "null")).unwrap();
+        assert_eq!((misfit.place.as_str(), misfit.keyword.as_str()), ("/d/channel_id", "type"));
+        assert!(misfit.problem.contains("null") && misfit.problem.contains(r#""id":"1""#), "{}", misfit.problem);
         assert_eq!(wrong(r#"{"t":"RATE_LIMITED","s":1,"op":0,"d":{}}"#), None, "excused: serenity does not know it");
     }
 }
