@@ -6,7 +6,7 @@ use crate::{
     keeper::{Keeper, SavedSession},
     presence::Presence,
     session::Phase,
-    shard::{self, ShardMsg},
+    shard::{self, ORDER_LIMIT, ShardMsg},
     status::ShardStatus,
 };
 use futures_util::future::join_all;
@@ -30,9 +30,6 @@ use std::{
     time::Duration,
 };
 use supervision::{ActorPath, Addr, CallError, Role};
-
-/// How long an order to a shard may wait for it.
-const ORDER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The gateway. Clones are the same gateway; reading it never asks an actor.
 #[derive(Clone)]

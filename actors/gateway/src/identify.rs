@@ -31,6 +31,8 @@ const RESERVE: u32 = 100;
 const ORDERED_MAX: u32 = 990;
 /// How long Discord may take to say what it allows, before an order goes by what it last said.
 const ORDERED_ANSWER: Duration = Duration::from_secs(3);
+/// Discord counts IDENTIFYs over so long.
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// A decision that takes longer than this (database, REST) is a refusal.
 const DECISION: Duration = Duration::from_secs(20);
 /// What a shard waits after a decision that took too long.
@@ -295,12 +297,13 @@ async fn decide(shared: &Shared, shard: u32, ordered: bool, buckets: u32) -> (Ou
         let limits = shared.directory.limits(shared.clock.monotonic()).await;
         let concurrency = limits.map(|limits| limits.max_concurrency);
         let kept = if ordered { 0 } else { RESERVE };
-        let remedy = match ordered {
-            true => String::new(),
-            false => format!("; `impresario shards reconnect {shard}` uses one of those kept for operators"),
-        };
         if let Some(limits) = limits.filter(|limits| limits.remaining <= kept) {
-            let why = format!("Discord allows {} more, and {kept} are kept for operators{remedy}", limits.remaining);
+            let why = match limits.remaining {
+                0 => {
+                    format!("Discord allows no further one {}", until(shared, shared.clock.now() + limits.reset_after))
+                }
+                left => format!("Discord allows {left} more, and {kept} are kept for operators{}", by_order(shard)),
+            };
             return (Ok(Decision::Denied { retry_after: limits.reset_after.max(RETRY), why }), concurrency);
         }
         let limit = shared.limit(ordered);
@@ -315,6 +318,11 @@ async fn decide(shared: &Shared, shard: u32, ordered: bool, buckets: u32) -> (Ou
             Ok(IdentifyGrant::Exhausted { retry_at, used }) => {
                 note_used(shared, used);
                 let left = (retry_at - shared.clock.now()).to_std().unwrap_or_default();
+                let remedy = match used < shared.limit(true) {
+                    true => by_order(shard),
+                    // Nor does an operator's order find one.
+                    false => format!(", also those kept for operators: there is none {}", until(shared, retry_at)),
+                };
                 let why = format!("{used} of {limit} in 24 hours are used up{remedy}");
                 Decision::Denied { retry_after: left.max(RETRY), why }
             }
@@ -342,11 +350,12 @@ async fn room(shared: &Shared) -> Result<(), String> {
     }
     let limit = shared.limit(true);
     let take = |limit| {
-        let ask = IdentifyAsk { shard: 0, limit, buckets: 1, spacing: SPACING };
+        // As far apart as the window is long: none is taken while another one is in it.
+        let ask = IdentifyAsk { shard: 0, limit, buckets: 1, spacing: WINDOW };
         shared.ledger.take(ask, shared.clock.now())
     };
     let counted = match take(0).await {
-        // None is left then, so that none is taken: the answer is when the next one will be.
+        // The answer is when the next one will be, or that by now there is room: the oldest has left the window meanwhile.
         Ok(IdentifyGrant::Exhausted { used, .. }) if used >= limit => take(limit).await,
         counted => counted.map(|_room| IdentifyGrant::Granted { used: 0 }),
     };
@@ -364,9 +373,18 @@ async fn room(shared: &Shared) -> Result<(), String> {
 }
 
 fn not_before(shared: &Shared, at: DateTime<Utc>, why: &str) -> String {
+    format!("no new session can be begun {}: {why}; nothing was changed", until(shared, at))
+}
+
+/// What helps while some are kept for operators.
+fn by_order(shard: u32) -> String {
+    format!("; `impresario shards reconnect {shard}` uses one of those kept for operators")
+}
+
+/// When there is room again.
+fn until(shared: &Shared, at: DateTime<Utc>) -> String {
     let left = (at - shared.clock.now()).num_seconds().max(0);
-    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    format!("no new session can be begun before {at} (in {left} s): {why}; nothing was changed")
+    format!("before {} (in {left} s)", at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 fn note_used(shared: &Shared, used: u32) {

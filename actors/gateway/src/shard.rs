@@ -3,11 +3,13 @@
 mod herald;
 mod link;
 mod message;
+mod orders;
 mod pacemaker;
 mod reader;
 mod sends;
 
 pub(crate) use message::ShardMsg;
+pub(crate) use orders::ORDER_LIMIT;
 
 use crate::{
     cache::Cache,
@@ -42,8 +44,6 @@ use tokio_util::sync::CancellationToken;
 
 /// A shard's turn to IDENTIFY comes within this time, or it asks anew.
 const ASK_LIMIT: Duration = Duration::from_secs(600);
-/// An operator's order for a new session waits so long for the word that there can be one.
-const ROOM_LIMIT: Duration = Duration::from_secs(4);
 /// How long a stop waits for the close frame to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A shard that will be away for longer than this says so to those who need it.
@@ -317,20 +317,6 @@ impl Shard {
         });
     }
 
-    /// An operator's order. What costs an IDENTIFY is carried out if there is one: the session that goes on is worth more
-    /// than the wait for a new one.
-    async fn ordered(&mut self, resume: bool, ctx: &Ctx<Self>) -> Result<Result<(), Failure>, String> {
-        if !resume || self.keeper.point().is_none() {
-            let room = self.shared.identify.call(ROOM_LIMIT, |reply| IdentifyMsg::Room { reply }).await;
-            room.unwrap_or_else(|error| {
-                let remedy = "nothing was changed, try again";
-                Err(format!("whether a new session can be begun is not known (gateway/identify: {error}); {remedy}"))
-            })?;
-        }
-        self.ordered = true;
-        Ok(self.step(if resume { Input::OperatorReconnect } else { Input::OperatorReidentify }, ctx))
-    }
-
     fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
         self.ordered = false;
         self.herald.online(resumed);
@@ -417,14 +403,8 @@ impl Actor for Shard {
                 reply.send(self.send_if_room(text));
                 Ok(())
             }
-            ShardMsg::Order { resume, reply } => {
-                let (answer, done) = match self.ordered(resume, ctx).await {
-                    Ok(done) => (Ok(()), done),
-                    Err(refused) => (Err(refused), Ok(())),
-                };
-                reply.send(answer);
-                done
-            }
+            ShardMsg::Order { resume, reply } => self.order(resume, reply, ctx),
+            ShardMsg::Allowed { resume, allowed, reply } => self.obey(resume, allowed, reply, ctx),
         }
     }
 

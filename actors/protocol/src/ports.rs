@@ -47,7 +47,7 @@ pub struct IdentifyAsk {
     pub limit: u32,
     /// Discord's `max_concurrency`: shards with the same remainder share a bucket.
     pub buckets: u32,
-    /// How far apart IDENTIFYs of one bucket must be.
+    /// How far apart IDENTIFYs of one bucket must be. With 24 hours none is taken while another one of its bucket counts.
     pub spacing: Duration,
 }
 

@@ -44,6 +44,7 @@ facts![
     a_prefix_out_of_bounds_is_a_conflict,
     fifty_takes_at_once_never_exceed_the_limit,
     two_of_one_bucket_keep_their_distance_whoever_takes_them,
+    an_ask_for_the_distance_of_the_whole_window_takes_none_while_one_counts,
     an_identify_leaves_the_window_after_24_hours,
     pruning_keeps_what_still_counts,
     audit_rows_come_back_newest_first_and_whole,
@@ -107,6 +108,19 @@ async fn two_of_one_bucket_keep_their_distance_whoever_takes_them(db: Db) {
     // By a clock that went back a little the bucket opens after one distance; by one that went back far, at once.
     assert_eq!(take(2, 3_000).await, too_soon(5_000));
     assert_eq!(take(2, -60_000).await, Ok(IdentifyGrant::Granted { used: 4 }));
+}
+
+async fn an_ask_for_the_distance_of_the_whole_window_takes_none_while_one_counts(db: Db) {
+    let now = db.inner.clock.now();
+    let at = |hours: i64| now + TimeDelta::hours(hours);
+    let whole = |limit| IdentifyAsk { buckets: 1, spacing: IDENTIFY_WINDOW.to_std().unwrap(), ..ask(0, limit) };
+    for hours in [-20, -10] {
+        db.take(ask(7, 900), at(hours)).await.unwrap();
+    }
+    assert_eq!(db.take(whole(2), now).await, Ok(IdentifyGrant::Exhausted { retry_at: at(4), used: 2 }));
+    let room = db.take(whole(2), at(5)).await;
+    assert!(matches!(room, Ok(IdentifyGrant::TooSoon { .. })), "the oldest has left the window: {room:?}");
+    assert_eq!(db.identifies_since(at(-24)).await, Ok(2));
 }
 
 async fn fifty_takes_at_once_never_exceed_the_limit(db: Db) {

@@ -56,6 +56,15 @@ pub(crate) enum ShardMsg {
         /// Says that it is under way, or in a sentence why not.
         reply: Reply<Result<(), String>>,
     },
+    /// Whether an order that costs an IDENTIFY can be carried out.
+    Allowed {
+        /// As it was ordered.
+        resume: bool,
+        /// Whether; else why not, in a sentence.
+        allowed: Result<(), String>,
+        /// Of whoever ordered it.
+        reply: Reply<Result<(), String>>,
+    },
 }
 
 impl Message for ShardMsg {
@@ -71,6 +80,7 @@ impl Message for ShardMsg {
             Self::Beat => "beat",
             Self::Send { .. } => "send",
             Self::Order { .. } => "order",
+            Self::Allowed { .. } => "allowed",
         }
     }
 }

@@ -69,11 +69,13 @@ impl EventSink for Sink {
 pub(crate) struct Ledger {
     pub(crate) taken: Mutex<u32>,
     pub(crate) down: Mutex<bool>,
+    /// Whether its answers wait.
+    pub(crate) held: watch::Sender<bool>,
 }
 
 impl Ledger {
     pub(crate) fn down() -> Arc<Self> {
-        Arc::new(Self { taken: Mutex::default(), down: Mutex::new(true) })
+        Arc::new(Self { down: Mutex::new(true), ..Self::default() })
     }
 }
 
@@ -83,16 +85,18 @@ impl IdentifyLedger for Ledger {
         ask: IdentifyAsk,
         now: chrono::DateTime<chrono::Utc>,
     ) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
-        let mut taken = self.taken.lock().unwrap();
-        let answer = if *self.down.lock().unwrap() {
-            Err(NotNow { what: "the database is down".into(), retry_after: Duration::from_millis(20) })
-        } else if *taken >= ask.limit {
-            Ok(IdentifyGrant::Exhausted { retry_at: now + Duration::from_secs(3600), used: *taken })
-        } else {
-            *taken += 1;
-            Ok(IdentifyGrant::Granted { used: *taken })
-        };
-        Box::pin(async move { answer })
+        Box::pin(async move {
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+            let mut taken = self.taken.lock().unwrap();
+            if *self.down.lock().unwrap() {
+                Err(NotNow { what: "the database is down".into(), retry_after: Duration::from_millis(20) })
+            } else if *taken >= ask.limit {
+                Ok(IdentifyGrant::Exhausted { retry_at: now + Duration::from_secs(3600), used: *taken })
+            } else {
+                *taken += 1;
+                Ok(IdentifyGrant::Granted { used: *taken })
+            }
+        })
     }
 }
 

@@ -83,6 +83,39 @@ async fn a_new_session_for_which_no_identify_is_left_is_refused_before_the_old_o
 }
 
 #[tokio::test]
+async fn a_shard_goes_on_while_an_order_waits_and_does_nothing_that_nobody_waits_for() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(600_000).await;
+    bot.gateway.wait_ready().await;
+    peer.answers = false;
+    bot.ledger.held.send_replace(true);
+    let mut given_up = Box::pin(bot.gateway.reconnect(protocol::ShardId(0), false));
+    let asked = async {
+        eventually("the ledger is asked", || bot.ledger.held.receiver_count() > 0).await;
+        peer.send(json!({"op": 1})).await;
+        peer.expect(1).await;
+    };
+    tokio::select! {
+        biased;
+        answer = &mut given_up => panic!("the shard answered nothing before the order: {answer:?}"),
+        () = asked => {}
+    }
+    drop(given_up);
+    bot.ledger.held.send_replace(false);
+    eventually("the ledger has answered", || bot.ledger.held.receiver_count() == 0).await;
+    for _ in 0..5 {
+        peer.send(json!({"op": 1})).await;
+        peer.expect(1).await;
+    }
+    let counts = bot.gateway.statuses()[0].counts;
+    assert_eq!((counts.disconnects, counts.identifies), (0, 1), "nobody waits for that order: {counts:?}");
+    bot.gateway.reconnect(protocol::ShardId(0), false).await.unwrap();
+    assert_eq!(peer.closed().await, Some(1000));
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_presence_is_shown_at_once_and_after_a_resume_only_if_it_changed() {
     let fake = Fake::bind().await;
     let bot = Bot::start(Setup::of(&fake)).await;

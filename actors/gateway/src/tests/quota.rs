@@ -5,11 +5,18 @@ use crate::{
     directory,
     identify::{Decision, Identify, IdentifyMsg, Shared},
 };
+use chrono::{DateTime, Utc};
 use protocol::{
     BoxFuture, SystemClock,
-    ports::{GatewayBot, GatewayDirectory, NotNow},
+    ports::{GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use supervision::{Addr, ChildSpec, Flags, NoObserver, Planes, Strategy, Tree, Verb};
 use tokio::time::Instant;
 
@@ -20,14 +27,23 @@ async fn queue(remaining: u32, max_concurrency: u32, limit: u32) -> (Tree, Addr<
 
 async fn queue_of(port: Arc<dyn GatewayDirectory>, limit: u32) -> (Tree, Addr<IdentifyMsg>, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
+    let (tree, addr) = queue_on(port, ledger.clone(), limit).await;
+    (tree, addr, ledger)
+}
+
+async fn queue_on(
+    port: Arc<dyn GatewayDirectory>,
+    ledger: Arc<dyn IdentifyLedger>,
+    limit: u32,
+) -> (Tree, Addr<IdentifyMsg>) {
     let directory = Arc::new(directory::Directory::new(Some("wss://x".into()), port));
-    let shared = Arc::new(Shared::new(ledger.clone(), directory, Arc::new(SystemClock), limit));
+    let shared = Arc::new(Shared::new(ledger, directory, Arc::new(SystemClock), limit));
     let addr = Addr::new("identify", 64);
     let spec = ChildSpec::worker(&addr, move || Identify::new(Arc::clone(&shared)));
     let flags = Flags::new(Strategy::OneForOne);
     let tree = Tree::start(Planes::single(), flags, vec![spec], Arc::new(NoObserver)).await.unwrap();
     tree.started().await.unwrap();
-    (tree, addr, ledger)
+    (tree, addr)
 }
 
 async fn ask(addr: &Addr<IdentifyMsg>, shard: u32) -> (Decision, Instant) {
@@ -181,5 +197,61 @@ async fn a_discord_that_never_answers_rest_delays_an_identify_by_seconds() {
     let (decision, at) = ask(&addr, 0).await;
     assert_eq!((decision, *ledger.taken.lock().unwrap()), (Decision::Granted, 1), "our own budget still counts");
     assert!(at - start <= Duration::from_secs(20), "{:?}", at - start);
+    tree.shutdown(None);
+}
+
+/// A ledger whose oldest row leaves the window with each look at it.
+struct Leaving(AtomicU32);
+
+impl IdentifyLedger for Leaving {
+    fn take(&self, ask: IdentifyAsk, now: DateTime<Utc>) -> BoxFuture<'_, Result<IdentifyGrant, NotNow>> {
+        let used = self.0.fetch_sub(1, Relaxed);
+        let answer = if used >= ask.limit {
+            IdentifyGrant::Exhausted { retry_at: now, used }
+        } else if ask.spacing >= Duration::from_secs(24 * 3600) {
+            IdentifyGrant::TooSoon { retry_after: ask.spacing }
+        } else {
+            self.0.fetch_add(1, Relaxed);
+            IdentifyGrant::Granted { used: used + 1 }
+        };
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_room_spends_nothing_when_the_oldest_leaves_the_window_meanwhile() {
+    let bot =
+        GatewayBot { url: "wss://x".into(), shards: 1, remaining: 1000, reset_after_ms: 7_200_000, max_concurrency: 1 };
+    let ledger = Arc::new(Leaving(AtomicU32::new(990)));
+    let (tree, addr) = queue_on(Arc::new(Directory(bot)), ledger.clone(), 900).await;
+    let room = addr.call(Duration::from_secs(60), |reply| IdentifyMsg::Room { reply }).await.unwrap();
+    assert_eq!((room, ledger.0.load(Relaxed)), (Ok(()), 988), "two looks, and no row");
+    tree.shutdown(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_an_order_only_while_some_are_kept_for_orders_and_else_when_there_is_room() {
+    let why = async |addr: &Addr<IdentifyMsg>| {
+        let Decision::Denied { why, .. } = ask(addr, 3).await.0 else { panic!("granted") };
+        why
+    };
+    let named = |why: &str| why.contains("`impresario shards reconnect 3`");
+    let (tree, addr, _) = queue(0, 1, 900).await;
+    let told = why(&addr).await;
+    assert!(!named(&told) && told.starts_with("Discord allows no further one before 2"), "{told}");
+    assert!(told.contains("(in 7"), "{told}");
+    tree.shutdown(None);
+    let (tree, addr, ledger) = queue(1000, 1, 900).await;
+    for (used, by_order) in [(900, true), (989, true), (990, false)] {
+        *ledger.taken.lock().unwrap() = used;
+        let told = why(&addr).await;
+        assert!(told.starts_with(&format!("{used} of 900 in 24 hours are used up")), "{told}");
+        assert_eq!((named(&told), told.contains("(in 3")), (by_order, !by_order), "{told}");
+    }
+    tree.shutdown(None);
+    let (tree, addr, ledger) = queue(1000, 1, 995).await;
+    *ledger.taken.lock().unwrap() = 995;
+    let told = why(&addr).await;
+    assert!(!named(&told), "a limit that leaves nothing for orders: {told}");
     tree.shutdown(None);
 }
