@@ -24,7 +24,7 @@ use crate::{
     reload::{Live, Reloader},
     remembered,
     rules::Ruling,
-    sharding,
+    sharding::Sharding,
     status::Status,
     system, treelog, wire,
 };
@@ -256,7 +256,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     kept.extend(phases.run(Phase::Prefixes, prefixes(&host, &planes)).await?);
     phases.add(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
 
-    let planned = discord::plan(config.discord.shards, &rest, &config.data.dir, &status);
+    let sharding = Sharding::new(&config.data.dir, &token);
+    let planned = discord::plan(config.discord.shards, &rest, &sharding, &status);
     let plan = phases.run(Phase::Shards, planned).await?;
     let deps = GatewayDeps {
         token,
@@ -313,7 +314,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     };
     kept.extend([
         Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),
-        Kept::run(&planes.data, "sharding", sharding::follow(made.clone(), config.data.dir.clone())),
+        Kept::run(&planes.data, "sharding", sharding.follow(made.clone())),
         Kept::run(&planes.data, "tree-log", treelog::follow(tree)),
         Kept::run(&planes.data, "post-ready", ready::follow(after)),
     ]);

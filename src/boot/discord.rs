@@ -3,7 +3,7 @@
 use crate::{
     config::{Intents, SHARDS_MAX, Shards},
     exit::{Code, Fatal},
-    sharding,
+    sharding::Sharding,
     status::Status,
 };
 use gateway::ShardPlan;
@@ -13,7 +13,7 @@ use protocol::{
 };
 use rest::{Preflight, Rest};
 use serenity::model::gateway::GatewayIntents;
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 /// How long boot waits for Discord's word on the number of shards, when it may choose.
 const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +46,12 @@ pub(super) async fn preflight(access: &rest::Access, configured: &[u64]) -> Resu
 ///
 /// # Errors
 /// Exit 77 when Discord refuses the token meanwhile.
-pub(super) async fn plan(configured: Shards, rest: &Rest, data: &Path, status: &Status) -> Result<ShardPlan, Fatal> {
+pub(super) async fn plan(
+    configured: Shards,
+    rest: &Rest,
+    before: &Sharding,
+    status: &Status,
+) -> Result<ShardPlan, Fatal> {
     match configured {
         Shards::Count(total) => return Ok(ShardPlan::all(total)),
         Shards::Share { total, first, last } => return Ok(ShardPlan { total, first, last }),
@@ -64,7 +69,7 @@ pub(super) async fn plan(configured: Shards, rest: &Rest, data: &Path, status: &
         if *rest.token_refused().borrow() {
             return Err(token_refused());
         }
-        if let Some(total) = sharding::last_known(data).await {
+        if let Some(total) = before.last_known().await {
             tracing::warn!("Discord did not say how many shards to run ({reason}): {total}, as before");
             status.waits_for(None); // its file may not have been readable at the first try
             return Ok(ShardPlan::all(total.min(SHARDS_MAX)));

@@ -91,6 +91,31 @@ fn a_number_of_shards_that_discord_finds_too_small_is_not_kept() {
 }
 
 #[test]
+fn the_number_of_shards_of_another_bot_in_the_folder_is_not_taken_over() {
+    let discord = discord_with(|config| {
+        (config.shards, config.max_concurrency) = (2, 2);
+        config.token = "OTAw.sandbox.token".into(); // of the bot 900
+    });
+    let home = Home::new(&discord);
+    fs::create_dir(home.path("data")).unwrap();
+    fs::write(home.path(KEPT), r#"{"bot":"901","here":3,"total":3}"#).unwrap();
+    silence(&discord);
+    let bot = home.run();
+    until("boot waits for Discord", || bot.cli(&["status"]).out.contains("how many shards").then_some(()));
+    discord.fault(Fault::Clear);
+    bot.wait_ready();
+    assert_eq!(discord.connected_shards(), [0, 1]);
+    let kept = || fs::read_to_string(home.path(KEPT)).unwrap();
+    until("the number is this bot's", || kept().contains(r#""bot":"900""#).then_some(()));
+    assert!(kept().contains(r#""total":2"#) && !kept().contains("sandbox"), "{}", kept());
+    assert_eq!(bot.terminate(), 0);
+    silence(&discord);
+    let bot = home.start();
+    bot.log.wait_message("Discord did not say how many shards to run");
+    assert_eq!((discord.connected_shards(), bot.terminate()), (vec![0, 1], 0));
+}
+
+#[test]
 fn an_order_to_all_shards_reaches_those_that_run_and_names_the_others() {
     let discord = for_two();
     let home = Home::new(&discord);
