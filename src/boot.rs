@@ -41,17 +41,13 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use supervision::{Backoff, Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
+use supervision::{Flags as Rules, Intensity, Limits, Planes, Strategy, Tree};
 use task_supervisor::{Surroundings, TaskRegistry};
 use telemetry::{Exporter, Memory, Parts, logging::LogHandle, reports::SentryCapture};
 use tokio::sync::Mutex;
 
 /// Failures of the root's children without a budget of their own before the tree gives up.
 const ROOT_INTENSITY: Intensity = Intensity::new(10, Duration::from_secs(60));
-/// Restarts of the database before the process gives up: it is vital.
-const DATABASE_BUDGET: (u32, Duration) = (5, Duration::from_secs(60));
-/// Restarts of a whole room (cog host, gateway) within ten minutes: the first then gives up, the second is parked.
-const ROOM_BUDGET: (u32, Duration) = (5, Duration::from_secs(600));
 
 /// What boot is given by the process.
 pub struct Context {
@@ -243,8 +239,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     phases.add(Phase::Telemetry, builder.add(telemetry::child(parts).0)).await?;
     phases.add(Phase::Control, builder.add(channel.child())).await?;
     phases.add(Phase::Rest, builder.add(rest_child)).await?;
-    let database_child = database::child(&db).budget(DATABASE_BUDGET.0, DATABASE_BUDGET.1);
-    phases.add(Phase::Database, builder.add(database_child)).await?;
+    phases.add(Phase::Database, builder.add(database::child(&db))).await?;
     folder.keep();
     remembered::keep(&tree);
     if ignore_budgets {
@@ -254,7 +249,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let mut kept = begin_record(&kept_record, &config.data.dir, &status, &planes).await;
     phases.add(Phase::EmojiCache, builder.add(emoji_child)).await?;
     kept.extend(phases.run(Phase::Prefixes, prefixes(&host, &planes)).await?);
-    phases.add(Phase::Cogs, builder.add(host.child().budget(ROOM_BUDGET.0, ROOM_BUDGET.1))).await?;
+    phases.add(Phase::Cogs, builder.add(host.child())).await?;
 
     let sharding = Sharding::new(&config.data.dir, &token);
     let planned = discord::plan(config.discord.shards, &rest, &sharding, &status);
@@ -291,9 +286,6 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     });
     let taken_up = async { take.await.map_err(|error| Fatal::new(Code::Internal, error)) };
     phases.run(Phase::Handover, taken_up).await?;
-    let gateway_child = gateway_child
-        .budget(ROOM_BUDGET.0, ROOM_BUDGET.1)
-        .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)));
     phases.add(Phase::Gateway, builder.add(gateway_child)).await?;
     let tasks_child = task_supervisor::child(Duration::from_millis(config.tasks.monitor_ms), &registry);
     phases.add(Phase::Tasks, builder.add(tasks_child)).await?;

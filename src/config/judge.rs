@@ -111,7 +111,7 @@ impl Judge<'_> {
     }
 
     fn nobody(&mut self, key: &Key, name: &str) {
-        let near = supervision::nearest(name, standing::paths(self.cogs));
+        let near = supervision::nearest(name, standing::paths(self.config, self.cogs));
         self.refuse(key, format!("there is no actor {name:?}"), near);
     }
 

@@ -26,15 +26,15 @@ use std::{
     },
     time::Duration,
 };
-use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Intensity, Strategy};
+use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Intensity, Kind, Policy, Strategy};
 use tokio::sync::watch;
 
 /// The path of the room's supervisor.
 pub const PATH: &str = "cog-host";
 /// A cog's mailbox: reports of panics and an operator's wishes.
 const COG_MAILBOX: usize = 64;
-/// Restarts of a cog before it is parked, and their window.
-const COG_BUDGET: (u32, Duration) = (3, Duration::from_secs(600));
+/// The dispatcher's name below [`PATH`].
+pub const DISPATCH: &str = "dispatch";
 /// Restarts of the dispatcher before the room gives up, and their window.
 const DISPATCH_BUDGET: Intensity = Intensity::new(5, Duration::from_secs(60));
 /// Problems that are remembered as reported; past it the memory begins anew.
@@ -153,21 +153,18 @@ impl CogHost {
         let mut children: Vec<ChildSpec> =
             self.shared.cells.iter().filter(|cell| !cell.skipped()).map(|cell| self.cog_child(cell)).collect();
         let shared = Arc::clone(&self.shared);
-        let dispatch = Addr::new(format!("{PATH}/dispatch"), COG_MAILBOX);
-        children.push(ChildSpec::worker(&dispatch, move || DispatchActor::new(Arc::clone(&shared))));
+        let dispatch = Addr::new(format!("{PATH}/{DISPATCH}"), COG_MAILBOX);
+        let dispatch = ChildSpec::worker(&dispatch, move || DispatchActor::new(Arc::clone(&shared)));
+        children.push(dispatch.with(|declared| *declared = dispatch_policy()));
         let flags = Flags { intensity: DISPATCH_BUDGET, ..Flags::new(Strategy::OneForOne) };
-        ChildSpec::supervisor(PATH, flags, children).criticality(Criticality::Vital)
+        ChildSpec::supervisor(PATH, flags, children).with(|declared| *declared = policy())
     }
 
     fn cog_child(&self, cell: &Arc<CogCell>) -> ChildSpec {
         let (shared, made) = (Arc::clone(&self.shared), Arc::clone(cell));
         let make = move || CogActor::new(Arc::clone(&made), Arc::clone(&shared.services), shared.access.sandbox);
-        ChildSpec::worker(&cell.addr, make)
-            .criticality(Criticality::Important)
-            .required(!cell.cog.optional)
-            .budget(COG_BUDGET.0, COG_BUDGET.1)
-            .backoff(Backoff::doubling(Duration::from_millis(250), Duration::from_secs(30)))
-            .retry_parked(Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600)))
+        let declared = cog_policy(cell.cog.name, !cell.cog.optional);
+        ChildSpec::worker(&cell.addr, make).with(|policy| *policy = declared)
     }
 
     /// The process ends without a drain: from now on nothing begins, what has not begun is left to the next process, and what
@@ -211,6 +208,30 @@ impl CogHost {
     /// The gauges of lanes and commands.
     pub fn collector(&self) -> Arc<dyn metering::Collector> {
         Arc::new(Gauges(Arc::clone(&self.shared)))
+    }
+}
+
+/// The rules that the room is declared with: vital, so the process gives up when five restarts of it in ten minutes were not
+/// enough.
+pub fn policy() -> Policy {
+    let budget = Some(Intensity::new(5, Duration::from_secs(600)));
+    Policy { criticality: Criticality::Vital, required: true, budget, ..Policy::new(PATH, Kind::Supervisor) }
+}
+
+/// The rules that the dispatcher is declared with: its restarts count against the room's own budget.
+pub fn dispatch_policy() -> Policy {
+    Policy::new(DISPATCH, Kind::Worker)
+}
+
+/// The rules that the cog called `name` is declared with.
+pub fn cog_policy(name: &str, required: bool) -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required,
+        budget: Some(Intensity::new(3, Duration::from_secs(600))),
+        backoff: Some(Backoff::doubling(Duration::from_millis(250), Duration::from_secs(30))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(300), Duration::from_secs(3600))),
+        ..Policy::new(name, Kind::Worker)
     }
 }
 

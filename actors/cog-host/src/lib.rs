@@ -56,7 +56,7 @@ pub use config::CogHostConfig;
 pub use context::{CogCtx, CogTasks, Ctx, Invocation, Services, Source};
 pub use database::{AUDIT_PRUNED_MAX, DbError};
 pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
-pub use host::{CogCounts, CogHost, PATH};
+pub use host::{CogCounts, CogHost, DISPATCH, PATH, cog_policy, dispatch_policy, policy};
 pub use lanes::LANES_MAX;
 pub use limiter::{ErrorLimiter, PER_CHANNEL, PER_USER, REMEMBERED_MAX};
 pub use permissions::{in_channel, outranks};

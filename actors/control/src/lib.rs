@@ -33,6 +33,6 @@ pub use client::{Client, ClientError, StreamItem, Subscription};
 pub use config::ControlConfig;
 pub use lock::{FileLock, LockError};
 pub use registry::{Duplicate, Registry};
-pub use server::{Channel, Control, ControlMsg, ControlSetup, Incarnations, PATH};
+pub use server::{Channel, Control, ControlMsg, ControlSetup, Incarnations, PATH, policy};
 pub use socket::{BindError, PATH_MAX, Socket};
 pub use wire::{Code, PROTOCOL};

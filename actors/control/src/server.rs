@@ -17,8 +17,8 @@ use protocol::{Clock, method::Peer, ports::AuditLog};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message,
-    Restart, Role, guarded,
+    Actor, ActorPath, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Intensity,
+    Kind, Message, Policy, Role, guarded,
 };
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -94,12 +94,19 @@ impl Channel {
     pub fn child(&self) -> ChildSpec {
         let addr = Addr::new(PATH, MAILBOX);
         let shared = Arc::clone(&self.shared);
-        ChildSpec::worker(&addr, move || Control::new(Arc::clone(&shared)))
-            .restart(Restart::Permanent)
-            .criticality(Criticality::Important)
-            .budget(10, Duration::from_secs(60))
-            .backoff(Backoff::doubling(Duration::from_millis(10), Duration::from_secs(5)))
-            .retry_parked(Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300)))
+        ChildSpec::worker(&addr, move || Control::new(Arc::clone(&shared))).with(|declared| *declared = policy())
+    }
+}
+
+/// The rules that it is declared with.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required: false,
+        budget: Some(Intensity::new(10, Duration::from_secs(60))),
+        backoff: Some(Backoff::doubling(Duration::from_millis(10), Duration::from_secs(5))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300))),
+        ..Policy::new(PATH, Kind::Worker)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The actor: opens the database, watches it, and takes it away from callers when it ends.
 
 use crate::{
+    config::DatabaseConfig,
     db::Db,
     error::{self, DbError},
     live,
@@ -13,7 +14,8 @@ use protocol::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, AdminCall, AdminError, AdminSpec, ChildSpec, Criticality, Ctx, Failure, Message, Role, Shutdown,
+    Actor, AdminCall, AdminError, AdminSpec, ChildSpec, Criticality, Ctx, Failure, Intensity, Kind, Message, Policy,
+    Role, Shutdown,
 };
 use tokio::time::timeout;
 
@@ -54,12 +56,21 @@ pub struct DatabaseActor {
 
 /// The supervised child for `db`: vital, five seconds to stop.
 pub fn child(db: &Db) -> ChildSpec {
-    let start = db.inner.config.connect() + START_SLACK;
-    let (addr, db) = (db.inner.addr.clone(), db.clone());
+    let (addr, declared, db) = (db.inner.addr.clone(), policy(&db.inner.config), db.clone());
     ChildSpec::worker(&addr, move || DatabaseActor { db: db.clone(), published: None })
-        .criticality(Criticality::Vital)
-        .start_timeout(start)
-        .shutdown(Shutdown::Within(STOP))
+        .with(|policy| *policy = declared)
+}
+
+/// The rules that it is declared with: vital, so the process gives up when five restarts a minute were not enough.
+pub fn policy(config: &DatabaseConfig) -> Policy {
+    Policy {
+        criticality: Criticality::Vital,
+        required: true,
+        budget: Some(Intensity::new(5, Duration::from_secs(60))),
+        start_timeout: config.connect() + START_SLACK,
+        shutdown: Shutdown::Within(STOP),
+        ..Policy::new(PATH, Kind::Worker)
+    }
 }
 
 impl Actor for DatabaseActor {

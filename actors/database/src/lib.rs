@@ -35,7 +35,7 @@ mod tests;
 mod time;
 mod writes;
 
-pub use actor::{DatabaseActor, DatabaseMsg, PATH, child};
+pub use actor::{DatabaseActor, DatabaseMsg, PATH, child, policy};
 pub use audit::{AUDIT_KEPT_LEAST, AUDIT_PRUNED_MAX, AUDIT_ROWS_MAX, AUDIT_WAITING_MAX};
 pub use config::{DatabaseConfig, POOL_SIZE_MAX};
 pub use db::{CALLS_MAX, Db};

@@ -17,8 +17,8 @@ use serde_json::Value;
 use serenity::model::id::GuildId;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use supervision::{
-    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Overflow,
-    Reply,
+    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Intensity, Kind,
+    Message, Overflow, Policy, Reply,
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -118,12 +118,19 @@ pub fn child(config: EmojiConfig, rest: Rest, guilds: GuildIds) -> (Emojis, Chil
     let spec = ChildSpec::worker(&addr, move || {
         EmojiCache::new(config.clone(), rest.clone(), emojis.clone(), Arc::clone(&guilds))
     });
-    let spec = spec
-        .criticality(Criticality::Optional)
-        .budget(5, Duration::from_secs(60))
-        .retry_parked(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600)))
-        .needs([rest::PATH]);
-    (handle, spec)
+    (handle, spec.with(|declared| *declared = policy()))
+}
+
+/// The rules that it is declared with.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Optional,
+        required: false,
+        budget: Some(Intensity::new(5, Duration::from_secs(60))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600))),
+        needs: vec![rest::PATH.to_owned()],
+        ..Policy::new(PATH, Kind::Worker)
+    }
 }
 
 impl Actor for EmojiCache {

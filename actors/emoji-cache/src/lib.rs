@@ -17,7 +17,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{GuildIds, PATH, Refreshed, child};
+pub use actor::{GuildIds, PATH, Refreshed, child, policy};
 pub use config::EmojiConfig;
 pub use emoji::{CachedEmoji, Origin};
 pub use handle::{EmojiStatus, Emojis};

@@ -50,4 +50,4 @@ pub use session::{Cause, Phase};
 pub use snapshot::{Restored, Snapshot, SnapshotError, Unsaved};
 pub use socket::{ConnectError, greeting};
 pub use status::{Counts, Disconnect, Heartbeat, ShardStatus};
-pub use tree::{GatewayDeps, build};
+pub use tree::{GatewayDeps, build, policy, policy_below};

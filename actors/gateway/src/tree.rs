@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Strategy};
+use supervision::{Addr, Backoff, ChildSpec, Criticality, Flags, Intensity, Kind, Policy, Strategy};
 use tokio::{runtime::Handle, sync::watch};
 
 /// Crashes of one shard within [`CRASH_WINDOW`] before it is parked: each may cost an IDENTIFY. The window is long
@@ -124,8 +124,8 @@ pub fn build(config: &GatewayConfig, deps: GatewayDeps) -> (Gateway, ChildSpec) 
         rules(ChildSpec::worker(addr, move || Shard::new(Arc::clone(&shared), Arc::clone(&keeper))))
     });
     let children = std::iter::once(identify).chain(workers).collect();
-    let child =
-        ChildSpec::supervisor("gateway", Flags::new(Strategy::OneForOne), children).criticality(Criticality::Important);
+    let child = ChildSpec::supervisor("gateway", Flags::new(Strategy::OneForOne), children)
+        .with(|declared| *declared = policy());
     let total = deps.plan.total;
     let inner = Inner {
         shards,
@@ -156,9 +156,29 @@ fn keep_members(cache: &Cache, max: u32, intents: Intents) {
 }
 
 pub(crate) fn rules(spec: ChildSpec) -> ChildSpec {
-    spec.criticality(Criticality::Important)
-        .budget(CRASHES_MAX, CRASH_WINDOW)
-        .backoff(RESTART_BACKOFF)
-        .retry_parked(PARKED_BACKOFF)
-        .start_timeout(Duration::from_secs(10))
+    spec.with(|declared| *declared = policy_below(&declared.id))
+}
+
+/// The rules that the supervisor `gateway` is declared with: restarted whole five times in ten minutes, then parked.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required: false,
+        budget: Some(Intensity::new(5, Duration::from_secs(600))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900))),
+        ..Policy::new("gateway", Kind::Supervisor)
+    }
+}
+
+/// The rules that `identify` and every shard are declared with.
+pub fn policy_below(id: &str) -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required: false,
+        budget: Some(Intensity::new(CRASHES_MAX, CRASH_WINDOW)),
+        backoff: Some(RESTART_BACKOFF),
+        retry_parked: Some(PARKED_BACKOFF),
+        start_timeout: Duration::from_secs(10),
+        ..Policy::new(id, Kind::Worker)
+    }
 }

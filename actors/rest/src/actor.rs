@@ -11,7 +11,8 @@ use crate::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use supervision::{
-    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Message, Role,
+    Actor, Addr, AdminCall, AdminError, AdminSpec, Backoff, ChildSpec, Criticality, Ctx, Failure, Intensity, Kind,
+    Message, Policy, Role,
 };
 use tokio::time::Instant;
 
@@ -55,11 +56,18 @@ pub fn child(config: crate::RestConfig, access: Access) -> (Rest, ChildSpec) {
     let shared = Shared::new(config, addr.clone());
     let rest = Rest { shared: Arc::clone(&shared) };
     let make = move || RestActor { shared: Arc::clone(&shared), access: access.clone(), published: None };
-    let spec = ChildSpec::worker(&addr, make)
-        .criticality(Criticality::Important)
-        .budget(5, Duration::from_secs(60))
-        .retry_parked(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600)));
-    (rest, spec)
+    (rest, ChildSpec::worker(&addr, make).with(|declared| *declared = policy()))
+}
+
+/// The rules that it is declared with.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required: false,
+        budget: Some(Intensity::new(5, Duration::from_secs(60))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600))),
+        ..Policy::new(PATH, Kind::Worker)
+    }
 }
 
 impl Actor for RestActor {

@@ -41,7 +41,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{PATH, child};
+pub use actor::{PATH, child, policy};
 pub use application::ApplicationInfo;
 pub use config::{Access, RestConfig};
 pub use error::RestError;

@@ -1,6 +1,7 @@
 //! Which declarations make sense.
 
 use crate::{
+    monitor::MONITOR,
     schedule::{LONGEST, Timetable},
     task,
 };
@@ -28,7 +29,7 @@ pub(crate) fn rank(spec: &TaskSpec) -> i32 {
 /// registered already.
 pub(crate) fn admit(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) -> Result<Timetable, RegisterError> {
     let invalid = |rule, reason: String| RegisterError::Invalid { name: spec.name.clone(), rule, reason };
-    if spec.name.is_empty() || spec.name == "monitor" || spec.name.contains(['/', '#', ' ']) {
+    if spec.name.is_empty() || spec.name == MONITOR || spec.name.contains(['/', '#', ' ']) {
         let reason = "that is no name for a task: it must not be empty, \"monitor\" or hold / # or a space";
         return Err(invalid(TaskRule::Identity, reason.to_owned()));
     }

@@ -36,6 +36,7 @@ mod tests;
 
 pub use config::{TaskRules, TasksConfig};
 pub use methods::methods;
+pub use monitor::{MONITOR, policy as monitor_policy};
 pub use registry::TaskRegistry;
 pub use rows::Statistics;
 pub use rules::{Becomes, RuleChange, Rulebook, TaskChange};
@@ -44,7 +45,7 @@ pub use surroundings::Surroundings;
 pub use unowned::Work;
 
 use std::{sync::Arc, time::Duration};
-use supervision::{Backoff, ChildSpec, Criticality, Flags, Intensity, Strategy};
+use supervision::{Backoff, ChildSpec, Criticality, Flags, Intensity, Kind, Policy, Strategy};
 
 /// The supervisor's path.
 pub const PATH: &str = "task-supervisor";
@@ -54,9 +55,17 @@ pub fn child(monitor: Duration, registry: &Arc<TaskRegistry>) -> ChildSpec {
     let monitor = monitor::child(monitor, registry);
     let mut flags = Flags::new(Strategy::OneForOne);
     flags.intensity = Intensity::new(5, Duration::from_secs(60));
-    ChildSpec::supervisor(PATH, flags, vec![monitor])
-        .criticality(Criticality::Important)
-        .budget(5, Duration::from_secs(600))
-        .backoff(Backoff::doubling(Duration::from_millis(200), Duration::from_secs(30)))
-        .retry_parked(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900)))
+    ChildSpec::supervisor(PATH, flags, vec![monitor]).with(|declared| *declared = policy())
+}
+
+/// The rules that the supervisor is declared with.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Important,
+        required: false,
+        budget: Some(Intensity::new(5, Duration::from_secs(600))),
+        backoff: Some(Backoff::doubling(Duration::from_millis(200), Duration::from_secs(30))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(60), Duration::from_secs(900))),
+        ..Policy::new(PATH, Kind::Supervisor)
+    }
 }

@@ -16,13 +16,15 @@ use std::{
     time::Duration,
 };
 use supervision::{
-    Actor, ActorPath, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Message, Node, OrderError, Reply,
-    Role, Verb, core::Refusal,
+    Actor, ActorPath, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Kind, Message, Node, OrderError,
+    Policy, Reply, Role, Verb, core::Refusal,
 };
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+/// The monitor's name below [`crate::PATH`]; no task bears it.
+pub const MONITOR: &str = "monitor";
 /// A look at every task is never taken sooner after the last one than this.
 const LOOK_LEAST: Duration = Duration::from_millis(100);
 
@@ -53,8 +55,13 @@ pub(crate) fn child(every: Duration, registry: &Arc<TaskRegistry>) -> ChildSpec 
     let every = every.max(LOOK_LEAST);
     let addr = registry.monitor.clone();
     let registry = Arc::clone(registry);
-    // The highest rank: it starts before every task and stops after them.
-    ChildSpec::worker(&addr, move || Monitor { every, registry: Arc::clone(&registry) }).rank(i32::MAX)
+    ChildSpec::worker(&addr, move || Monitor { every, registry: Arc::clone(&registry) })
+        .with(|declared| *declared = policy())
+}
+
+/// The rules that the monitor is declared with: of the highest rank, it starts before every task and stops after them.
+pub fn policy() -> Policy {
+    Policy { rank: i32::MAX, ..Policy::new(MONITOR, Kind::Worker) }
 }
 
 struct Monitor {

@@ -6,7 +6,7 @@ use crate::{
     admission::rank,
     config::TaskRules,
     health::{Facts, Verdict, judge},
-    monitor::{MonitorMsg, NotBrought},
+    monitor::{MONITOR, MonitorMsg, NotBrought},
     schedule::Timetable,
     stats::{Stats, TaskFigures},
     surroundings::Surroundings,
@@ -113,7 +113,7 @@ impl TaskRegistry {
         Arc::new(Self {
             held: Mutex::new(Held::under(around.book.clone())),
             around: Arc::new(around),
-            monitor: Addr::new(format!("{}/monitor", crate::PATH), 64),
+            monitor: Addr::new(format!("{}/{MONITOR}", crate::PATH), 64),
             tree: OnceLock::new(),
             moving: tokio::sync::Mutex::new(()),
             unowned: Unowned::default(),

@@ -36,7 +36,7 @@ use logging::LogHandle;
 use metering::instrumentation;
 use reports::SentryCapture;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use supervision::{Addr, Backoff, ChildSpec, Criticality, Planes};
+use supervision::{Addr, Backoff, ChildSpec, Criticality, Intensity, Kind, Planes, Policy};
 use tokio::time::Instant;
 
 /// Where the actor stands in the tree.
@@ -112,11 +112,20 @@ pub fn child(parts: Parts) -> (ChildSpec, Telemetry) {
     let handle = Telemetry { address: Arc::clone(&address) };
     let shared = Arc::new(Shared { config, exporter, health, capture, log, planes, lag, memory, address });
     let spec = ChildSpec::worker(&Addr::new(PATH, MAILBOX), move || TelemetryActor::new(Arc::clone(&shared)))
-        .criticality(Criticality::Optional)
-        .budget(5, Duration::from_secs(60))
-        .backoff(Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5)))
-        .retry_parked(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600)));
+        .with(|declared| *declared = policy());
     (spec, handle)
+}
+
+/// The rules that it is declared with.
+pub fn policy() -> Policy {
+    Policy {
+        criticality: Criticality::Optional,
+        required: false,
+        budget: Some(Intensity::new(5, Duration::from_secs(60))),
+        backoff: Some(Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5))),
+        retry_parked: Some(Backoff::doubling(Duration::from_secs(30), Duration::from_secs(600))),
+        ..Policy::new(PATH, Kind::Worker)
+    }
 }
 
 /// The telemetry's own gauges.
