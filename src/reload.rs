@@ -122,7 +122,10 @@ impl Reloader {
             let book = rules::rulebook(&new.config);
             tasks = live.tasks.would_adopt(&book).map_err(|error| ReloadError::task(error, &new))?;
             let ruling = Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>;
-            actors = live.tree.set_rules(ruling, true).await.map_err(|error| ReloadError::rules(error, &new))?;
+            actors = match live.tree.set_rules(ruling, true).await {
+                Ok(actors) => actors,
+                Err(error) => return Err(ReloadError::rules(error, &new, live).await),
+            };
         }
         Ok(Plan { new, changes, actors, tasks, log })
     }
@@ -157,7 +160,9 @@ impl Reloader {
     async fn enforce(&self, new: &Loaded, live: &Live) -> Result<Vec<TaskChange>, ReloadError> {
         let before = self.with(|current| Ruling::of(&current.config, &live.tasks));
         let ruling = Ruling::of(&new.config, &live.tasks) as Arc<dyn Rules>;
-        live.tree.set_rules(ruling, false).await.map_err(|error| ReloadError::rules(error, new))?;
+        if let Err(error) = live.tree.set_rules(ruling, false).await {
+            return Err(ReloadError::rules(error, new, live).await);
+        }
         let adopted = live.tasks.adopt(rules::rulebook(&new.config));
         if adopted.is_err()
             && let Err(error) = live.tree.set_rules(before as Arc<dyn Rules>, false).await

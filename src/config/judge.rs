@@ -10,7 +10,10 @@ use super::{
     tasks,
     values::{Origin, Values},
 };
-use supervision::{ActorPath, Kind, ROOT, core};
+use supervision::{
+    ActorPath, Kind, ROOT,
+    core::{self, PolicyRule},
+};
 
 /// Rules of who is looked at for progress.
 const WATCH: [&str; 5] = ["probe", "probe_ms", "stall_ms", "kill_awaiting", "poison"];
@@ -79,9 +82,10 @@ impl Judge<'_> {
         if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
             self.config.watch.apply(&mut policy);
             rules.apply(&mut policy);
-            if let Err(reason) = core::check(None, &policy) {
-                let (key, origin) = place(self.values, name, &reason);
-                self.problems.push(Problem::new(&origin, &key, reason));
+            if let Err(said) = core::check(None, &policy) {
+                let whole = || (Key::of(["supervision", name]), Origin::Default);
+                let (key, origin) = place(self.values, name, said.rule).unwrap_or_else(whole);
+                self.problems.push(Problem::new(&origin, &key, said));
             }
         }
     }
@@ -137,19 +141,20 @@ fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {
         .filter(move |key| matches!(key.parts(), [section, of, _] if section == "supervision" && of == name))
 }
 
-/// Which key of the actor called `name` a refusal of its rules is about, by the words of `reason`, and where it stands.
-pub(crate) fn place(values: &Values, name: &str, reason: &str) -> (Key, Origin) {
-    let about: &[&str] = match reason {
-        _ if reason.contains("needs") => &["needs"],
-        _ if reason.contains("tries while parked") => &["retry_parked_max_ms", "retry_parked_min_ms"],
-        _ if reason.contains("budget") => &["cooldown_ms", "window_s", "restarts", "backoff_min_ms"],
-        _ if reason.contains("backoff") => &["backoff_max_ms", "backoff_min_ms"],
-        _ if reason.contains("probe") => &["stall_ms", "probe_ms"],
-        _ if reason.contains("permanent") => &["restart"],
-        _ => &[],
+/// Which key of the actor called `name` a refusal is about that comes from its `rule`, and where it stands; none where the
+/// configuration says nothing of that rule.
+pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Key, Origin)> {
+    let about: &[&str] = match rule {
+        PolicyRule::Needs => &["needs"],
+        PolicyRule::Budget => &["cooldown_ms", "window_s", "restarts", "backoff_min_ms"],
+        PolicyRule::Backoff => &["backoff_max_ms", "backoff_min_ms"],
+        PolicyRule::RetryParked => &["retry_parked_max_ms", "retry_parked_min_ms"],
+        PolicyRule::Probe => &["stall_ms", "probe_ms"],
+        PolicyRule::Poison => &["poison"],
+        PolicyRule::StartTimeout => &["start_timeout_ms"],
+        PolicyRule::Significant => &["restart"],
+        PolicyRule::Name => &[],
     };
-    let key = about.iter().map(|rule| Key::of(["supervision", name, rule])).find(|key| values.get(key).is_some());
-    let key = key.or_else(|| given(values, name).next().cloned()).unwrap_or_else(|| Key::of(["supervision", name]));
-    let origin = values.get(&key).map_or(Origin::Default, |setting| setting.origin.clone());
-    (key, origin)
+    let mut keys = about.iter().map(|rule| Key::of(["supervision", name, rule]));
+    keys.find_map(|key| Some((values.get(&key)?.origin.clone(), key))).map(|(origin, key)| (key, origin))
 }

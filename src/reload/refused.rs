@@ -1,13 +1,20 @@
 //! Why a reload changed nothing.
 
-use crate::config::{Loaded, Problem, Problems, place_of_rule, place_of_task_rule};
+use super::Live;
+use crate::{
+    config::{Loaded, Problem, Problems, place_of_rule, place_of_task_rule},
+    rules::{Ruling, Seen, Witness},
+};
 use protocol::{
     method::MethodError,
     task::{RegisterError, TaskRule},
 };
 use serde_json::{Value, json};
-use std::fmt::Display;
-use supervision::{ActorPath, OrderError, core::Refusal};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
+use supervision::{
+    ActorPath, OrderError, Rules,
+    core::{PolicyRule, Refusal},
+};
 use telemetry::logging::FilterError;
 
 /// Why a reload was refused. Nothing has changed.
@@ -45,12 +52,15 @@ fn placed(section: &str, error: &dyn Display, at: Option<&Problem>) -> String {
 }
 
 impl ReloadError {
-    /// What the tree refused of `new`, at the key that it is about.
-    pub(super) fn rules(error: OrderError, new: &Loaded) -> Self {
-        let at = match &error {
-            OrderError::Refused { path, refusal: Refusal::BadSpec { reason } } => rule_of_actor(path, reason, new),
-            _ => None,
+    /// What the tree refused of `new`, at the key that it is about: found by asking once more, and looking on.
+    pub(super) async fn rules(error: OrderError, new: &Loaded, live: &Live) -> Self {
+        let OrderError::Refused { path, refusal: Refusal::BadSpec { reason } } = &error else {
+            return Self::Rules { error, at: None };
         };
+        let witness = Witness::of(Ruling::of(&new.config, &live.tasks));
+        // What it answers is what is known; who was at odds may have gone meanwhile, and then no key is told.
+        live.tree.set_rules(Arc::clone(&witness) as Arc<dyn Rules>, true).await.ok();
+        let at = blamed(&ActorPath::from(path.as_str()), reason, &witness.seen(), new);
         Self::Rules { error, at: at.map(Box::new) }
     }
 
@@ -64,19 +74,34 @@ impl ReloadError {
     }
 }
 
-/// The rule of the actor, or of its supervisor (which names the child that does not hold), or of another one that the
-/// sentence names; of a task that has none of those, its own.
-fn rule_of_actor(path: &str, reason: &str, new: &Loaded) -> Option<Problem> {
-    let child = reason.split_once(": ").map(|(id, _)| ActorPath::from(path).child(id).to_string());
-    let words = reason.split_whitespace().map(|word| word.trim_end_matches([',', ':']).to_owned());
-    let mut about = child.clone().into_iter().chain([path.to_owned()]).chain(words);
-    if let Some(name) = about.find(|name| new.config.supervision.contains_key(name)) {
-        let (key, origin) = place_of_rule(&new.values, &name, reason);
-        return Some(Problem::new(&origin, &key, format_args!("{path}: {reason}")));
+/// Where the configuration says what the supervisor or the actor at `path` has refused for `reason`.
+fn blamed(path: &ActorPath, reason: &str, seen: &BTreeMap<ActorPath, Seen>, new: &Loaded) -> Option<Problem> {
+    let contradicts = |(at, seen): (&ActorPath, &Seen)| {
+        let (said, by_task) = seen.contradiction.clone()?;
+        let told = at == path && said.reason == reason
+            || at.parent().as_ref() == Some(path) && reason == format!("{}: {said}", at.id());
+        told.then(|| (at.clone(), said.rule, by_task))
+    };
+    if let Some((at, rule, by_task)) = seen.iter().find_map(contradicts) {
+        let place = place_of_rule(&new.values, at.as_str(), rule).filter(|_| !by_task);
+        return match place {
+            Some((key, origin)) => Some(Problem::new(&origin, &key, format_args!("{path}: {reason}"))),
+            None => rule_of_task(at.id(), TaskRule::Cooldown, reason, new).filter(|_| is_task(&at)),
+        };
     }
-    let task = ActorPath::from(child.unwrap_or_else(|| path.to_owned()));
-    let is_task = task.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH);
-    if is_task { rule_of_task(task.id(), TaskRule::Cooldown, reason, new) } else { None }
+    // Then it is a circle of needs: of the actor's own, or of one's on the way round.
+    let needs_of = |of: &str| seen.get(&ActorPath::from(of)).map(|seen| seen.needs.clone()).unwrap_or_default();
+    let leads_back = |of: &ActorPath| supervision::circle(of, &needs_of(of.as_str()), needs_of).is_err();
+    let ruled = new.config.supervision.keys().map(|name| ActorPath::from(name.as_str())).filter(leads_back);
+    let own = Some(path.clone()).filter(leads_back);
+    own.into_iter().chain(ruled).find_map(|at| {
+        let (key, origin) = place_of_rule(&new.values, at.as_str(), PolicyRule::Needs)?;
+        Some(Problem::new(&origin, &key, format_args!("{path}: {reason}")))
+    })
+}
+
+fn is_task(path: &ActorPath) -> bool {
+    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH)
 }
 
 /// The rule of the task called `name`, where the configuration says anything of it.

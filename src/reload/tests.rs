@@ -73,7 +73,7 @@ fn sources(home: &Path) -> Sources {
         env,
         flags: Vec::new(),
         token: TokenRule::Ignored,
-        cogs: Vec::new(),
+        cogs: vec!["test".to_owned()],
     }
 }
 
@@ -170,6 +170,52 @@ async fn a_task_that_comes_in_between_and_could_never_spend_its_budget_is_told_a
     world.tasks.register(beat("beat")).await.unwrap();
     let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
     assert!(refused.starts_with("config.toml:5: tasks.beat.cooldown_s: beat: 5 restarts, each 50 min"), "{refused}");
+    assert_eq!(world.in_force().await, before);
+}
+
+/// What is said of a task under the name `name` that comes in between.
+async fn said_of(name: &str, lines: &str) -> String {
+    let world = world().await;
+    world.tasks.register(beat(name)).await.unwrap();
+    assert!(world.tasks.unregister("test", name).await);
+    world.write(&format!("{GOOD}{lines}"));
+    let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
+    world.tasks.register(beat(name)).await.unwrap();
+    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    assert_eq!(world.in_force().await, before);
+    refused
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_at_the_rule_that_is_at_odds_and_in_the_section_that_says_it() {
+    let actor = "supervision.\"task-supervisor/beat\"";
+    for harmless in ["criticality = \"important\"", "backoff_min_ms = 100"] {
+        let refused = said_of("beat", &format!("tasks.beat.cooldown_s = 3000\n{actor}.{harmless}\n")).await;
+        assert!(
+            refused.starts_with("config.toml:5: tasks.beat.cooldown_s: beat: 5 restarts, each 50 min"),
+            "{refused}"
+        );
+    }
+    let refused = said_of("beat", &format!("tasks.beat.cooldown_s = 600\n{actor}.restarts = 17\n")).await;
+    let place = format!("config.toml:6: {actor}.restarts: task-supervisor: beat: 17 restarts, each 10 min");
+    assert!(refused.starts_with(&place), "{refused}");
+    // A name says nothing of the rule.
+    let actor = "supervision.\"task-supervisor/needs-a-probe\"";
+    let lines = format!("{actor}.needs = []\n{actor}.probe_ms = 900\n{actor}.restarts = 5000\n");
+    let refused = said_of("needs-a-probe", &lines).await;
+    assert!(refused.starts_with(&format!("config.toml:7: {actor}.restarts: ")), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_that_an_actor_closes_in_between_is_told_at_the_needs_that_are_said() {
+    let world = world().await;
+    world.write(&format!("{GOOD}supervision.rest.needs = [\"{LATE}\"]\n"));
+    let (before, plan) = (world.in_force().await, world.reloader.plan().await.unwrap());
+    let late = ChildSpec::worker(&Addr::new(LATE, 8), || Quiet).needs(["rest"]);
+    world.tree.start_child(&ActorPath::root(), late).await.unwrap();
+    let refused = world.reloader.apply(&plan).await.unwrap_err().to_string();
+    let place = format!("config.toml:5: supervision.rest.needs: rest: its needs go in a circle: rest needs {LATE}");
+    assert!(refused.starts_with(&place), "{refused}");
     assert_eq!(world.in_force().await, before);
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use supervision::{Kind, Policy, core};
+use supervision::core::{self, PolicyRule};
 
 /// A task's place among its siblings: priority first; among equals gateway work stops last, then scheduled, then system
 /// work, and what a command began stops first. A higher rank starts earlier and stops later.
@@ -43,10 +43,15 @@ pub(crate) fn admit(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) ->
     if let Some((rule, reason)) = contradiction(spec) {
         return Err(invalid(rule, reason));
     }
-    let mut policy = Policy::new(spec.name.as_str(), Kind::Worker);
-    task::rule(spec, &mut policy);
-    // As its supervisor will. All that a declaration gives a policy is how it is restarted, and the cooldown fits.
-    core::check(None, &policy).map_err(|reason| invalid(TaskRule::Limit, reason))?;
+    // As its supervisor will.
+    core::check(None, &task::policy(spec)).map_err(|said| {
+        let rule = match said.rule {
+            PolicyRule::Needs => TaskRule::Needs,
+            PolicyRule::Name => TaskRule::Identity,
+            _ => TaskRule::Limit, // all else that a declaration gives is how it is restarted, and its cooldown fits
+        };
+        invalid(rule, said.reason)
+    })?;
     needs(spec, known).map_err(|reason| invalid(TaskRule::Needs, reason))?;
     Ok(table)
 }

@@ -88,8 +88,8 @@ fn start_child(
     now: Time,
     step: &mut Step,
 ) -> Answer {
-    if let Err(reason) = check(Some(&state.flags), &policy) {
-        return Some(Err(Refusal::BadSpec { reason }));
+    if let Err(said) = check(Some(&state.flags), &policy) {
+        return Some(Err(Refusal::BadSpec { reason: said.reason }));
     }
     if let Some(at) = state.find(&policy.id) {
         let there = &state.children[at];

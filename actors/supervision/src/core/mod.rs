@@ -43,7 +43,7 @@ mod stopping;
 mod tests;
 
 pub use admin::rehearse;
-pub use check::{check, check_flags};
+pub use check::{Contradiction, PolicyRule, check, check_flags};
 pub(crate) use children::Place;
 pub use event::{Action, Event, Order, Outcome, Refusal, Ticket, Timer};
 pub use explain::{Budget, Decision, Rule};

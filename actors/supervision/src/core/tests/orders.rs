@@ -164,7 +164,8 @@ fn a_budget_that_a_loop_of_failures_would_never_spend_is_refused() {
         crate::core::check(None, &policy)
     };
     let words = "2 restarts, each 3.0 s after the last, do not fit into 2.0 s: its budget would never be spent";
-    assert_eq!(with(2, 2, Some(3), None), Err(words.to_owned()));
+    let said = with(2, 2, Some(3), None).unwrap_err();
+    assert_eq!((said.rule, said.to_string().as_str()), (crate::core::PolicyRule::Budget, words));
     assert_eq!(with(2, 6, Some(3), None), Ok(()), "one exactly as old as the window still counts");
     assert!(with(2, 5, Some(3), Some(1)).is_err() && with(2, 5, Some(1), Some(3)).is_err());
     assert_eq!(with(0, 1, Some(60), None), Ok(()), "nothing to wait for");
@@ -175,7 +176,8 @@ fn a_longest_delay_below_the_first_is_refused_with_both() {
     let mut policy = worker("a");
     policy.retry_parked = Some(crate::Backoff::doubling(S(30), S(2)));
     let words = "its tries while parked: the longest delay of 2.0 s is less than the first, which is 30.0 s";
-    assert_eq!(crate::core::check(None, &policy), Err(words.to_owned()));
+    let said = crate::core::check(None, &policy).unwrap_err();
+    assert_eq!((said.rule, said.reason.as_str()), (crate::core::PolicyRule::RetryParked, words));
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn nobody_needs_the_root() {
         let mut policy = worker("a");
         policy.needs = vec![need.into()];
         let refused = crate::core::check(None, &policy);
-        assert!(refused.as_ref().is_err_and(|said| said.contains("it needs root")), "{need}: {refused:?}");
+        assert!(refused.as_ref().is_err_and(|said| said.reason.contains("it needs root")), "{need}: {refused:?}");
     }
 }
 

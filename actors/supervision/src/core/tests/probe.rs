@@ -292,7 +292,7 @@ fn a_probe_without_a_period_or_a_limit_and_one_that_looks_too_seldom_are_refused
     };
     assert!(with(S(1), S(10)).is_ok());
     for (every, stall) in [(S(0), S(10)), (S(1), S(0)), (S(11), S(10))] {
-        assert!(with(every, stall).is_err_and(|said| said.contains("probe")), "{every:?} {stall:?}");
+        assert!(with(every, stall).is_err_and(|said| said.reason.contains("probe")), "{every:?} {stall:?}");
     }
 }
 
