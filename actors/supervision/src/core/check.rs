@@ -117,7 +117,9 @@ pub fn check(flags: Option<&Flags>, policy: &Policy) -> Result<(), Contradiction
 }
 
 /// A child that fails at each start shall spend its budget some day: with restarts so far apart that one has left the
-/// window before the last is counted, it would be restarted for ever.
+/// window before the last is counted, it would be restarted for ever. Nothing is said of a budget that children share: they
+/// spend it together. Nor of what stalls in each of its lives: it comes back once in a stall limit at most, and each time a
+/// warning says so.
 fn never_spent(policy: &Policy) -> Result<(), String> {
     let Some(budget) = policy.budget else { return Ok(()) };
     let apart = policy.cooldown.unwrap_or_default().max(policy.backoff.map_or(Duration::ZERO, |backoff| backoff.min));
