@@ -5,7 +5,9 @@
 //! and never a wait without a timer that ends it.
 
 mod close;
+mod heart;
 mod io;
+mod loss;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -19,23 +21,10 @@ use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A session online for this long counts as healthy: backoff and the count of IDENTIFYs begin anew.
-const STABLE: Duration = Duration::from_secs(60);
-/// A connection that has brought something new forgives what was before it once it is this old, counted from its opening:
-/// a long replay is progress too. A younger one does not: whenever anybody says anything each RESUME brings something new,
-/// also from a server that closes each connection at once. So connections that do bring something come to three a minute.
-const PROGRESS: Duration = Duration::from_secs(20);
-/// A young connection that the network cut, or that Discord asked to replace, after it had brought something new is no
-/// failure: the next one comes at once. But so many of them in a row double the wait, for a network that never stops.
-const CUTS_FREE: u32 = 12;
-/// Counted no further: the wait has long been at its longest.
-const COUNTED_MAX: u32 = 10_000;
 /// After this many failed connections in a row the resume address is given up for the general one.
 const DIALS_MAX: u32 = 3;
 /// READY or RESUMED must come within this time, unless other events are still coming.
 const ANSWER: Duration = Duration::from_secs(60);
-/// A silent connection is excused so often in a row because we could not run.
-const EXCUSED_MAX: u32 = 2;
 /// A heartbeat interval is kept within these bounds whatever HELLO says.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(600));
 
@@ -261,34 +250,6 @@ impl Session {
         out.push(Action::Online { resumed });
     }
 
-    fn next_beat(&mut self, after: Duration, now: Instant, out: &mut Vec<Action>) {
-        self.beat_due = Some(now + after);
-        self.arm(TimerKind::Beat, after, out);
-    }
-
-    /// Whether a heartbeat comes a whole interval late: the process was stopped, the machine slept, or nothing could run.
-    /// Discord has closed such a connection or is about to, and whether we hear of that is chance.
-    fn has_overslept(&self, pulse: Pulse, now: Instant) -> bool {
-        let kept = pulse.stood_in.map(|at| at + self.interval);
-        let due = self.beat_due.map(|due| kept.map_or(due, |kept| due.max(kept)));
-        due.is_some_and(|due| now.saturating_duration_since(due) + pulse.asleep >= self.interval)
-    }
-
-    /// Whether silence is excused: we could not run since the last heartbeat, as whoever sent one for us shows. Only so
-    /// often in a row: a connection that stays silent is dead, whoever could not run.
-    fn was_starved(&mut self, pulse: Pulse) -> bool {
-        let starved = pulse.stood_in.is_some_and(|at| self.beat_sent_at.is_some_and(|sent| at > sent));
-        self.excused += u32::from(starved);
-        starved && self.excused <= EXCUSED_MAX
-    }
-
-    fn send_beat(&mut self, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
-        self.beat = Some(pulse.frames);
-        self.beat_sent_at = Some(now);
-        self.beat_sent = Some(now);
-        out.push(Action::SendHeartbeat);
-    }
-
     fn timer(&mut self, kind: TimerKind, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
         match kind {
             TimerKind::Dial if self.phase == Phase::Waiting => {
@@ -329,129 +290,6 @@ impl Session {
             Some(point) if self.dials_failed < DIALS_MAX => Target::Resume(point.url.clone()),
             _ => Target::Base,
         }
-    }
-
-    fn connect_failed(&mut self, refused: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
-        let at_base = self.target() == Target::Base;
-        if refused && at_base {
-            return self.park(close::HOST_REFUSED, out);
-        }
-        // A forbidden resume address is never tried again; the session may still resume at the general one.
-        self.dials_failed = if refused { DIALS_MAX } else { self.dials_failed + 1 };
-        self.lose(Cause::ConnectFailed, None, true, pulse, now, out);
-    }
-
-    fn closed(&mut self, code: Option<u16>, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
-        let cause = if code.is_some() { Cause::Closed } else { Cause::Cut };
-        let resume = match verdict(code) {
-            Verdict::Resume => true,
-            Verdict::ResumeSlower => {
-                out.push(Action::SlowDown);
-                true
-            }
-            Verdict::Fresh => false,
-            Verdict::FreshOnce if self.unauthenticated && !self.is_stable(now) => {
-                return self.park(close::STILL_UNAUTHENTICATED, out);
-            }
-            Verdict::FreshOnce => false,
-            Verdict::Fatal(fatal) => return self.park(fatal, out),
-        };
-        self.lose(cause, code, resume, pulse, now, out);
-        self.unauthenticated |= code == Some(4003);
-    }
-
-    fn denied(&mut self, retry_after: Duration, out: &mut Vec<Action>) {
-        out.push(Action::Close { code: CLOSE_RESUMABLE });
-        // A little later than told, so that shards that were told together do not all come back together.
-        let wait = retry_after.max(self.timing.reconnect_min).mul_f64(self.rng.random_range(1.0..1.1));
-        out.push(Action::Lost(Loss { cause: Cause::IdentifyDenied, code: None, resume: false, wait }));
-        self.wait(wait, out);
-    }
-
-    fn ordered(&mut self, resume: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
-        match self.phase {
-            // A connection attempt under way is what was asked for; it must only not resume. One that has sent its IDENTIFY
-            // would spend another, and lose the session that may have begun already.
-            Phase::Connecting | Phase::Identifying if resume => {}
-            Phase::Connecting => self.forget(out),
-            Phase::Waiting => {
-                if !resume {
-                    self.forget(out);
-                }
-                self.wait(Duration::ZERO, out);
-            }
-            _ => self.drop_connection(Cause::Operator, resume, pulse, now, out),
-        }
-    }
-
-    /// Closes the connection ourselves and plans the next.
-    fn drop_connection(&mut self, cause: Cause, resume: bool, pulse: Pulse, now: Instant, out: &mut Vec<Action>) {
-        out.push(Action::Close { code: if resume { CLOSE_RESUMABLE } else { CLOSE_FINAL } });
-        self.lose(cause, None, resume, pulse, now, out);
-    }
-
-    /// Books the end of a connection and plans the next.
-    fn lose(
-        &mut self,
-        cause: Cause,
-        code: Option<u16>,
-        resume: bool,
-        pulse: Pulse,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
-        let lasted = |since: Option<Instant>, least| since.is_some_and(|since| now - since >= least);
-        let useful = pulse.fresh > 0 && self.point.is_some();
-        let cut = useful && self.resume_sent && matches!(cause, Cause::Cut | Cause::ReconnectRequested);
-        if self.is_stable(now) {
-            (self.attempts, self.cut_young, self.identifies, self.unauthenticated) = (0, 0, 0, false);
-        } else if useful && lasted(self.opened, PROGRESS) {
-            (self.attempts, self.cut_young) = (0, 0);
-        } else if cut {
-            self.attempts = 0;
-        }
-        // Whoever ends connections before HELLO, however they do it, is as good as not there.
-        if self.phase == Phase::AwaitingHello && cause != Cause::Operator {
-            self.dials_failed += 1;
-        }
-        if self.resume_sent {
-            // A long replay that brings something is life too: RESUMED comes after all of it.
-            let lived = lasted(self.online_since, pace::BARREN) || useful && lasted(self.opened, PROGRESS);
-            let weight = pace::barren_weight(cause, pulse).filter(|_| !lived);
-            self.barren = weight.map_or(0, |weight| self.barren + weight);
-        }
-        let resume = resume && self.point.is_some() && self.barren < pace::BARREN_MAX;
-        if !resume {
-            self.forget(out);
-        }
-        let mut wait = match cause {
-            Cause::Operator => Duration::ZERO,
-            _ => pace::backoff(&self.timing, self.attempts + self.cut_young / CUTS_FREE, &mut self.rng),
-        };
-        if !resume && (self.identifies > 0 || cause == Cause::InvalidSession) {
-            wait = wait.max(pace::fresh_wait(self.identifies, &mut self.rng));
-        }
-        let counts = if cut { &mut self.cut_young } else { &mut self.attempts };
-        *counts = counts.saturating_add(1).min(COUNTED_MAX);
-        out.push(Action::Lost(Loss { cause, code, resume, wait }));
-        self.wait(wait, out);
-    }
-
-    fn is_stable(&self, now: Instant) -> bool {
-        self.online_since.is_some_and(|since| now - since >= STABLE)
-    }
-
-    fn forget(&mut self, out: &mut Vec<Action>) {
-        if self.point.take().is_some() {
-            out.push(Action::Forget);
-        }
-        (self.barren, self.dials_failed) = (0, 0);
-    }
-
-    fn park(&mut self, fatal: Fatal, out: &mut Vec<Action>) {
-        self.forget(out);
-        self.phase = Phase::Parked;
-        out.push(Action::Park(fatal));
     }
 
     fn wait(&mut self, wait: Duration, out: &mut Vec<Action>) {

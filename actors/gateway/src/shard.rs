@@ -1,5 +1,6 @@
 //! `gateway/shard-N`: one connection to Discord, thin around the pure session.
 
+mod connection;
 mod herald;
 mod link;
 mod message;
@@ -7,30 +8,26 @@ mod orders;
 mod pacemaker;
 mod reader;
 mod sends;
+mod shared;
 
 pub(crate) use message::ShardMsg;
 pub(crate) use orders::ORDER_LIMIT;
+pub(crate) use shared::Shared;
 
 use crate::{
-    cache::Cache,
-    directory::Directory,
-    hosts::AllowHosts,
-    identify::{Decision, IdentifyMsg},
+    identify::Decision,
     keeper::Keeper,
     limiter::SendBudget,
     payload,
-    presence::{Presence, PresenceData},
-    session::{Action, Input, Loss, Phase, Pulse, SHARDING_REQUIRED, Session, Target, Timing, kept_interval},
-    socket::{ConnectError, Opening, Socket, connect},
+    presence::PresenceData,
+    session::{Action, Input, Loss, Pulse, SHARDING_REQUIRED, Session},
 };
-use futures_util::StreamExt;
 use herald::Herald;
 use link::Link;
 use message::Control;
-use protocol::{Clock, EventSink, KindSet, Secret, Uptime, ports::Capture};
+use protocol::{KindSet, Uptime};
 use reader::Reader;
 use serde_json::Value;
-use serenity::model::gateway::GatewayIntents;
 use std::{
     sync::{
         Arc,
@@ -38,12 +35,10 @@ use std::{
     },
     time::Duration,
 };
-use supervision::{Actor, Addr, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use supervision::{Actor, AdminCall, AdminError, AdminSpec, Ctx, Failure, Role};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A shard's turn to IDENTIFY comes within this time, or it asks anew.
-const ASK_LIMIT: Duration = Duration::from_secs(600);
 /// How long a stop waits for the close frame to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A shard that will be away for longer than this says so to those who need it.
@@ -54,33 +49,6 @@ const RETRY_LEAST: Duration = Duration::from_millis(500);
 const BEAT_REST: Duration = Duration::from_secs(5);
 /// Messages that may wait for the shard; a reader that is faster waits.
 pub(crate) const MAILBOX: usize = 64;
-
-/// What all shards share, and what outlives their incarnations.
-pub(crate) struct Shared {
-    pub(crate) token: Secret,
-    pub(crate) hosts: AllowHosts,
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) timing: Timing,
-    pub(crate) connect: Opening,
-    pub(crate) intents: Option<GatewayIntents>,
-    pub(crate) sink: Arc<dyn EventSink>,
-    pub(crate) cache: Arc<Cache>,
-    pub(crate) capture: Arc<dyn Capture>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) presence: Presence,
-    pub(crate) identify: Addr<IdentifyMsg>,
-    /// Where heartbeats go out whatever holds up the rest.
-    pub(crate) control: Handle,
-    /// Whether Discord has found that there are too few shards.
-    pub(crate) outgrown: watch::Sender<bool>,
-}
-
-impl Shared {
-    /// The intents to ask for, for a sink that `wants` these events.
-    pub(crate) fn intents(&self, wants: KindSet) -> GatewayIntents {
-        self.intents.unwrap_or_else(|| wants.intents() | derived(wants)) | self.cache.intents()
-    }
-}
 
 /// The actor.
 pub(crate) struct Shard {
@@ -196,94 +164,6 @@ impl Shard {
         Ok(())
     }
 
-    fn dial(&mut self, target: Target, ctx: &Ctx<Self>) {
-        self.generation += 1;
-        let (generation, shared, me) = (self.generation, Arc::clone(&self.shared), ctx.me());
-        ctx.spawn(async move {
-            let opening = async {
-                let address = match target {
-                    Target::Resume(url) => url.into(),
-                    Target::Base => shared.directory.address(shared.clock.monotonic()).await?,
-                };
-                connect(&address, &shared.hosts, shared.connect).await.map(Box::new)
-            };
-            let result = opening.await;
-            me.send(ShardMsg::Dialed { generation, result }).await.ok(); // it ends with the shard
-        });
-    }
-
-    fn dialed(
-        &mut self,
-        generation: u64,
-        result: Result<Box<Socket>, ConnectError>,
-        ctx: &Ctx<Self>,
-    ) -> Result<(), Failure> {
-        if generation != self.generation || self.session.phase() != Phase::Connecting {
-            return Ok(()); // an attempt that nobody waits for any more: the connection is dropped
-        }
-        let socket = match result {
-            Ok(socket) => *socket,
-            Err(error) => {
-                let refused = error.is_refusal();
-                self.herald.detail = error.to_string();
-                return self.step(Input::ConnectFailed { refused }, ctx);
-            }
-        };
-        let (link, outgoing) = Link::new(generation);
-        let (sink, stream) = socket.split();
-        let shared = reader::Shared {
-            shard: ctx.me(),
-            keeper: &self.keeper,
-            cache: &self.shared.cache,
-            sink: &self.shared.sink,
-            wants: self.wants,
-            clock: &self.shared.clock,
-            draining: &self.draining,
-            compression: self.shared.connect.compression,
-        };
-        ctx.spawn(Reader::new(&link, shared).run(stream));
-        self.aside("writer", link::write(sink, outgoing, link.over.clone()));
-        self.link = Some(link);
-        self.step(Input::Connected, ctx)
-    }
-
-    fn control(&mut self, control: Control, ctx: &Ctx<Self>) -> Result<(), Failure> {
-        let input = match control {
-            Control::Hello(interval) => {
-                // A second one would only add a second pacemaker: the session goes on as it was told first.
-                if self.session.phase() == Phase::AwaitingHello {
-                    self.herald.beats(interval);
-                    self.keep_beating(kept_interval(interval));
-                }
-                Input::Hello { interval }
-            }
-            Control::Ack => {
-                self.herald.answered();
-                let before = self.session.latency();
-                self.step(Input::Ack, ctx)?;
-                self.keeper.acked.notify_waiters();
-                if let Some(latency) = self.session.latency().filter(|latency| before != Some(*latency)) {
-                    metering::gateway::heartbeat_latency(self.id(), latency.as_secs_f64());
-                }
-                return Ok(());
-            }
-            Control::Heartbeat => Input::HeartbeatRequested,
-            Control::Reconnect => Input::ReconnectRequested,
-            Control::InvalidSession(resumable) => Input::InvalidSession { resumable },
-            Control::Ready(point) => Input::Ready(point),
-            Control::Resumed => Input::Resumed,
-            Control::OutOfStep(why) => {
-                self.herald.detail = why;
-                Input::OutOfStep
-            }
-            Control::Closed(code, detail) => {
-                self.herald.detail = detail;
-                Input::Closed { code }
-            }
-        };
-        self.step(input, ctx)
-    }
-
     /// A heartbeat out of turn, unless there was one a moment ago: those who ask often are told of that one.
     fn beat(&mut self, ctx: &Ctx<Self>) -> Result<(), Failure> {
         let now = self.shared.clock.monotonic();
@@ -295,26 +175,6 @@ impl Shard {
             self.keeper.acked.notify_waiters();
         }
         Ok(())
-    }
-
-    fn ask_identify(&self, ctx: &Ctx<Self>) {
-        let Some(link) = &self.link else { return };
-        let (shard, generation, over) = (self.id(), link.generation, link.over.clone());
-        let ordered = self.ordered;
-        let (queue, me) = (self.shared.identify.clone(), ctx.me());
-        ctx.spawn(async move {
-            let asked = queue.call(ASK_LIMIT, |reply| IdentifyMsg::Ask { shard, ordered, reply });
-            let answer = tokio::select! {
-                biased;
-                () = over.cancelled() => return, // the queue sees that nobody waits and spends nothing
-                answer = asked => answer,
-            };
-            let decision = answer.unwrap_or_else(|error| Decision::Denied {
-                retry_after: supervision::RETRY_AFTER,
-                why: format!("gateway/identify: {error}"),
-            });
-            me.send(ShardMsg::Identify { generation, decision }).await.ok(); // it ends with the shard
-        });
     }
 
     fn online(&mut self, resumed: bool, ctx: &Ctx<Self>) {
@@ -446,14 +306,5 @@ impl Actor for Shard {
             ctx.fail(failure);
         }
         Ok(Value::Bool(true))
-    }
-}
-
-/// Message text needs an intent of its own, whatever the events that carry it.
-fn derived(wants: KindSet) -> GatewayIntents {
-    use protocol::EventKind::{MessageCreate, MessageUpdate};
-    match wants.contains(MessageCreate) || wants.contains(MessageUpdate) {
-        true => GatewayIntents::MESSAGE_CONTENT,
-        false => GatewayIntents::empty(),
     }
 }

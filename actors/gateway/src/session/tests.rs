@@ -4,7 +4,7 @@ mod days;
 mod random;
 mod world;
 
-use super::*;
+use super::{heart::EXCUSED_MAX, loss::STABLE, *};
 
 fn timing() -> Timing {
     Timing {
