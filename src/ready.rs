@@ -7,7 +7,7 @@ use crate::{
     wire::millis,
 };
 use cog_host::CogHost;
-use gateway::Gateway;
+use gateway::{Gateway, ShardStatus};
 use protocol::id::GuildId;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use telemetry::reports::SentryCapture;
 /// First wait after a failed registration; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
-/// How often parked shards are looked for while not all shards are ready.
+/// How often parked and held shards are looked for while not all shards are ready.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What the steps after READY work on.
@@ -43,8 +43,10 @@ pub struct PostReady {
 pub async fn follow(post: PostReady) {
     tokio::select! {
         () = post.gateway.wait_ready() => {}
-        () = rest_is_parked(&post.status) => {
-            tracing::warn!("a shard is parked: the bot goes on with the others; `impresario status` says why");
+        () = rest_is_settled(&post.status) => {
+            tracing::warn!(
+                "a shard is parked, or waits for what it needs: the bot goes on with the others; `impresario status` says why"
+            );
         }
     }
     let mut wait = RETRY_MIN;
@@ -68,26 +70,27 @@ pub async fn follow(post: PostReady) {
     }
 }
 
-/// Waits until some shards have been ready and all others are parked: those come back when an operator acts, and
-/// neither slash commands nor tasks wait for that.
-async fn rest_is_parked(status: &Status) {
+/// Waits until some shards have been ready and all others are parked or held: those come back when an operator acts, or when
+/// what they need does, and neither slash commands nor tasks wait for that.
+async fn rest_is_settled(status: &Status) {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         look.tick().await;
         let shards = status.shards();
-        if settled(shards.iter().map(|shard| (shard.session_since.is_some(), shard.parked.is_some()))) {
+        let away = |shard: &ShardStatus| shard.parked.is_some() || status.shard_waits(shard.shard);
+        if settled(shards.iter().map(|shard| (shard.session_since.is_some(), away(shard)))) {
             return;
         }
     }
 }
 
-/// Of shards as (has a session, is parked): some are up, none is still on its way.
+/// Of shards as (has a session, is parked or held): some are up, none is still on its way.
 fn settled(mut shards: impl Iterator<Item = (bool, bool)>) -> bool {
     let mut some = false;
-    shards.all(|(up, parked)| {
+    shards.all(|(up, away)| {
         some |= up;
-        up || parked
+        up || away
     }) && some
 }
 

@@ -47,7 +47,7 @@ impl Builder {
             Ok(_) => return Ok(Added::Up),
             Err(OrderError::Refused { refusal, .. }) => refusal,
             Err(error) if required => return Err(Fatal::new(Code::Internal, error)),
-            Err(error) => return Ok(self.refused(&id, &error.to_string(), criticality)),
+            Err(error) => return Ok(self.refused(&id, &error.to_string(), AGAIN, criticality)),
         };
         match refusal {
             Refusal::Parked { reason } if NEEDED.contains(&id.as_str()) => {
@@ -67,22 +67,40 @@ impl Builder {
             Refusal::StartFailed { exit } if required => Err(not_started(&id, &exit)),
             Refusal::StartFailed { exit } => Ok(Added::Without(reason(&exit))),
             // What it is declared with holds, so this is about rules that were laid over it.
-            Refusal::BadSpec { reason } if required => {
+            Refusal::BadSpec { reason } => {
                 let remedy = format!("see to [supervision.{id}] and to whom its needs lead");
-                Err(Fatal::new(Code::Config, format!("{id} cannot live by its rules: {reason}; {remedy}")))
+                match required {
+                    true => Err(Fatal::new(Code::Config, format!("{id} cannot live by its rules: {reason}; {remedy}"))),
+                    false => Ok(self.refused(&id, &reason, &format!("{remedy}, and restart"), criticality)),
+                }
             }
-            Refusal::BadSpec { reason } => Ok(self.refused(&id, &reason, criticality)),
-            other if required => Err(Fatal::new(Code::Internal, other)),
-            other => Ok(self.refused(&id, &other.to_string(), criticality)),
+            other if required => {
+                Err(Fatal::new(Code::Internal, format!("{id} was refused: {other}; {}", helps(&other))))
+            }
+            other => Ok(self.refused(&id, &other.to_string(), helps(&other), criticality)),
         }
     }
 
     /// It will not be in the tree: said, and shown by `status` for as long as the process lives.
-    fn refused(&self, id: &str, why: &str, criticality: Criticality) -> Added {
-        tracing::error!(actor = id, error = why, "{id} was refused, and the bot runs without it: {why}");
-        let sentence = format!("{id} is not there: {why}; mend the configuration and restart");
+    fn refused(&self, id: &str, why: &str, remedy: &str, criticality: Criticality) -> Added {
+        tracing::error!(actor = id, error = why, "{id} was refused, and the bot runs without it: {why}; {remedy}");
+        let sentence = format!("{id} is not there: {why}; {remedy}");
         self.status.left_out.note(sentence, criticality != Criticality::Optional);
+        if let Some(tasks) = self.status.tasks.get().filter(|_| id == task_supervisor::PATH) {
+            tasks.leave_out(&format!("{why}; {remedy}")); // its tasks are not about to come
+        }
         Added::Without(why.to_owned())
+    }
+}
+
+/// What helps where no configuration is at fault.
+const AGAIN: &str = "restart the process; the log has the whole story: please report it with that if it comes again";
+
+/// What helps against a refusal that no rule is behind.
+fn helps(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::ShuttingDown | Refusal::Stopping => "the process is going down: start it again",
+        _ => AGAIN,
     }
 }
 
@@ -117,7 +135,11 @@ fn reason(exit: &Exit) -> String {
 mod tests {
     use super::*;
     use crate::{config::ServiceManager, notify::Notifier};
+    use protocol::task::{Schedule, TaskSpec, Tasks};
+    use std::{collections::BTreeMap, time::Duration};
     use supervision::{Actor, Addr, Ctx, Failure, NoObserver, Planes, Strategy};
+    use task_supervisor::TaskRegistry;
+    use tokio::sync::watch;
 
     struct Quiet;
 
@@ -129,6 +151,11 @@ mod tests {
         }
     }
 
+    fn quiet_status() -> Arc<Status> {
+        let notifier = Arc::new(Notifier::new(&ServiceManager::default()));
+        Status::new(Arc::default(), Arc::default(), Arc::default(), notifier)
+    }
+
     /// A root whose child `database` needs `gateway`, and what boot makes of that one, which needs `database`.
     async fn in_a_circle(declare: impl FnOnce(ChildSpec) -> ChildSpec) -> (Result<Added, Fatal>, Arc<Status>) {
         let worker = |path| ChildSpec::worker(&Addr::new(path, 8), || Quiet);
@@ -136,8 +163,7 @@ mod tests {
         let children = vec![worker("database").needs(["gateway"])];
         let tree = Tree::start(planes, flags, children, Arc::new(NoObserver)).await.unwrap();
         tree.started().await.unwrap();
-        let notifier = Arc::new(Notifier::new(&ServiceManager::default()));
-        let status = Status::new(Arc::default(), Arc::default(), Arc::default(), notifier);
+        let status = quiet_status();
         let builder = Builder { tree: tree.clone(), status: Arc::clone(&status) };
         (builder.add(declare(worker("gateway").needs(["database"]))).await, status)
     }
@@ -150,6 +176,51 @@ mod tests {
         let said = status.degraded();
         assert!(said.iter().any(|said| said.starts_with("gateway is not there: its needs go in a circle")), "{said:?}");
         assert!(!status.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_helps_against_a_refusal_is_told_by_its_kind() {
+        let optional = |gateway: ChildSpec| gateway.criticality(Criticality::Optional);
+        let (_, status) = in_a_circle(optional).await;
+        let said = status.degraded().join("; ");
+        assert!(said.contains("see to [supervision.gateway] and to whom its needs lead, and restart"), "{said}");
+
+        let (planes, flags) = (Planes::single(), supervision::Flags::new(Strategy::OneForOne));
+        let spec = || ChildSpec::worker(&Addr::new("telemetry", 8), || Quiet).criticality(Criticality::Optional);
+        let tree = Tree::start(planes, flags, vec![spec()], Arc::new(NoObserver)).await.unwrap();
+        tree.started().await.unwrap();
+        let status = quiet_status();
+        let builder = Builder { tree: tree.clone(), status: Arc::clone(&status) };
+        assert_eq!(builder.add(spec()).await.unwrap().missing(), Some("it is running already"));
+        let fatal = builder.add(spec().required(true)).await.unwrap_err();
+        assert_eq!(fatal.code, Code::Internal);
+        for said in [status.degraded().join("; "), fatal.message] {
+            let whole = said.contains("it is running already; restart the process") && said.contains("report it");
+            assert!(whole && !said.contains("configuration") && !said.contains("supervision."), "{said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tasks_are_not_well_where_the_task_supervisor_was_left_out() {
+        let (_ready, is_ready) = watch::channel(true);
+        let registry = TaskRegistry::new(BTreeMap::new(), is_ready);
+        let hourly = Schedule::Every(Duration::from_secs(3_600));
+        registry.register(TaskSpec::declared("test", "beat", hourly)).await.unwrap();
+        let worker = |path| ChildSpec::worker(&Addr::new(path, 8), || Quiet);
+        let (planes, flags) = (Planes::single(), supervision::Flags::new(Strategy::OneForOne));
+        let children = vec![worker("database").needs([task_supervisor::PATH])];
+        let tree = Tree::start(planes, flags, children, Arc::new(NoObserver)).await.unwrap();
+        tree.started().await.unwrap();
+        registry.attach(tree.clone());
+        let status = quiet_status();
+        status.tasks.set(Arc::clone(&registry)).ok();
+        assert_eq!(registry.statistics().healthy, 1, "it may yet come");
+        let child = task_supervisor::child(Duration::from_secs(60), &registry).needs(["database"]);
+        let builder = Builder { tree, status };
+        let why = "its needs go in a circle: task-supervisor needs database, that needs task-supervisor";
+        assert_eq!(builder.add(child).await.unwrap().missing(), Some(why));
+        let figures = registry.statistics();
+        assert_eq!((figures.healthy, figures.health["parked"]), (0, 1));
     }
 
     #[tokio::test(start_paused = true)]

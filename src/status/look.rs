@@ -6,8 +6,15 @@ use super::{
 };
 use crate::refused;
 use gateway::{Gateway, Phase, ShardStatus};
-use std::sync::{PoisonError, atomic::Ordering::Relaxed};
+use protocol::ShardId;
+use std::{
+    sync::{PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use supervision::{ActorPath, Recorder, Status as State};
+
+/// What an actor needs may be back in a moment: restarts after a failure take no longer than this as a rule.
+const NEED_IS_AWAY: Duration = Duration::from_secs(5);
 
 impl Status {
     /// The process in one line.
@@ -39,13 +46,22 @@ impl Status {
         let mut shards = self.gateway.get().map(Gateway::statuses).unwrap_or_default();
         let Some(tree) = self.tree.get() else { return shards };
         for shard in shards.iter_mut().filter(|shard| shard.parked.is_none()) {
-            let node =
-                format!("gateway/shard-{}", shard.shard).parse::<ActorPath>().ok().and_then(|path| tree.node(&path));
-            if let Some(node) = node.filter(|node| node.status == State::Parked) {
+            if let Some(node) = tree.node(&path_of(shard.shard)).filter(|node| node.status == State::Parked) {
                 shard.parked = Some(node.reason.unwrap_or_else(|| "parked".to_owned()));
             }
         }
         shards
+    }
+
+    /// Whether a shard has waited for something that it needs for so long that nobody should wait for the shard: it is held,
+    /// or suspended, until that is back.
+    pub(crate) fn shard_waits(&self, shard: ShardId) -> bool {
+        let node = self.tree.get().and_then(|tree| tree.node(&path_of(shard)));
+        node.is_some_and(|node| {
+            // One that only sits out a delay comes by itself.
+            let waits = node.status == State::Suspended || node.status == State::Waiting && node.until.is_none();
+            waits && !node.missing.is_empty() && node.for_ >= NEED_IS_AWAY
+        })
     }
 
     /// What is not as it should be, each as one sentence.
@@ -112,5 +128,56 @@ impl Status {
         let up = flags.setup_complete && flags.first_ready && !flags.shutting_down;
         let ready = up && !wrong.iter().any(|wrong| wrong.blocks);
         (ready, wrong.into_iter().map(|wrong| wrong.sentence).collect())
+    }
+}
+
+fn path_of(shard: ShardId) -> ActorPath {
+    ActorPath::from(format!("gateway/shard-{shard}").as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::ServiceManager, notify::Notifier};
+    use std::sync::Arc;
+    use supervision::{Actor, Addr, ChildSpec, Ctx, Failure, Flags, NoObserver, Planes, Strategy, Tree};
+
+    /// One that cannot start.
+    struct Shard;
+
+    impl Actor for Shard {
+        type Msg = ();
+
+        async fn start(&mut self, _: &Ctx<Self>) -> Result<(), Failure> {
+            Err(Failure::restart("there is no database"))
+        }
+
+        async fn handle(&mut self, (): (), _: &Ctx<Self>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_that_is_held_for_what_it_needs_is_not_waited_for_and_one_that_restarts_is() {
+        let shard = |id, needs: &'static [&'static str]| {
+            ChildSpec::worker(&Addr::new(format!("gateway/shard-{id}"), 8), || Shard)
+                .required(false)
+                .budget(1_000, Duration::from_secs(3_600))
+                .backoff(supervision::Backoff::doubling(Duration::from_secs(1), Duration::from_secs(2)))
+                .needs(needs.iter().copied())
+        };
+        let flags = Flags::new(Strategy::OneForOne);
+        let gateway = ChildSpec::supervisor("gateway", flags, vec![shard(0, &["database"]), shard(1, &[])]);
+        let tree = Tree::start(Planes::single(), flags, vec![gateway], Arc::new(NoObserver)).await.unwrap();
+        tree.started().await.unwrap();
+        let notifier = Arc::new(Notifier::new(&ServiceManager::default()));
+        let status = Status::new(Arc::default(), Arc::default(), Arc::default(), notifier);
+        status.tree.set(tree.clone()).ok();
+        let waits = || [0, 1, 2].map(|shard| status.shard_waits(ShardId(shard)));
+        assert_eq!(waits(), [false; 3], "what it needs may be back in a moment");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(waits(), [true, false, false], "{:?}", tree.nodes());
+        let node = tree.node(&path_of(ShardId(0))).unwrap();
+        assert_eq!((node.status, node.incarnation), (State::Waiting, 1), "held: {:?}", node.reason);
     }
 }

@@ -312,7 +312,8 @@ pub enum RegisterError {
 
 /// Registers tasks; the task supervisor is behind it.
 pub trait Tasks: Send + Sync + 'static {
-    /// Registers a task and starts it as a supervised child.
+    /// Registers a task and starts it as a supervised child. One whose own declaration holds and which is refused all the
+    /// same, by the configuration or by its supervisor, is remembered: it is told of, and comes up once that is mended.
     fn register(&self, spec: TaskSpec) -> BoxFuture<'_, Result<(), RegisterError>>;
     /// Stops and forgets the task `name` of `cog`; whether there was one.
     fn unregister<'a>(&'a self, cog: &'a str, name: &'a str) -> BoxFuture<'a, bool>;

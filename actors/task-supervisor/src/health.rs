@@ -72,6 +72,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) refused: Option<String>,
     /// What its supervisor is doing; none before there is one, or where the task has nothing more to do.
     pub(crate) supervisor: Option<Status>,
+    /// Why there will be no supervisor at all.
+    pub(crate) left_out: Option<&'a str>,
     /// Why, as the tree says it.
     pub(crate) reason: Option<&'a str>,
     /// What its own figures say.
@@ -123,6 +125,9 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
 
 /// Judges a task that is not there. It is well while it may yet come by itself.
 fn absent(facts: &Facts<'_>) -> Verdict {
+    if let Some(why) = facts.left_out {
+        return Verdict { health: Health::Parked, reason: format!("the task supervisor was left out: {why}") };
+    }
     let (health, reason) = match (facts.supervisor, &facts.refused) {
         (Some(Status::Down | Status::Parked | Status::Quarantined), _) => {
             (Health::Parked, "the task supervisor is not there; `start task-supervisor` brings it back".to_owned())
@@ -169,6 +174,7 @@ mod tests {
             status: Some(Status::Running),
             refused: None,
             supervisor: Some(Status::Running),
+            left_out: None,
             reason: None,
             pulse: Pulse { silent: Some(S(1)), next_in: Some(S(9)), ..Pulse::default() },
             restarts: (0, S(3_600)),
@@ -195,6 +201,8 @@ mod tests {
         let stopped = with(|f| (f.status, f.supervisor) = (None, Some(Status::Down)));
         assert!(stopped.0 == Parked && stopped.1.contains("start task-supervisor"), "{stopped:?}");
         assert_eq!(with(|f| (f.status, f.supervisor) = (None, Some(Status::Starting))).0, Healthy);
+        let without = with(|f| (f.status, f.supervisor, f.left_out) = (None, None, Some("it needs itself")));
+        assert_eq!(without, (Parked, "the task supervisor was left out: it needs itself".into()));
         assert_eq!(with(|f| f.pulse.restarted = Some(S(299))), (Recovering, "restarted 299 s ago, and runs".into()));
         assert_eq!(with(|f| f.pulse.restarted = Some(S(300))).0, Healthy);
         assert_eq!(with(|f| f.pulse.errors_last_hour = 9).0, Healthy);

@@ -40,6 +40,8 @@ pub struct TaskRegistry {
     pub(crate) moving: tokio::sync::Mutex<()>,
     pub(crate) unowned: Unowned,
     pub(crate) way_down: WayDown,
+    /// Why there is no task supervisor and will be none, if that is so.
+    left_out: OnceLock<String>,
 }
 
 /// One registered task. Cog and name are its identity; registered anew it is the next generation of the same task.
@@ -91,6 +93,7 @@ impl Registered {
             status: node.map(|node| node.status),
             refused: self.refused(),
             supervisor: registry.supervisor().filter(|_| !self.is_over()),
+            left_out: registry.left_out.get().map(String::as_str),
             reason: node.and_then(|node| node.reason.as_deref()),
             pulse: self.stats.pulse(),
             restarts: budget.map_or((0, self.spec.restart_window), |budget| (budget.used, budget.window)),
@@ -118,12 +121,18 @@ impl TaskRegistry {
             moving: tokio::sync::Mutex::new(()),
             unowned: Unowned::default(),
             way_down: WayDown::default(),
+            left_out: OnceLock::new(),
         })
     }
 
     /// Gives it the tree that its tasks run in; once, before the tree is up.
     pub fn attach(&self, tree: Tree) {
         self.tree.set(tree).ok(); // attached once, by boot
+    }
+
+    /// Notes why the task supervisor will not be there for as long as the process lives, with what helps: no task comes up.
+    pub fn leave_out(&self, why: &str) {
+        self.left_out.set(why.to_owned()).ok(); // said once, by boot
     }
 
     /// Every registered task with its figures, by name.
@@ -229,9 +238,8 @@ impl Tasks for TaskRegistry {
             let started = self.monitor.call(REGISTER_DEADLINE, bring).await;
             match started {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(refused)) => {
-                    self.remove(&task);
-                    let NotBrought { name, reason } = refused;
+                // It stays registered, and is told of, until it is unregistered or what is in its way has been mended.
+                Ok(Err(NotBrought { name, reason })) => {
                     Err(RegisterError::Invalid { name, rule: TaskRule::Outside, reason })
                 }
                 // The monitor went down meanwhile: its next incarnation brings up what is noted.

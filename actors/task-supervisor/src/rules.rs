@@ -136,7 +136,7 @@ impl TaskRegistry {
         Ok(changes)
     }
 
-    /// Tells the tasks that are there, takes down what was switched off, brings up what was switched on.
+    /// Tells the tasks that are there, takes down what was switched off, brings up what was switched on or refused before.
     pub async fn carry_out(self: &Arc<Self>, changes: &[TaskChange]) {
         for TaskChange { task: name, change, .. } in changes {
             match (change, self.get(name)) {
@@ -150,6 +150,18 @@ impl TaskRegistry {
                 (Becomes::Stop, None) => self.end(name).await,
                 // It was registered or unregistered meanwhile: whoever did that has seen to it.
                 (Becomes::Respec | Becomes::Start, None) | (Becomes::Stop, Some(_)) => {}
+            }
+        }
+        self.bring_refused().await;
+    }
+
+    /// Tries those again that could not be brought up: what was in their way may have been mended.
+    async fn bring_refused(self: &Arc<Self>) {
+        let absent = |task: &Registered| task.refused().is_some() && self.node(&task.spec.name).is_none();
+        for task in self.all().into_iter().filter(absent) {
+            if let Err(refused) = monitor::bring(self, &task).await {
+                let (task, error) = (refused.name, refused.reason);
+                tracing::warn!(task, operation = "start_task", error, "the task still cannot be started");
             }
         }
     }

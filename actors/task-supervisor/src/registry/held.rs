@@ -50,6 +50,11 @@ impl Held {
     /// Takes a declaration in, with what the rules say about it; none: they switch it off.
     pub(super) fn enter(&mut self, declared: Arc<TaskSpec>) -> Result<Option<Registered>, RegisterError> {
         self.rejected.remove(&declared.name);
+        // One that could not be brought up is no obstacle to its cog's next try.
+        let again = |there: &Registered| there.declared.cog == declared.cog && there.refused().is_some();
+        if self.tasks.get(&declared.name).is_some_and(again) {
+            self.tasks.remove(&declared.name);
+        }
         if self.tasks.len() + self.off.len() + self.rejected.len() >= TASKS_MAX {
             let (name, reason) = (declared.name.clone(), "1,000 tasks are registered already".to_owned());
             return Err(RegisterError::Invalid { name, rule: TaskRule::Outside, reason });

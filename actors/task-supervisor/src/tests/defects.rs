@@ -263,6 +263,36 @@ impl supervision::Rules for NeedsItself {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_is_refused_when_it_is_registered_is_told_of_and_comes_up_once_its_rules_are_mended() {
+    let world = world().await;
+    world.tree.set_rules(Arc::new(NeedsItself), false).await.unwrap();
+    let runs = Arc::default();
+    let refused = world.registry.register(counting("refused", &runs)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "task \"refused\": it needs itself");
+    let task = world.registry.get("refused").expect("it is in the list");
+    let row = world.registry.row(&task);
+    assert_eq!((row["state"].as_str(), row["health"]["health"].as_str()), (Some("down"), Some("failing")), "{row}");
+    assert_eq!(world.registry.refused(), [(TaskRegistry::path("refused"), "it needs itself".to_owned())]);
+    // Its cog tries again; another one does not take its place.
+    assert_eq!(world.registry.register(counting("refused", &runs)).await, Err(refused));
+    let another = TaskSpec { cog: "another".to_owned(), ..counting("refused", &runs) };
+    assert_eq!(world.registry.register(another).await, Err(RegisterError::Duplicate("refused".to_owned())));
+    assert_eq!((world.registry.figures().len(), world.registry.statistics().unhealthy), (1, 1));
+
+    struct Nothing;
+    impl supervision::Rules for Nothing {
+        fn policy(&self, _: &supervision::ActorPath, _: &mut supervision::Policy) {}
+    }
+    world.tree.set_rules(Arc::new(Nothing), false).await.unwrap();
+    world.registry.carry_out(&[]).await;
+    assert_eq!((world.status("refused"), world.registry.refused()), (Some(Status::Running), Vec::new()));
+    tokio::time::sleep(S(11)).await;
+    assert_eq!(runs.load(SeqCst), 1);
+    assert!(world.registry.unregister("test", "refused").await);
+    assert_eq!(world.registry.register(counting("refused", &runs)).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_that_could_not_be_started_is_unhealthy_and_says_why_until_it_can() {
     let world = world().await;
     let task =
