@@ -104,6 +104,7 @@ fn start_child(
     let stays_parked = carried::is_parked(state, &child);
     let text = if stays_parked { "added" } else { "added and started" };
     step.note(&child, now, Rule::Operator, text).because(OWNER);
+    child.in_round = order::joins_round(state);
     let id = child.id().to_owned();
     state.children.insert(child);
     if let Some(at) = state.find(&id)
@@ -180,14 +181,16 @@ fn revive(state: &mut State, at: usize, ticket: Ticket, now: Time, step: &mut St
 
 /// Makes a child that is not there due.
 fn raise(state: &mut State, at: usize, ticket: Ticket, asked: Asked) {
+    let joins = order::joins_round(state);
     let child = &mut state.children[at];
     let was = std::mem::replace(&mut child.life, Life::Down);
     child.goal = Goal::Up;
     child.due = true;
-    child.in_round = false; // or that which is under way now
+    child.in_round = joins;
     child.asked = asked;
     child.failures = 0;
     child.half_open = matches!(was, Life::Parked { .. }) || was == Life::Held && child.half_open;
+    child.held = was == Life::Held;
     child.half_open_tries = 0;
     child.waiting.push(ticket);
 }
@@ -211,6 +214,8 @@ fn delete(state: &mut State, at: usize, step: &mut Step) -> Result<Outcome, Refu
 fn cycle(state: &mut State, at: usize, ticket: Ticket, force: bool, now: Time, step: &mut Step) -> Answer {
     let child = &state.children[at];
     match &child.life {
+        Life::Running if child.goal == Goal::Again => return Some(Err(Refusal::Restarting)),
+        Life::Running if child.goal != Goal::Up => return Some(Err(Refusal::Stopping)),
         Life::Running | Life::Held | Life::Parked { .. } => {}
         Life::Starting => return Some(Err(Refusal::Restarting)),
         Life::Stopping { .. } => return Some(Err(Refusal::Stopping)),

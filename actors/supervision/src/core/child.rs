@@ -149,6 +149,9 @@ pub struct Child {
     /// Whether it is on its one try while parked.
     #[serde(default, skip_serializing_if = "is_default")]
     pub half_open: bool,
+    /// Whether it was held when it was ordered up.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub held: bool,
     /// Tries while parked.
     #[serde(default, skip_serializing_if = "is_default")]
     pub half_open_tries: u32,
@@ -198,6 +201,7 @@ impl Child {
             told: None,
             late: false,
             half_open: false,
+            held: false,
             half_open_tries: 0,
             stop_by: None,
             draining: false,

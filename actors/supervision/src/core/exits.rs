@@ -23,6 +23,7 @@ pub(super) fn started(state: &mut State, id: &str, incarnation: u64, now: Time, 
     child.since = now;
     child.up_since = Some(now);
     let asked = std::mem::replace(&mut child.asked, Asked::Rule);
+    child.held = false;
     if std::mem::take(&mut child.half_open) && asked != Asked::Cycle {
         child.restarts.clear();
     }
@@ -63,7 +64,7 @@ pub(super) fn exited(state: &mut State, id: &str, incarnation: u64, exit: Exit, 
         Life::Running | Life::Stopping { .. } => ended(state, at, exit, now, step),
         Life::Quarantined => {
             child.last_exit = Some(exit.clone());
-            child.due = child.goal == Goal::Up; // left behind by an earlier life of this supervisor
+            child.due = child.goal == Goal::Up && !child.draining; // left behind by an earlier life of this supervisor
             let text = if child.due {
                 "what an earlier life of its supervisor left behind has ended: it starts"
             } else {

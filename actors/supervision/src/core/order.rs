@@ -92,10 +92,9 @@ fn start_next(state: &mut State, now: Time, step: &mut Step) {
     if state.is_stopping() {
         return;
     }
-    let rounds = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
     while let Some(at) = state.children.first(Mark::AsideDue) {
-        if rounds && state.children.count(Mark::Member) > 0 {
-            state.children[at].in_round = true; // whoever comes during a round takes its turn in it
+        if comes_behind(state, at) {
+            state.children[at].in_round = true;
         } else {
             start(state, at, now, step);
         }
@@ -159,6 +158,19 @@ fn finish(state: &mut State, now: Time, step: &mut Step) {
             }
         }
     }
+}
+
+/// Whether a child that is ordered up now has to take its turn in a round, as in OTP, where the order would wait for its end.
+pub(super) fn joins_round(state: &mut State) -> bool {
+    let ordered = matches!(state.flags.strategy, Strategy::OneForAll | Strategy::RestForOne);
+    ordered && state.children.count(Mark::Member) > 0
+}
+
+/// Whether the child at `at`, which comes by a rule during a round, takes its turn in it: in a one_for_all round everybody does,
+/// in a rest_for_one round whoever stands behind the first of it.
+fn comes_behind(state: &mut State, at: usize) -> bool {
+    let behind = state.flags.strategy != Strategy::RestForOne || state.children.first(Mark::Member) < Some(at);
+    joins_round(state) && behind
 }
 
 /// Forgets the child at `at`, and leaves nobody waiting for it.

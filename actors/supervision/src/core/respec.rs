@@ -211,15 +211,19 @@ pub(super) fn respec(
     step: &mut Step,
 ) -> Child {
     let missing: BTreeSet<String> = new.missing.into_iter().collect();
-    let watched = child.policy.probe.is_some();
+    let (watched, needed) = (child.policy.probe.is_some(), !child.policy.needs.is_empty());
     child.policy = new.policy.bounded();
     limit_stop(&mut child, now, step);
     if child.life == Life::Running && !watched {
         probe::watch(&mut child, now, step);
     }
-    // One that is still starting is told too: it may have been made when something was missing that it no longer needs.
-    let there = matches!(child.life, Life::Starting | Life::Running);
-    if there && missing != child.missing && change != Change::Restart {
+    // One that is still starting is told in any case: it may have been made when something was missing.
+    let told = match child.life {
+        Life::Running => missing != child.missing,
+        Life::Starting => needed || missing != child.missing,
+        _ => false,
+    };
+    if told && change != Change::Restart {
         let id = child.id().to_owned();
         step.actions.push(if missing.is_empty() {
             super::Action::Resume { id }

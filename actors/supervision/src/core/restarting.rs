@@ -65,13 +65,19 @@ pub(super) fn failed_by_rule(state: &mut State, at: usize, exit: Exit, now: Time
 
 /// A start that was ordered failed. Whoever ordered it knows, so nothing is charged and no sibling is touched; and an order
 /// that failed makes nothing worse: a parked child stays parked, with its next try, one that lacks what it needs waits for
-/// that, any other stays down.
+/// that, one that waited and need not any more is started by its rule, any other stays down.
 pub(super) fn failed_by_order(state: &mut State, at: usize, exit: Exit, now: Time, step: &mut Step) {
+    let held = std::mem::take(&mut state.children[at].held);
     let child = &state.children[at];
     let comes_again = child.policy.restart != Restart::Temporary && !child.draining && !state.is_stopping();
     let retry = !exit.is_fatal();
-    if comes_again && retry && !child.missing.is_empty() {
-        return holding::hold(state, at, exit, now, step);
+    if comes_again && retry && (held || !child.missing.is_empty()) {
+        holding::hold(state, at, exit, now, step);
+        let child = &mut state.children[at];
+        if child.missing.is_empty() {
+            holding::release(child, "what it needs came back meanwhile", now, step);
+        }
+        return;
     }
     if comes_again && child.half_open && !child.is_vital() {
         return giving_up::give_up_on(state, at, ("the try that was ordered failed", exit), retry, now, step);

@@ -222,7 +222,10 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
         _ => String::new(),
     };
     let own = state.child(&child).filter(|child| child.policy.budget.is_some());
-    let oldest = own.map_or(&state.restarts, |child| &child.restarts).front().copied().unwrap_or(seen.now);
+    // Under a budget that was made smaller more are remembered than it allows: room comes when so many have left.
+    let restarts = own.map_or(&state.restarts, |child| &child.restarts);
+    let at = restarts.len().saturating_sub((budget.allowed as usize).max(1));
+    let oldest = restarts.get(at).copied().unwrap_or(seen.now);
     let said = match decision.why() {
         Some(why) => format!("{}: {why}", decision.text),
         None => decision.text.clone(),

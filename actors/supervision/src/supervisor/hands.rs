@@ -124,6 +124,9 @@ impl Desk {
         }
         grip.lever = Some(Arc::clone(&lever));
         let started = grip.started;
+        if self.state.child(&id).is_some_and(|child| child.draining) {
+            lever.drain(Reply::channel().0); // begun before the drain: whoever drains has not waited for it
+        }
         self.world.put_lever(self.path.child(&id), lever);
         if started {
             self.started(id, incarnation);

@@ -79,3 +79,16 @@ fn one_child_that_drains_leaves_its_siblings_alone() {
     assert_eq!(script.spawned(), ["b"]);
     assert_eq!(script.life("a"), Life::Down);
 }
+
+#[test]
+fn what_an_earlier_life_left_behind_is_not_started_when_it_ends_after_a_drain() {
+    let mut before = Script::up(Strategy::OneForOne, vec![optional("a")]);
+    before.state.children[0].life = Life::Quarantined;
+    let mut script = Script::new(before.state.flags, vec![optional("a")]);
+    script.state.inherit(before.state.legacy());
+    script.feed(Event::Begin);
+    assert_eq!(script.life("a"), Life::Quarantined);
+    drain(&mut script, None);
+    script.exited("a", boom());
+    assert_eq!((script.life("a"), script.spawned().len()), (Life::Down, 0));
+}

@@ -205,3 +205,24 @@ fn new_rules_that_reach_a_supervisor_before_it_begins_are_the_ones_it_begins_by(
     script.started("a");
     assert_eq!((script.is_ready(), &script.child("a").policy), (true, &policy));
 }
+
+#[test]
+fn a_restart_of_what_is_about_to_go_or_to_come_again_is_refused_and_charged_once() {
+    let mut policy = optional("a");
+    policy.budget = Some(Intensity::new(5, S(60)));
+    let mut script = Script::up(Strategy::OneForAll, vec![policy.clone(), optional("b")]);
+    let restart = |script: &mut Script, force| {
+        let ticket = script.order(Order::Cycle { id: "a".into(), force });
+        script.answers(ticket)
+    };
+    script.exited("b", boom()); // a is stopped first, then both come again
+    let used = script.child("a").restarts.len();
+    assert_eq!(restart(&mut script, false), [Err(Refusal::Stopping)], "it is being asked to stop");
+    let mut script = Script::up(Strategy::OneForAll, vec![policy, optional("b"), optional("c")]);
+    script.exited("b", boom()); // c is stopped first; a waits for its turn
+    assert_eq!(script.life("a"), Life::Running);
+    assert_eq!(restart(&mut script, true), [Err(Refusal::Restarting)], "it will be");
+    assert_eq!(script.child("a").restarts.len(), used);
+    script.order(Order::RemoveChild { id: "a".into() });
+    assert_eq!(restart(&mut script, true), [Err(Refusal::Stopping)], "it is to be forgotten");
+}

@@ -243,3 +243,20 @@ fn restarts_that_a_smaller_budget_would_forget_still_count_when_it_is_taken_back
     script.exited("a", boom());
     assert!(matches!(script.life("a"), Life::Parked { .. }), "{:?}", script.life("a"));
 }
+
+#[test]
+fn nor_is_a_child_left_suspended_whose_need_came_and_was_then_taken_away_while_it_starts() {
+    let mut script = Script::up(Strategy::OneForOne, vec![optional("a")]);
+    let (flags, mut policy) = (script.state.flags, optional("a"));
+    policy.needs = vec!["db".into()];
+    let needs = Wanted { policy, missing: vec!["db".into()], restart: false };
+    script.order(Order::Amend { flags, children: vec![needs] });
+    script.order(Order::Cycle { id: "a".into(), force: true });
+    script.exited("a", Exit::shutdown()); // it starts, and is told that db is missing
+    assert_eq!(script.life("a"), Life::Starting);
+    script.feed(Event::Dependency { path: "db".into(), up: true });
+    script.actions.clear();
+    script.order(Order::Amend { flags, children: vec![wanted(optional("a"))] });
+    script.started("a");
+    assert!(script.actions.contains(&Action::Resume { id: "a".into() }), "{:?}", script.actions);
+}

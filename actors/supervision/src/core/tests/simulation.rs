@@ -482,7 +482,8 @@ fn a_revision_of_the_rules_stands_for_these_decisions_and_no_others() {
     );
 }
 
-/// The revision, and what it decided.
+/// The revision, and what it decided: of all that the simulation does, which is not poison, an overrun, what is taken over from
+/// another process or life, or a drain of one child alone.
 const DECIDES: (u32, u64) = (1, 16_473_805_824_752_953_167);
 
 #[test]

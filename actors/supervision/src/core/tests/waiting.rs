@@ -256,3 +256,41 @@ fn whoever_comes_during_a_round_takes_its_turn_in_it() {
     script.started("b");
     script.started("c");
 }
+
+#[test]
+fn an_ordered_start_of_a_held_child_that_fails_although_its_need_came_back_meanwhile_goes_on_by_rule() {
+    let mut policy = optional("a");
+    policy.needs = vec!["db".into()];
+    policy.budget = Some(Intensity::new(1, S(60)));
+    let mut script = Script::up(Strategy::OneForOne, vec![policy]);
+    need(&mut script, false);
+    script.exited("a", boom());
+    script.order(Order::RestartChild { id: "a".into() });
+    need(&mut script, true);
+    script.exited("a", boom()); // it had begun without what it needs
+    assert_eq!(script.life("a"), Life::Starting, "as it would have been without the order");
+    script.exited("a", boom());
+    script.exited("a", boom());
+    assert!(
+        matches!(script.life("a"), Life::Parked { .. }),
+        "the rule's own tries are counted: {:?}",
+        script.life("a")
+    );
+}
+
+#[test]
+fn an_elder_does_not_wait_for_a_round_of_its_juniors() {
+    let mut elder = optional("b");
+    elder.needs = vec!["db".into()];
+    let mut junior = optional("c");
+    junior.backoff = Some(Backoff { jitter: 0.0, ..Backoff::doubling(S(600), S(600)) });
+    let mut script = Script::up(Strategy::RestForOne, vec![optional("a"), elder, junior]);
+    need(&mut script, false);
+    script.exited("b", boom());
+    script.exited("c", Exit::shutdown());
+    script.started("c");
+    script.exited("c", boom());
+    assert!(matches!(script.life("c"), Life::Waiting { .. }));
+    need(&mut script, true);
+    assert_eq!(script.life("b"), Life::Starting, "the round is none of its");
+}

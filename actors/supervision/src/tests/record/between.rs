@@ -86,6 +86,40 @@ async fn what_is_parked_stays_parked_when_a_way_down_in_order_is_cut_short() {
     end(tree, true).await;
 }
 
+/// New rules that say how often a child may be restarted within a minute.
+struct Restarts(u32);
+
+impl crate::Rules for Restarts {
+    fn policy(&self, _: &ActorPath, policy: &mut crate::Policy) {
+        policy.budget = Some(crate::Intensity::new(self.0, Duration::from_secs(60)));
+    }
+
+    fn flags(&self, _: &ActorPath, _: &mut Flags) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_budget_that_was_made_smaller_there_is_room_when_as_many_have_left_as_are_too_many() {
+    let folder = TempDir::new().unwrap();
+    let (a, spec) = probe("a", &Log::default(), Plan::default());
+    let spec = spec.criticality(Criticality::Vital).budget(5, Duration::from_secs(60));
+    let began = SystemTime::now();
+    let tree = next_process(folder.path(), vec![spec]).await;
+    for incarnation in 2..=4 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        a.send(Say::Fail).await.unwrap();
+        until_incarnation(&tree, "a", incarnation).await;
+    }
+    tree.set_rules(Arc::new(Restarts(1)), false).await.unwrap();
+    a.send(Say::Fail).await.unwrap();
+    tree.ended().await;
+    assert!(tree.recorder().unwrap().seal(false, PATIENCE).await);
+    drop(tree);
+    let left = |seconds| Past::read(folder.path(), began + Duration::from_secs(seconds)).withheld();
+    // The wall clock stood meanwhile: the last restart was at `began` by it, and counts for a minute.
+    assert!(left(58).is_some());
+    assert!(left(62).is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_vital_child_that_says_that_a_restart_cannot_help_holds_the_next_process_back_for_five_minutes() {
     let folder = TempDir::new().unwrap();

@@ -207,7 +207,7 @@ impl Subject for World {
                 Life::Parked { retry_at, .. } => format!("parked {:?}", retry_at.map(ahead)),
                 life => format!("{life:?}"),
             };
-            let marks = (child.goal, child.due, child.in_round, child.asked, child.half_open, child.late);
+            let marks = (child.goal, child.due, child.in_round, child.asked, (child.half_open, child.held), child.late);
             let times = (ago(child.last_start, S(3)), ago(child.up_since, S(60)), child.stop_by.map(ahead));
             let waits = (child.waiting.is_empty(), child.parting.is_empty(), child.draining, &child.missing);
             text += &format!("|{} {life} {marks:?} {times:?} {waits:?} {:?}", child.id(), fresh(&child.restarts));
