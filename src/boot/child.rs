@@ -114,7 +114,7 @@ fn not_started(id: &str, exit: &Exit) -> Fatal {
 fn remedy(id: &str, exit: &Exit) -> String {
     match exit {
         _ if id == "database" => String::new(), // its sentences name what to do
-        Exit::StartFailed { child: Some(cog), .. } if id == cog_host::PATH && cog != "dispatch" => {
+        Exit::StartFailed { child: Some(cog), .. } if id == cog_host::PATH && cog != cog_host::DISPATCH => {
             format!("; mend that, or leave the cog out with enabled = false below [cogs.{cog}]")
         }
         _ => "; the log has the whole story: please report it with that".to_owned(),
