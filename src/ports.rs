@@ -131,8 +131,11 @@ pub struct Caches(pub Arc<OnceLock<Gateway>>);
 
 impl Relief for Caches {
     fn relieve(&self) -> String {
-        let known = self.0.get().map_or(0, Gateway::relieve);
-        format!("{known} members stay in the cache")
+        match self.0.get().map(Gateway::relieve) {
+            None => "nothing is cached yet".to_owned(),
+            Some(None) => "there is no cache that could shrink, and members are not asked for".to_owned(),
+            Some(Some(known)) => format!("{known} members stay in the cache, and members are not asked for"),
+        }
     }
 
     fn ease(&self) {

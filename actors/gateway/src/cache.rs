@@ -79,10 +79,10 @@ impl Cache {
     }
 
     /// From now on at most `max` members are kept, if any are; how many are known then.
-    pub(crate) fn bound_members(&self, max: usize) -> usize {
-        let Some(members) = self.members.get() else { return 0 };
+    pub(crate) fn bound_members(&self, max: usize) -> Option<usize> {
+        let members = self.members.get()?;
         members.bound(max);
-        members.len()
+        Some(members.len())
     }
 
     /// The event types it reads, whoever else subscribes to them.

@@ -31,6 +31,9 @@ use std::{
 };
 use supervision::{ActorPath, Addr, CallError, Role};
 
+/// The part of all members that are kept however short memory is: one in so many.
+const FLOOR: usize = 16;
+
 /// The gateway. Clones are the same gateway; reading it never asks an actor.
 #[derive(Clone)]
 pub struct Gateway {
@@ -68,12 +71,13 @@ impl Gateway {
     }
 
     /// Memory is short: of the members in the cache half go, those first that nobody asked about lately, and no more are kept
-    /// than stay; members are not asked for ([`MembersError::Short`](crate::MembersError::Short)) until [`Gateway::ease`]. Asked again, half of
-    /// those go. How many members are known then.
-    pub fn relieve(&self) -> usize {
+    /// than stay; members are not asked for ([`MembersError::Short`](crate::MembersError::Short)) until [`Gateway::ease`].
+    /// Asked again, half of those go, down to a sixteenth of `[gateway].members_max`: the rest is not what memory is short of.
+    /// How many members are known then; none where no members are kept.
+    pub fn relieve(&self) -> Option<usize> {
         self.inner.short.store(true, Ordering::Relaxed);
         let known = usize::try_from(self.counts().known_members).unwrap_or(usize::MAX);
-        self.inner.cache.bound_members(known / 2)
+        self.inner.cache.bound_members((known / 2).max(self.inner.members_max / FLOOR))
     }
 
     /// There is memory again: as many members are kept as `[gateway].members_max` says, and may be asked for.

@@ -22,8 +22,8 @@ const MIB: u64 = 1 << 20;
 
 /// Who gives memory up.
 pub trait Relief: Send + Sync + 'static {
-    /// Gives some up, and takes no more than it must until [`Relief::ease`]; asked again, it gives up more. What it did, as
-    /// the end of a sentence.
+    /// Gives some up, and takes no more than it must until [`Relief::ease`]; asked again, it gives up more. What has been done,
+    /// as the end of a sentence.
     fn relieve(&self) -> String;
     /// There is memory again.
     fn ease(&self);
@@ -36,6 +36,8 @@ pub struct Memory {
     /// Bytes at the last look.
     resident: AtomicU64,
     gauge: Mutex<Gauge>,
+    /// What was done last.
+    done: Mutex<String>,
     relief: Arc<dyn Relief>,
     began: Instant,
 }
@@ -50,22 +52,35 @@ impl Memory {
 
     pub(crate) fn marked(mark: Option<u64>, relief: Arc<dyn Relief>) -> Arc<Self> {
         let (resident, gauge) = (AtomicU64::new(0), Mutex::new(Gauge::default()));
-        Arc::new(Self { mark, resident, gauge, relief, began: Instant::now() })
+        Arc::new(Self { mark, resident, gauge, done: Mutex::default(), relief, began: Instant::now() })
     }
 
-    /// What is wrong while it is above its mark, and was lately, as a sentence.
+    /// Whether memory is short.
+    pub fn is_short(&self) -> bool {
+        locked(&self.gauge).is_short()
+    }
+
+    /// What is wrong while memory is short, as a sentence.
     pub fn complaint(&self) -> Option<String> {
-        let mark = self.mark.filter(|_| self.gauge().is_short())?;
+        let mark = self.mark.filter(|_| self.is_short())?;
         Some(format!(
-            "memory is short: {} MiB are resident, the soft mark is {} MiB; caches are shrunk and members are not asked for \
-             (give the process more, or set [memory].soft_mb)",
+            "memory is short: {} MiB are resident, the soft mark is {} MiB; {} (give the process more, or set [memory].soft_mb)",
             self.resident.load(Ordering::Relaxed) / MIB,
-            mark / MIB
+            mark / MIB,
+            locked(&self.done)
         ))
     }
 
-    /// Looks once a second, for ever.
+    /// Has memory given up, since it is short: also for whoever came since that was noticed.
+    pub fn relieve(&self) -> String {
+        let done = self.relief.relieve();
+        locked(&self.done).clone_from(&done);
+        done
+    }
+
+    /// Looks once a second, for ever. When nobody looks any more, nothing is short.
     pub(crate) async fn watch(self: Arc<Self>) {
+        let _at_the_end = Unwatched(&self);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -80,17 +95,17 @@ impl Memory {
     pub(crate) fn look(&self, resident: u64, now: Duration) {
         self.resident.store(resident, Ordering::Relaxed);
         let Some(mark) = self.mark else { return };
-        let was_short = self.gauge().is_short();
-        let turn = self.gauge().look(resident, mark, now);
+        let was_short = self.is_short();
+        let turn = locked(&self.gauge).look(resident, mark, now);
         let (resident_mib, soft_mib) = (resident / MIB, mark / MIB);
         match turn {
             Some(Turn::Relieve) => {
                 instrumentation::relieved();
-                let done = self.relief.relieve();
+                let done = self.relieve();
                 if was_short {
                     tracing::debug!(resident_mib, soft_mib, "memory is still short: {done}");
                 } else {
-                    tracing::warn!(resident_mib, soft_mib, "memory is short: {done}; members are not asked for");
+                    tracing::warn!(resident_mib, soft_mib, "memory is short: {done}");
                 }
             }
             Some(Turn::Ease) => {
@@ -106,14 +121,25 @@ impl Memory {
     }
 
     pub(crate) fn collect(&self, scrape: &Scrape) {
-        let mark = self.mark.map(|mark| (mark, self.gauge().is_short()));
+        let mark = self.mark.map(|mark| (mark, self.is_short()));
         instrumentation::memory(scrape, self.resident.load(Ordering::Relaxed), mark);
     }
+}
 
-    // Nothing in it is ever half done.
-    fn gauge(&self) -> MutexGuard<'_, Gauge> {
-        self.gauge.lock().unwrap_or_else(PoisonError::into_inner)
+/// Eases at the end of whoever looked, however it ends.
+struct Unwatched<'m>(&'m Memory);
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        if locked(&self.0.gauge).forget() {
+            self.0.relief.ease();
+        }
     }
+}
+
+/// Nothing behind it is ever half done.
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -147,11 +173,26 @@ mod tests {
         assert_eq!((asked(), memory.complaint()), ((0, 0), None));
         memory.look(120 * MIB, Duration::from_secs(1));
         let said = memory.complaint().unwrap();
-        assert!(said.contains("120 MiB") && said.contains("100 MiB") && said.contains("[memory].soft_mb"), "{said}");
+        assert!(
+            said.contains("120 MiB") && said.contains("100 MiB; counted (") && said.contains("[memory].soft_mb"),
+            "{said}"
+        );
         for second in 2..100 {
             memory.look(50 * MIB, Duration::from_secs(second));
         }
         assert_eq!((asked(), memory.complaint()), ((1, 1), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_nobody_looks_any_more_nothing_is_short() {
+        let count = Arc::new(Count::default());
+        let memory = Memory::marked(Some(1), count.clone());
+        let watch = tokio::spawn(Arc::clone(&memory).watch());
+        tokio::time::sleep(LOOK).await;
+        assert!(memory.is_short(), "a byte is too little for anybody");
+        watch.abort();
+        assert!(watch.await.is_err());
+        assert_eq!((memory.complaint(), count.eased.load(Ordering::Relaxed)), (None, 1));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Members {
     }
 
     /// Keeps no more than `max` from now on, at least one. Where more are known, those that nobody has asked about lately go
-    /// now, and the memory that they took is given back: the one step here that takes as long as there are members.
+    /// now, and the memory that they took goes back to the allocator: the one step here that takes as long as there are members.
     pub fn bound(&self, max: usize) {
         self.write().bound(max);
     }

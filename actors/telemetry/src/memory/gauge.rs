@@ -7,6 +7,9 @@ use std::time::Duration;
 pub(super) const AGAIN: Duration = Duration::from_secs(10);
 /// How long it must stay below the lower edge (nine tenths of the mark) before there is memory again.
 pub(super) const EASE_AFTER: Duration = Duration::from_secs(60);
+/// How long it must not have been above the mark before there is memory again all the same: what was given up need not show,
+/// since the allocator may keep it for the process.
+pub(super) const CALM_AFTER: Duration = Duration::from_secs(600);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(super) struct Gauge {
 struct Short {
     /// When something was given up last.
     relieved: Duration,
+    /// When it was above the mark last.
+    above: Duration,
     /// Since when it has been below the lower edge.
     below: Option<Duration>,
 }
@@ -41,23 +46,30 @@ impl Gauge {
     pub(super) fn look(&mut self, resident: u64, mark: u64, now: Duration) -> Option<Turn> {
         let above = resident > mark;
         let Some(short) = &mut self.short else {
-            self.short = above.then_some(Short { relieved: now, below: None });
+            self.short = above.then_some(Short { relieved: now, above: now, below: None });
             return above.then_some(Turn::Relieve);
         };
-        if resident > mark / 10 * 9 {
-            short.below = None;
-            let again = above && now.saturating_sub(short.relieved) >= AGAIN;
+        if above {
+            (short.above, short.below) = (now, None);
+            let again = now.saturating_sub(short.relieved) >= AGAIN;
             if again {
                 short.relieved = now;
             }
             return again.then_some(Turn::Relieve);
         }
-        let since = *short.below.get_or_insert(now);
-        let over = now.saturating_sub(since) >= EASE_AFTER;
-        if over {
+        let low = resident <= mark / 10 * 9;
+        short.below = low.then(|| short.below.unwrap_or(now));
+        let eased = short.below.is_some_and(|since| now.saturating_sub(since) >= EASE_AFTER)
+            || now.saturating_sub(short.above) >= CALM_AFTER;
+        if eased {
             self.short = None;
         }
-        over.then_some(Turn::Ease)
+        eased.then_some(Turn::Ease)
+    }
+
+    /// Nobody looks any more: whether there had been a shortage.
+    pub(super) fn forget(&mut self) -> bool {
+        self.short.take().is_some()
     }
 }
 
@@ -87,6 +99,12 @@ mod tests {
         // A rise in between, not even above the mark, begins the minute anew; nothing more is given up for it.
         let wavering = [1_001].into_iter().chain(below(50)).chain([950]).chain(below(80));
         assert_eq!(turns(wavering), [(0, Turn::Relieve), (112, Turn::Ease)]);
+    }
+
+    #[test]
+    fn who_stays_just_below_the_mark_has_memory_again_after_ten_minutes() {
+        let seen = [1_001].into_iter().chain(std::iter::repeat_n(950, 700));
+        assert_eq!(turns(seen), [(0, Turn::Relieve), (600, Turn::Ease)]);
     }
 
     #[test]
