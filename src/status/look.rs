@@ -59,8 +59,8 @@ impl Status {
         let node = self.tree.get().and_then(|tree| tree.node(&path_of(shard)));
         node.is_some_and(|node| {
             // One that only sits out a delay comes by itself.
-            let waits = node.status == State::Suspended || node.status == State::Waiting && node.until.is_none();
-            waits && !node.missing.is_empty() && node.for_ >= NEED_IS_AWAY
+            let suspended = node.status == State::Suspended && !node.missing.is_empty();
+            (suspended || node.is_held()) && node.for_ >= NEED_IS_AWAY
         })
     }
 

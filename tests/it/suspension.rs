@@ -77,6 +77,22 @@ fn who_is_killed_while_what_it_needs_is_stopped_waits_for_it_and_spends_no_resta
 }
 
 #[test]
+fn a_task_that_is_held_says_what_it_waits_for_and_not_that_it_is_about_to_restart() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    bot.wait_state(NEEDS, "running");
+    bot.cli(&["stop", "database"]).exits(0);
+    bot.wait_state(NEEDS, "suspended");
+    bot.cli(&["kill", NEEDS]).exits(0);
+    bot.wait_state(NEEDS, "waiting");
+    bot.cli(&["tasks", "show", "identify-prune"]).exits(0).shows(&["waits: needs database"]);
+    bot.cli(&["start", NEEDS]).exits(0); // by order it may try
+    bot.wait_state(NEEDS, "suspended");
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
 fn what_is_parked_is_named_by_status_also_where_the_bot_is_ready_without_it() {
     let discord = discord();
     let home = Home::new(&discord).set("supervision.emoji-cache.restarts = 0");

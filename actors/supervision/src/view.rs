@@ -105,6 +105,13 @@ pub struct Node {
     pub left_behind: Vec<u64>,
 }
 
+impl Node {
+    /// Whether it waits for what it needs and nothing else: it failed, or its restart was due, while that was missing.
+    pub fn is_held(&self) -> bool {
+        self.status == Status::Waiting && self.until.is_none() && !self.missing.is_empty()
+    }
+}
+
 /// What one supervisor published last. Rows are shared with the publication before it where nothing changed.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {

@@ -90,7 +90,8 @@ impl Registered {
     pub(crate) fn verdict(&self, node: Option<&Node>, registry: &TaskRegistry) -> Verdict {
         let (budget, around) = (node.and_then(|node| node.budget), &registry.around);
         judge(&Facts {
-            status: node.map(|node| node.status),
+            // What is held waits for what it needs, as what is suspended does.
+            status: node.map(|node| if node.is_held() { Status::Suspended } else { node.status }),
             refused: self.refused(),
             supervisor: registry.supervisor().filter(|_| !self.is_over()),
             left_out: registry.left_out.get().map(String::as_str),
