@@ -277,8 +277,8 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     // Whoever has seen the gateway waits for this: what is taken up now is in what it leaves.
     let taking = taking_up.lock_owned().await;
     gateway.set(made.clone()).ok(); // boot runs once
-    if let Some(memory) = status.memory.get().filter(|memory| memory.is_short()) {
-        memory.relieve(); // what was short before could not be told to it
+    if let Some(memory) = status.memory.get() {
+        memory.catch_up();
     }
     control.add(gateway::methods(&made)).map_err(|twice| Fatal::new(Code::Internal, twice))?;
     let (holder, left_by) = (made.clone(), config.data.dir.clone());

@@ -8,14 +8,17 @@ use crate::{
 };
 use cog_host::CogHost;
 use gateway::{Gateway, ShardStatus};
-use protocol::id::GuildId;
+use protocol::{ShardId, id::GuildId};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use telemetry::reports::SentryCapture;
+use tokio::time::Instant;
 
 /// First wait after a failed registration; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(300);
+/// What a shard needs may be back in a moment: restarts after a failure take no longer than this as a rule.
+const NEED_IS_AWAY: Duration = Duration::from_secs(5);
 /// How often parked and held shards are looked for while not all shards are ready.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -75,13 +78,31 @@ pub async fn follow(post: PostReady) {
 async fn rest_is_settled(status: &Status) {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut waits = Waits::default();
     loop {
-        look.tick().await;
+        let now = look.tick().await;
         let shards = status.shards();
-        let away = |shard: &ShardStatus| shard.parked.is_some() || status.shard_waits(shard.shard);
+        let mut away = |shard: &ShardStatus| {
+            waits.for_long(shard.shard, status.shard_waits(shard.shard), now) || shard.parked.is_some()
+        };
         if settled(shards.iter().map(|shard| (shard.session_since.is_some(), away(shard)))) {
             return;
         }
+    }
+}
+
+/// Since when each shard has been seen to wait for what it needs.
+#[derive(Default)]
+struct Waits(BTreeMap<u32, Instant>);
+
+impl Waits {
+    /// Whether a shard that waits at `now`, or does not, has waited so long that nobody should wait for it.
+    fn for_long(&mut self, shard: ShardId, waits: bool, now: Instant) -> bool {
+        if !waits {
+            self.0.remove(&shard.0);
+            return false;
+        }
+        now.duration_since(*self.0.entry(shard.0).or_insert(now)) >= NEED_IS_AWAY
     }
 }
 
@@ -132,6 +153,20 @@ fn banner(post: &PostReady) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shard_has_waited_for_long_when_it_was_seen_to_for_five_seconds_without_a_break() {
+        let (began, mut waits) = (Instant::now(), Waits::default());
+        let mut looks = |waited: &[bool]| -> Vec<bool> {
+            let at = |s: usize| began + LOOK * u32::try_from(s).unwrap();
+            waited.iter().enumerate().map(|(s, waited)| waits.for_long(ShardId(3), *waited, at(s))).collect()
+        };
+        assert_eq!(
+            looks(&[true, true, true, true, true, true, false]),
+            [false, false, false, false, false, true, false]
+        );
+        assert_eq!(looks(&[true, true, true, false, true, true, true, true]), [false; 8], "back in between");
+    }
 
     #[test]
     fn a_parked_shard_is_not_waited_for_but_one_that_is_up_is_needed() {

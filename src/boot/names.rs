@@ -1,21 +1,25 @@
 //! Names in the configuration that nobody bears.
 
-use crate::config::Loaded;
+use crate::config::{Loaded, Standing, declared_tasks, standing};
 use supervision::{ActorPath, Tree};
 use task_supervisor::TaskRegistry;
 
 /// Rules for names that nobody bears are most likely misspelt: said once, with the nearest name. (No error: what cannot
-/// exist at all the configuration has refused; a shard that runs elsewhere, a task whose cog is switched off or a script cog
-/// may bear these.)
+/// exist at all the configuration has refused; what is declared may come, or runs elsewhere; a cog beside the built-in ones may
+/// bear these.)
 pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistry) {
     let config = &loaded.config;
-    for path in config.supervision.keys().filter(|path| tree.node(&ActorPath::from(path.as_str())).is_none()) {
+    let stands = |path: &ActorPath| tree.node(path).is_some();
+    let declared = |path: &ActorPath| matches!(standing(path, config, &[]), Standing::Known(_));
+    let nobody =
+        |path: &&String| !stands(&ActorPath::from(path.as_str())) && !declared(&ActorPath::from(path.as_str()));
+    for path in config.supervision.keys().filter(nobody) {
         let near = tree.nearest(&ActorPath::from(path.as_str()));
         tracing::warn!(path, near, "[supervision.\"{path}\"]: there is no such actor");
     }
     let needs =
         config.supervision.iter().flat_map(|(path, rules)| rules.needs.iter().flatten().map(move |need| (path, need)));
-    for (path, need) in needs.filter(|(_, need)| tree.node(&ActorPath::from(need.as_str())).is_none()) {
+    for (path, need) in needs.filter(|(_, need)| !stands(&ActorPath::from(need.as_str()))) {
         let near = tree.nearest(&ActorPath::from(need.as_str()));
         tracing::warn!(
             path,
@@ -26,7 +30,8 @@ pub(super) fn unknown_names(loaded: &Loaded, tree: &Tree, registry: &TaskRegistr
     }
     let tasks: Vec<String> = registry.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
     let enabled = |rules: &task_supervisor::TaskRules| rules.enabled != Some(false);
-    for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !tasks.contains(name)) {
+    let known = |name: &String| registry.knows(name) || declared_tasks().any(|task| task == *name);
+    for (name, _) in config.task_rules.iter().filter(|(name, rules)| enabled(rules) && !known(name)) {
         tracing::warn!(task = name, known = tasks.join(", "), "[tasks.{name}]: there is no such task");
     }
     if !config.plugins.dir.as_os_str().is_empty() {

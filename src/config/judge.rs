@@ -76,8 +76,9 @@ impl Judge<'_> {
         self.needs(name, rules);
         // What has been refused already, e.g. for a zero, would only be refused again.
         let refused = |problem: &Problem| matches!(problem.key.parts(), [section, of, _] if section == "supervision" && of == name);
-        if task(&path).is_some_and(|task| tasks::is_refused(self.problems, task)) {
-            return; // what it is laid over does not hold by itself
+        let off = |task: &str| self.config.task_rules.get(task).is_some_and(|rules| rules.enabled == Some(false));
+        if task(&path).is_some_and(|task| off(task) || tasks::is_refused(self.problems, task)) {
+            return; // nobody lives by them; or what they are laid over does not hold by itself
         }
         if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
             self.config.watch.apply(&mut policy);
@@ -154,6 +155,14 @@ pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Ke
         PolicyRule::StartTimeout => &["start_timeout_ms"],
         PolicyRule::Significant => &["restart"],
         PolicyRule::Name => &[],
+    };
+    // Of the two that keep restarts apart it is the longer one.
+    let given = |rule: &str| values.get(&Key::of(["supervision", name, rule])).and_then(|it| it.value.as_integer());
+    let about = match rule {
+        PolicyRule::Budget if given("backoff_min_ms") > given("cooldown_ms") => {
+            &["backoff_min_ms", "window_s", "restarts", "cooldown_ms"]
+        }
+        _ => about,
     };
     let mut keys = about.iter().map(|rule| Key::of(["supervision", name, rule]));
     keys.find_map(|key| Some((values.get(&key)?.origin.clone(), key))).map(|(origin, key)| (key, origin))

@@ -16,9 +16,15 @@ pub(super) fn declared() -> Vec<TaskSpec> {
     cogs::builtin().iter().flat_map(|cog| cog.declared_tasks().cloned().collect::<Vec<_>>()).collect()
 }
 
-/// Judges the rules of every built-in task. What is wrong goes to `problems`.
+/// Their names.
+pub(crate) fn declared_tasks() -> impl Iterator<Item = String> {
+    declared().into_iter().map(|task| task.name)
+}
+
+/// Judges the rules of every built-in task whose cog is not switched off. What is wrong goes to `problems`.
 pub(super) fn check(config: &Config, values: &Values, problems: &mut Vec<Problem>) {
-    for error in rulebook(config).judge(&declared()) {
+    let on = |task: &&TaskSpec| config.cogs.get(&task.cog).is_none_or(|cog| cog.enabled != Some(false));
+    for error in rulebook(config).judge(declared().iter().filter(on)) {
         let RegisterError::Invalid { name, rule, reason } = error else { continue };
         // What has been refused already, e.g. for a zero, would only be refused again.
         if !is_refused(problems, &name) {

@@ -1,7 +1,7 @@
 //! Rules for names that nobody bears: what a reload is asked to change must be there.
 
 use super::Live;
-use crate::config::{Key, Loaded, Origin, Problem, Problems};
+use crate::config::{Key, Loaded, Origin, Problem, Problems, Standing, declared_tasks, standing};
 use supervision::ActorPath;
 
 /// Checks the names in the keys that change, and only those: what boot has warned about (a shard that runs elsewhere, a cog
@@ -17,7 +17,7 @@ pub(super) fn check(new: &Loaded, changed: &[&str], live: &Live) -> Result<(), P
             "supervision" => actor(new, key, &setting.origin, (name, rule), live, &mut list),
             "tasks" => {
                 let off = new.config.task_rules.get(name).is_some_and(|rules| rules.enabled == Some(false));
-                if !off && !live.tasks.knows(name) {
+                if !off && !live.tasks.knows(name) && !declared_tasks().any(|task| task == *name) {
                     let known: Vec<String> =
                         live.tasks.figures().into_iter().map(|(spec, _)| spec.name.clone()).collect();
                     let reason = format!("there is no task {name:?}; there are {}", known.join(", "));
@@ -37,13 +37,13 @@ pub(super) fn check(new: &Loaded, changed: &[&str], live: &Live) -> Result<(), P
 fn actor(new: &Loaded, key: &Key, origin: &Origin, (name, rule): (&str, &str), live: &Live, list: &mut Vec<Problem>) {
     let path = ActorPath::from(name);
     let nobody = |path: &ActorPath| Problem::new(origin, key, format!("there is no actor {:?}", path.as_str()));
-    if !knows(live, &path) {
+    if !knows(new, live, &path) {
         return list.push(nobody(&path).meaning(live.tree.nearest(&path)));
     }
     let Some(rules) = new.config.supervision.get(name) else { return };
     if rule == "needs" {
         let unknown = rules.needs.iter().flatten().map(|need| ActorPath::from(need.as_str()));
-        for need in unknown.filter(|need| !knows(live, need)) {
+        for need in unknown.filter(|need| !knows(new, live, need)) {
             list.push(nobody(&need).meaning(live.tree.nearest(&need)));
         }
     }
@@ -53,12 +53,13 @@ fn actor(new: &Loaded, key: &Key, origin: &Origin, (name, rule): (&str, &str), l
     }
 }
 
-/// Whether an actor stands there, has stood there, or would if its cog were loaded or its task switched on.
-fn knows(live: &Live, path: &ActorPath) -> bool {
+/// Whether an actor stands there, has stood there, or could: by what is declared, where its cog is loaded, its task registered
+/// or the shard this process's.
+fn knows(new: &Loaded, live: &Live, path: &ActorPath) -> bool {
     let parent = path.parent();
     let below = |supervisor: &str| parent.as_ref().is_some_and(|parent| parent.as_str() == supervisor);
     live.tree.node(path).is_some()
         || (below(task_supervisor::PATH) && live.tasks.knows(path.id()))
-        || (below(cog_host::PATH) && cogs::builtin().iter().any(|cog| cog.name() == path.id()))
+        || matches!(standing(path, &new.config, &[]), Standing::Known(_))
         || live.tree.decisions(0, usize::MAX).iter().any(|entry| entry.path == *path)
 }

@@ -7,14 +7,8 @@ use super::{
 use crate::refused;
 use gateway::{Gateway, Phase, ShardStatus};
 use protocol::ShardId;
-use std::{
-    sync::{PoisonError, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::{PoisonError, atomic::Ordering::Relaxed};
 use supervision::{ActorPath, Recorder, Status as State};
-
-/// What an actor needs may be back in a moment: restarts after a failure take no longer than this as a rule.
-const NEED_IS_AWAY: Duration = Duration::from_secs(5);
 
 impl Status {
     /// The process in one line.
@@ -53,15 +47,11 @@ impl Status {
         shards
     }
 
-    /// Whether a shard has waited for something that it needs for so long that nobody should wait for the shard: it is held,
-    /// or suspended, until that is back.
+    /// Whether a shard waits for something that it needs: it is held, or suspended, until that is back. One that only sits out
+    /// a delay comes by itself.
     pub(crate) fn shard_waits(&self, shard: ShardId) -> bool {
         let node = self.tree.get().and_then(|tree| tree.node(&path_of(shard)));
-        node.is_some_and(|node| {
-            // One that only sits out a delay comes by itself.
-            let suspended = node.status == State::Suspended && !node.missing.is_empty();
-            (suspended || node.is_held()) && node.for_ >= NEED_IS_AWAY
-        })
+        node.is_some_and(|node| node.is_held() || node.status == State::Suspended && !node.missing.is_empty())
     }
 
     /// What is not as it should be, each as one sentence.
@@ -139,7 +129,7 @@ fn path_of(shard: ShardId) -> ActorPath {
 mod tests {
     use super::*;
     use crate::{config::ServiceManager, notify::Notifier};
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
     use supervision::{Actor, Addr, ChildSpec, Ctx, Failure, Flags, NoObserver, Planes, Strategy, Tree};
 
     /// One that cannot start.
@@ -158,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shard_that_is_held_for_what_it_needs_is_not_waited_for_and_one_that_restarts_is() {
+    async fn a_shard_that_is_held_waits_for_what_it_needs_and_one_that_restarts_does_not() {
         let shard = |id, needs: &'static [&'static str]| {
             ChildSpec::worker(&Addr::new(format!("gateway/shard-{id}"), 8), || Shard)
                 .required(false)
@@ -174,7 +164,6 @@ mod tests {
         let status = Status::new(Arc::default(), Arc::default(), Arc::default(), notifier);
         status.tree.set(tree.clone()).ok();
         let waits = || [0, 1, 2].map(|shard| status.shard_waits(ShardId(shard)));
-        assert_eq!(waits(), [false; 3], "what it needs may be back in a moment");
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(waits(), [true, false, false], "{:?}", tree.nodes());
         let node = tree.node(&path_of(ShardId(0))).unwrap();

@@ -98,6 +98,27 @@ fn a_task_is_switched_off_and_on_again() {
     assert_eq!(bot.terminate(), 0);
 }
 
+/// What `check` and `run` accept, since it may stand later or elsewhere, `reload` accepts too.
+#[test]
+fn rules_for_what_is_declared_and_does_not_stand_here_now_are_no_hindrance() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = home.start();
+    let file = home.path("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let later = "tasks.report-now.timeout_s = 300\ntasks.daily-report.timeout_s = 300\n\
+                 supervision.\"task-supervisor/report-now\".restarts = 3\nsupervision.\"gateway/shard-17\".restarts = 3\n\
+                 shutdown.total_ms = 9000\n";
+    std::fs::write(&file, format!("{text}{later}")).unwrap();
+    home.cli(&["check"]).exits(0);
+    bot.cli(&["reload"]).exits(0).shows(&["shutdown.total_ms"]);
+    assert_eq!(bot.terminate(), 0);
+    let bot = home.start();
+    let warned = |record: &Value| record["message"].as_str().is_some_and(|said| said.contains("there is no such"));
+    assert!(!bot.log.records().iter().any(warned), "{}", bot.log.tail());
+    assert_eq!(bot.terminate(), 0);
+}
+
 #[test]
 fn one_rule_that_does_not_hold_refuses_all_with_the_reason() {
     let discord = discord();

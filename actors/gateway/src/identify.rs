@@ -320,8 +320,10 @@ async fn decide(shared: &Shared, shard: u32, ordered: bool, buckets: u32) -> (Ou
                 let left = (retry_at - shared.clock.now()).to_std().unwrap_or_default();
                 let remedy = match used < shared.limit(true) {
                     true => by_order(shard),
-                    // Nor does an operator's order find one.
-                    false => format!(", also those kept for operators: there is none {}", until(shared, retry_at)),
+                    // Nor does an operator's order find one now; the first that leaves the 24 hours is for those.
+                    false => {
+                        format!(", also those kept for operators, who have one again {}", sooner(shared, retry_at))
+                    }
                 };
                 let why = format!("{used} of {limit} in 24 hours are used up{remedy}");
                 Decision::Denied { retry_after: left.max(RETRY), why }
@@ -385,6 +387,11 @@ fn by_order(shard: u32) -> String {
 fn until(shared: &Shared, at: DateTime<Utc>) -> String {
     let left = (at - shared.clock.now()).num_seconds().max(0);
     format!("before {} (in {left} s)", at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// At `at` at the latest.
+fn sooner(shared: &Shared, at: DateTime<Utc>) -> String {
+    until(shared, at).replacen("before", "at the latest at", 1)
 }
 
 fn note_used(shared: &Shared, used: u32) {

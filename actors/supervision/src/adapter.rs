@@ -172,6 +172,9 @@ impl<A: Actor> ractor::Actor for Host<A> {
             Envelope::Admin(mut admin) => {
                 let label = admin.label();
                 let (_permit, fingerprint) = (admin.permit.take(), label.fingerprint);
+                if admin.reply.is_abandoned() {
+                    return Ok(()); // whoever sent it has been told that nothing came of it
+                }
                 if !live.admits(fingerprint) {
                     let poisoned = admin.poisoned(live.ctx.path());
                     admin.reply.send(Err(poisoned));

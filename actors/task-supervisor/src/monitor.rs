@@ -170,7 +170,11 @@ async fn bring_all(registry: &Arc<TaskRegistry>) -> usize {
             continue;
         }
         brought += 1;
-        if let Err(refused) = bring(registry, &task).await {
+        let before = task.refused();
+        if let Err(refused) = bring(registry, &task).await
+            && before.as_ref() != Some(&refused.reason)
+        // what is said once and shown by `status` is not said at each look
+        {
             let error = refused.reason;
             tracing::error!(task = refused.name, operation = "start_task", error, "the task could not be started");
         }

@@ -14,7 +14,7 @@ use crate::{
     unowned::Unowned,
     way_down::WayDown,
 };
-use held::Held;
+pub(crate) use held::Held;
 use protocol::{
     BoxFuture,
     task::{RegisterError, Schedule, TaskRule, TaskSpec, Tasks},

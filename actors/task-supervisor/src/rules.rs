@@ -7,7 +7,7 @@ use crate::{
     admission,
     config::TaskRules,
     monitor,
-    registry::{Registered, TaskRegistry},
+    registry::{Held, Registered, TaskRegistry},
     task::{self, TaskMsg},
 };
 use protocol::task::{RegisterError, TaskSpec};
@@ -61,7 +61,7 @@ pub struct RuleChange {
 impl Rulebook {
     /// The rules that `declared` stands under the task supervisor with, also where it is switched off.
     pub fn policy(&self, declared: &TaskSpec) -> Policy {
-        task::policy(&self.over(declared).unwrap_or_else(|| declared.clone()))
+        task::policy(&self.ruled(declared))
     }
 
     /// Judges declared tasks that are not registered yet as registering them under these rules would: those that it would
@@ -79,14 +79,26 @@ impl Rulebook {
 
     /// What is declared with what the rules say about it; none: it is switched off.
     pub(crate) fn over(&self, declared: &TaskSpec) -> Option<TaskSpec> {
+        self.switches_on(&declared.name).then(|| self.ruled(declared))
+    }
+
+    /// Whether the task called `name` is not switched off.
+    pub fn switches_on(&self, name: &str) -> bool {
+        self.rules.get(name).is_none_or(|said| said.enabled != Some(false))
+    }
+
+    /// The same, switched off or not.
+    fn ruled(&self, declared: &TaskSpec) -> TaskSpec {
         let mut spec = declared.clone();
         if let Some(said) = self.rules.get(&spec.name) {
-            if said.enabled == Some(false) {
-                return None;
-            }
             said.apply(&mut spec, &self.zone);
         }
-        Some(spec)
+        spec
+    }
+
+    /// Whether it says the same of the task called `name` as `other` does.
+    pub(crate) fn agrees(&self, other: &Self, name: &str) -> bool {
+        self.rules.get(name) == other.rules.get(name) && self.zone == other.zone
     }
 }
 
@@ -96,33 +108,7 @@ impl TaskRegistry {
     /// # Errors
     /// The first task whose rules would contradict themselves.
     pub fn would_adopt(&self, new: &Rulebook) -> Result<Vec<TaskChange>, RegisterError> {
-        self.with(|held| {
-            let after: BTreeMap<String, Arc<TaskSpec>> = held
-                .declared()
-                .filter_map(|declared| Some((declared.name.clone(), Arc::new(new.over(declared)?))))
-                .collect();
-            let mut changes = Vec::new();
-            for (name, spec) in &after {
-                let (change, rules) = match held.task(name) {
-                    None => (Becomes::Start, Vec::new()),
-                    Some(task) => (Becomes::Respec, changed(&task.spec, spec)),
-                };
-                if change == Becomes::Start || !rules.is_empty() {
-                    let mut others = after.clone();
-                    others.remove(name);
-                    admission::admit(spec, &others)?;
-                    changes.push(TaskChange { task: name.clone(), change, rules });
-                }
-            }
-            let gone = held.declared().filter(|declared| !after.contains_key(&declared.name));
-            let gone = gone.filter(|declared| held.task(&declared.name).is_some());
-            changes.extend(gone.map(|declared| TaskChange {
-                task: declared.name.clone(),
-                change: Becomes::Stop,
-                rules: Vec::new(),
-            }));
-            Ok(changes)
-        })
+        self.with(|held| would_adopt(held, new))
     }
 
     /// Makes `new` what registered tasks, and those registered later, live by. Their actors hear of it by
@@ -131,9 +117,11 @@ impl TaskRegistry {
     /// # Errors
     /// As [`TaskRegistry::would_adopt`]; nothing has changed then.
     pub fn adopt(&self, new: Rulebook) -> Result<Vec<TaskChange>, RegisterError> {
-        let changes = self.would_adopt(&new)?;
-        self.with(|held| held.adopt(new, &changes, self.around.now()))?;
-        Ok(changes)
+        self.with(|held| {
+            let changes = would_adopt(held, &new)?;
+            held.adopt(new, &changes, self.around.now())?;
+            Ok(changes)
+        })
     }
 
     /// Tells the tasks that are there, takes down what was switched off, brings up what was switched on or refused before.
@@ -152,12 +140,15 @@ impl TaskRegistry {
                 (Becomes::Respec | Becomes::Start, None) | (Becomes::Stop, Some(_)) => {}
             }
         }
-        self.bring_refused().await;
+        let tried = |name: &str| changes.iter().any(|change| change.change == Becomes::Start && change.task == name);
+        self.bring_refused(tried).await;
     }
 
     /// Tries those again that could not be brought up: what was in their way may have been mended.
-    async fn bring_refused(self: &Arc<Self>) {
-        let absent = |task: &Registered| task.refused().is_some() && self.node(&task.spec.name).is_none();
+    async fn bring_refused(self: &Arc<Self>, tried: impl Fn(&str) -> bool) {
+        let absent = |task: &Registered| {
+            task.refused().is_some() && self.node(&task.spec.name).is_none() && !tried(&task.spec.name)
+        };
         for task in self.all().into_iter().filter(absent) {
             if let Err(refused) = monitor::bring(self, &task).await {
                 let (task, error) = (refused.name, refused.reason);
@@ -203,6 +194,35 @@ impl TaskRegistry {
     pub fn knows(&self, name: &str) -> bool {
         self.with(|held| held.knows(name))
     }
+}
+
+fn would_adopt(held: &Held, new: &Rulebook) -> Result<Vec<TaskChange>, RegisterError> {
+    let after: BTreeMap<String, Arc<TaskSpec>> =
+        held.declared().filter_map(|declared| Some((declared.name.clone(), Arc::new(new.over(declared)?)))).collect();
+    let mut changes = Vec::new();
+    // One that was rejected, and of which nothing new is said, stays so, and stands in nobody's way.
+    let stays = |name: &&String| !(held.is_rejected(name) && new.agrees(held.book(), name));
+    for name in after.keys().filter(stays) {
+        let spec = &after[name];
+        let (change, rules) = match held.task(name) {
+            None => (Becomes::Start, Vec::new()),
+            Some(task) => (Becomes::Respec, changed(&task.spec, spec)),
+        };
+        if change == Becomes::Start || !rules.is_empty() {
+            let mut others = after.clone();
+            others.remove(name);
+            admission::admit(spec, &others)?;
+            changes.push(TaskChange { task: name.clone(), change, rules });
+        }
+    }
+    let gone = held.declared().filter(|declared| !after.contains_key(&declared.name));
+    let gone = gone.filter(|declared| held.task(&declared.name).is_some() || held.is_rejected(&declared.name));
+    changes.extend(gone.map(|declared| TaskChange {
+        task: declared.name.clone(),
+        change: Becomes::Stop,
+        rules: Vec::new(),
+    }));
+    Ok(changes)
 }
 
 /// The rules in which two declarations of one task differ.

@@ -71,8 +71,17 @@ impl Memory {
         ))
     }
 
-    /// Has memory given up, since it is short: also for whoever came since that was noticed.
-    pub fn relieve(&self) -> String {
+    /// Whoever gives memory up has come since it was noticed that it is short: is asked now.
+    pub fn catch_up(&self) {
+        if self.is_short() {
+            self.relieve();
+            if !self.is_short() {
+                self.relief.ease(); // it ended in between, and had been told so before
+            }
+        }
+    }
+
+    fn relieve(&self) -> String {
         let done = self.relief.relieve();
         locked(&self.done).clone_from(&done);
         done

@@ -183,8 +183,18 @@ fn rules_that_contradict_a_built_in_task_are_refused_at_the_key_with_both_number
 }
 
 #[test]
-fn a_task_that_is_switched_off_or_of_another_cog_is_not_judged() {
-    for fine in ["[tasks.presence]\nenabled = false\ncooldown_s = 3000\n", "[tasks.weather]\ncooldown_s = 3000\n"] {
+fn a_task_that_is_switched_off_or_whose_cog_is_or_of_another_cog_is_not_judged() {
+    let wide = "[tasks.audit-prune]\nwindow_s = 86400\n";
+    let rare = "[supervision.\"task-supervisor/audit-prune\"]\ncooldown_ms = 800000\n";
+    assert!(Home::with(&format!("{wide}{rare}")).load(&[]).is_ok(), "they hold together");
+    assert!(Home::with(rare).load(&[]).is_err(), "and not alone");
+    for fine in [
+        "[tasks.presence]\nenabled = false\ncooldown_s = 3000\n",
+        "[tasks.weather]\ncooldown_s = 3000\n",
+        "[cogs.system]\nenabled = false\n[tasks.audit-prune]\nwindow_s = 200\n",
+        &format!("{wide}enabled = false\n{rare}"),
+        &format!("[tasks.audit-prune]\nenabled = false\n{rare}"),
+    ] {
         assert!(Home::with(fine).load(&[]).is_ok(), "{fine}");
     }
 }
@@ -195,4 +205,17 @@ fn every_built_in_task_holds_as_it_is_declared() {
         let home = Home::with(&format!("[tasks.{}]\nenabled = true\n", task.name));
         assert!(home.load(&[]).is_ok(), "{}", task.name);
     }
+}
+
+#[test]
+fn a_budget_never_spent_is_told_at_the_longer_one_of_what_keeps_restarts_apart() {
+    let at = |cooldown: u64, backoff: u64| {
+        let file = format!(
+            "[supervision.emoji-cache]\ncooldown_ms = {cooldown}\nbackoff_min_ms = {backoff}\nbackoff_max_ms = 8000\n\
+             restarts = 2\nwindow_s = 5\n"
+        );
+        Home::with(&file).load(&[]).unwrap_err().to_string()
+    };
+    assert!(at(100, 4_000).contains("supervision.emoji-cache.backoff_min_ms"), "{}", at(100, 4_000));
+    assert!(at(4_000, 100).contains("supervision.emoji-cache.cooldown_ms"), "{}", at(4_000, 100));
 }

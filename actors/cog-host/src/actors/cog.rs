@@ -181,7 +181,9 @@ impl CogActor {
                 match background.register(spec).await {
                     Ok(()) => {}
                     Err(RegisterError::Unavailable) => return false,
-                    Err(error) => tracing::error!(cog = name, task, %error, "a task was not registered"),
+                    Err(error) => {
+                        tracing::error!(cog = name, task, %error, "a task could not be registered, or not be started")
+                    }
                 }
             }
             true

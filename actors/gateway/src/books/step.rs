@@ -73,9 +73,10 @@ struct Leap {
 /// does not run twice. Numbers alone tell no more, and so there are limits:
 ///
 /// - A process that ends while a leap is open leaves `accepted` beyond it, for what a true one led to must not be done again.
-///   If it was false, what lies within it is lost, and what was handed over at its end may run again in the next process.
+///   If it was false, what was sent within it until the RESUME of the next process is answered is lost, and what was handed over
+///   at its end may run again; where nothing waited before it, Discord refuses that RESUME, and the session is gone.
 /// - What was handed over at the end of a false leap and still waits when the process ends is left under that number: lost, or
-///   in its place the event whose number it is runs again.
+///   in its place the event whose number it is runs again, or, where that one waits too, is lost with it.
 /// - What was done, and comes again in a replay under a number beyond all others, is taken for new. So is what Discord words
 ///   anew when it sends it again under its own number.
 impl Books {

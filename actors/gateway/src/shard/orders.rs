@@ -8,7 +8,8 @@ use supervision::{Addr, Ctx, Failure, Reply};
 /// An order waits so long for the word that there can be a new session.
 const ROOM_LIMIT: Duration = Duration::from_secs(4);
 /// How long whoever gives an order may wait for the answer: for that word, and for the shard's turn before and after it.
-/// Where even this is too short nothing is done: an order of which nobody waits for the answer is not carried out.
+/// Where even this is too short nothing is done: an order of which nobody waits for the answer is not carried out. (An admin
+/// message that has begun is: see [`Shard::ordered`].)
 pub(crate) const ORDER_LIMIT: Duration = ROOM_LIMIT.saturating_add(Duration::from_secs(1));
 
 impl Shard {
@@ -48,7 +49,8 @@ impl Shard {
     }
 
     /// The same for an admin message. It is answered by its handler, which therefore waits itself: the shard reads no other
-    /// message for as long as [`ROOM_LIMIT`] at most. Heartbeats go on, the pacemaker sends them.
+    /// message for as long as [`ROOM_LIMIT`] at most, and carries it out also when its caller has gone meanwhile. Heartbeats
+    /// go on, the pacemaker sends them.
     pub(super) async fn ordered(&mut self, resume: bool, ctx: &Ctx<Self>) -> Result<Result<(), Failure>, String> {
         if self.costs_an_identify(resume) {
             room(&self.shared.identify).await?;

@@ -179,7 +179,11 @@ impl Reader {
             self.malformed(kind.name(), Some("it came before READY"));
             return;
         };
+        let before = books.received();
         books.receive(seq);
+        if self.caught_up && kind != EventKind::Resumed {
+            books.disprove(before, seq);
+        }
         if self.draining.load(Relaxed) {
             // Not accepted: whoever resumes the session gets it again.
             self.counters.dropped(place(kind), DropReason::Draining);

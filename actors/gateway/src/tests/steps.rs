@@ -170,6 +170,36 @@ async fn a_false_leap_in_the_replay_of_a_hand_over_makes_nothing_run_twice() {
     bot.stop().await;
 }
 
+/// The last number of the process before was false: what lies below it has yet to come.
+#[tokio::test]
+async fn a_false_number_that_a_process_left_as_its_last_hides_nothing_from_the_next() {
+    let fake = Fake::bind().await;
+    let saved = SavedSession {
+        shard: ShardId(0),
+        total: 1,
+        session_id: "session-1".into(),
+        resume_url: fake.url.as_str().into(),
+        seq: 2,
+        accepted: 500,
+        waiting: vec![3],
+        applied: 500,
+        intents: 0,
+        since: None,
+    };
+    let setup = Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(&fake) };
+    let bot = Bot::start(setup).await;
+    let mut peer = resumes(&fake, 2).await;
+    for seq in [3, 4] {
+        peer.message(seq).await;
+    }
+    peer.resumed(5).await;
+    for seq in [6, 7, 8] {
+        peer.message(seq).await;
+    }
+    assert_eq!(bot.sink.has(4).await, [3, 6, 7, 8], "4 may have been done by the process before");
+    bot.stop().await;
+}
+
 #[tokio::test]
 async fn a_stream_that_always_leaves_some_out_is_believed_in_the_end() {
     let fake = Fake::bind().await;

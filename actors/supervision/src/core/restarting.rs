@@ -71,11 +71,15 @@ pub(super) fn failed_by_order(state: &mut State, at: usize, exit: Exit, now: Tim
     let child = &state.children[at];
     let comes_again = child.policy.restart != Restart::Temporary && !child.draining && !state.is_stopping();
     let retry = !exit.is_fatal();
-    if comes_again && retry && (held || !child.missing.is_empty()) {
-        holding::hold(state, at, exit, now, step);
+    if comes_again && retry && !child.missing.is_empty() {
+        return holding::hold(state, at, exit, now, step);
+    }
+    if comes_again && retry && held {
         let child = &mut state.children[at];
-        if child.missing.is_empty() {
-            holding::release(child, "what it needs came back meanwhile", now, step);
+        (child.goal, child.in_round) = (Goal::Up, false);
+        holding::release(child, "did not start, and what it needs came back meanwhile", now, step);
+        if let Some(decision) = step.decisions.last_mut() {
+            decision.cause = Some(exit);
         }
         return;
     }

@@ -143,6 +143,15 @@ impl Held {
         self.tasks.get(name)
     }
 
+    /// Whether it would hold if the rules did not contradict it.
+    pub(crate) fn is_rejected(&self, name: &str) -> bool {
+        self.rejected.contains_key(name)
+    }
+
+    pub(crate) fn book(&self) -> &Rulebook {
+        &self.book
+    }
+
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.declared().any(|declared| declared.name == name) || self.remembered.keys().any(|(_, known)| known == name)
     }

@@ -133,11 +133,32 @@ async fn a_task_that_the_configuration_contradicts_is_told_of_until_a_reload_men
     let [(path, why)] = &refused[..] else { panic!("nobody is told: {refused:?}") };
     assert_eq!(path.as_str(), "task-supervisor/count");
     assert!(why.contains("configuration") && why.contains("timeout"), "{why}");
-    assert!(world.registry.would_adopt(&too_long()).is_err(), "it is known, and still contradicted");
+    assert_eq!(
+        world.registry.would_adopt(&too_long()),
+        Ok(Vec::new()),
+        "of which nothing new is said, that hinders nobody"
+    );
+    let longer = book("count", |rules| rules.timeout_s = Some(8_000));
+    assert!(world.registry.would_adopt(&longer).is_err(), "it is known, and still contradicted");
 
     let changes = world.adopt(Rulebook::default()).await;
     assert!(matches!(&changes[..], [TaskChange { change: Becomes::Start, .. }]), "{changes:?}");
     assert_eq!(world.registry.refused(), []);
+    tokio::time::sleep(S(35)).await;
+    assert_eq!(runs.load(SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_the_configuration_contradicts_is_told_of_no_more_once_it_is_switched_off() {
+    let world = world().await;
+    let runs = Arc::default();
+    world.adopt(book("count", |rules| rules.timeout_s = Some(7_200))).await;
+    world.registry.register(counting("count", &runs)).await.unwrap_err();
+    let off = book("count", |rules| (rules.timeout_s, rules.enabled) = (Some(7_200), Some(false)));
+    let changes = world.adopt(off).await;
+    assert!(matches!(&changes[..], [TaskChange { change: Becomes::Stop, .. }]), "{changes:?}");
+    assert_eq!(world.registry.refused(), []);
+    world.adopt(Rulebook::default()).await;
     tokio::time::sleep(S(35)).await;
     assert_eq!(runs.load(SeqCst), 3);
 }

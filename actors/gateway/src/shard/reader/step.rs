@@ -56,7 +56,7 @@ impl Reader {
     }
 }
 
-/// What tells a dispatch from all others, whatever its number.
+/// What tells a dispatch from others, whatever its number: two whose texts are the same are taken for one, while one is in doubt.
 pub(super) fn fingerprint(header: &Header<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&header.kind, header.data()).hash(&mut hasher);

@@ -82,6 +82,10 @@ fn a_need_that_restarts_while_its_dependent_starts_is_told_when_the_dependent_is
     assert_eq!(script.actions.last(), Some(&Action::Resume { id: "a".into() }));
 }
 
+fn boom_at_start() -> Exit {
+    Exit::StartFailed { child: None, cause: Box::new(boom()) }
+}
+
 fn need(script: &mut Script, up: bool) {
     script.feed(Event::Dependency { path: "db".into(), up });
 }
@@ -269,6 +273,7 @@ fn an_ordered_start_of_a_held_child_that_fails_although_its_need_came_back_meanw
     need(&mut script, true);
     script.exited("a", boom()); // it had begun without what it needs
     assert_eq!(script.life("a"), Life::Starting, "as it would have been without the order");
+    assert_eq!(script.last("a", Rule::Resumed).cause, Some(boom_at_start()));
     script.exited("a", boom());
     script.exited("a", boom());
     assert!(
