@@ -1,10 +1,17 @@
 use super::probe::*;
 use crate::{
-    AdminError, ChildSpec, Flags, OrderError, Status, Strategy, Verb,
+    Actor, Addr, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Flags, OrderError, Role, Status, Strategy,
+    Verb,
     core::{Outcome, Refusal},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -197,4 +204,38 @@ async fn who_understands_no_messages_says_so() {
     let tree = up(vec![ChildSpec::supervisor("pool", Flags::new(Strategy::OneForOne), Vec::new())]).await;
     let told = tree.tell(&"pool".into(), "sing", json!(null), SECOND, None).await;
     assert_eq!(told.unwrap_err().to_string(), "it understands no message \"sing\": it understands none at all");
+}
+
+/// Counts the orders that it carries out, each in a second.
+struct Slow(Arc<AtomicU32>);
+
+impl Actor for Slow {
+    type Msg = ();
+
+    async fn handle(&mut self, (): (), _: &Ctx<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn admin_messages() -> Vec<AdminSpec> {
+        vec![AdminSpec::new("do", Role::Operate, "Counts.")]
+    }
+
+    async fn admin(&mut self, _: AdminCall, _: &Ctx<Self>) -> Result<serde_json::Value, AdminError> {
+        self.0.fetch_add(1, Relaxed);
+        tokio::time::sleep(SECOND).await;
+        Ok(json!(null))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_gave_up_waiting_for_is_not_begun_afterwards() {
+    let done = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&done);
+    let tree = up(vec![ChildSpec::worker(&Addr::new("a", 8), move || Slow(Arc::clone(&count)))]).await;
+    let path = "a".into();
+    let order = |within| tree.tell(&path, "do", json!(null), within, None);
+    let short = SECOND / 4;
+    let answers = tokio::join!(order(short), order(short), order(short), order(SECOND * 5));
+    assert!(answers.0.is_err() && answers.1.is_err() && answers.2.is_err() && answers.3.is_ok(), "{answers:?}");
+    assert_eq!(done.load(Relaxed), 2, "the one that had begun, and the one that was waited for");
 }
