@@ -71,7 +71,7 @@ impl Gateway {
     }
 
     /// Memory is short: of the members in the cache half go, those first that nobody asked about lately, and no more are kept
-    /// than stay; members are not asked for ([`MembersError::Short`](crate::MembersError::Short)) until [`Gateway::ease`].
+    /// than stay; members are not asked for ([`MembersError::Short`](crate::members::MembersError::Short)) until [`Gateway::ease`].
     /// Asked again, half of those go, down to a sixteenth of `[gateway].members_max`: the rest is not what memory is short of.
     /// How many members are known then; none where no members are kept.
     pub fn relieve(&self) -> Option<usize> {
