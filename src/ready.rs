@@ -85,7 +85,9 @@ async fn rest_is_settled(status: &Status) {
         let mut away = |shard: &ShardStatus| {
             waits.for_long(shard.shard, status.shard_waits(shard.shard), now) || shard.parked.is_some()
         };
-        if settled(shards.iter().map(|shard| (shard.session_since.is_some(), away(shard)))) {
+        // Each of them is looked at: how long one has waited is known of those that were seen each time.
+        let seen: Vec<_> = shards.iter().map(|shard| (shard.session_since.is_some(), away(shard))).collect();
+        if settled(seen.into_iter()) {
             return;
         }
     }

@@ -27,6 +27,12 @@ impl Ruling {
     }
 
     /// What `[tasks]` says.
+    /// Whether it is a task that is switched off: on its way down, and nobody lives by its rules.
+    fn is_off(&self, path: &ActorPath) -> bool {
+        let is_task = path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH);
+        is_task && !self.book.switches_on(path.id())
+    }
+
     fn of_task(&self, path: &ActorPath, policy: &mut Policy) {
         self.tasks.rule(&self.book, path, policy);
     }
@@ -48,8 +54,10 @@ pub fn rulebook(config: &Config) -> Rulebook {
 impl Rules for Ruling {
     /// The nearer word counts: an actor's own rules over a task's, those over `[supervision]`.
     fn policy(&self, path: &ActorPath, policy: &mut Policy) {
-        self.of_task(path, policy);
-        self.of_actor(path, policy);
+        if !self.is_off(path) {
+            self.of_task(path, policy);
+            self.of_actor(path, policy);
+        }
     }
 
     fn flags(&self, path: &ActorPath, flags: &mut Flags) {
@@ -89,6 +97,9 @@ impl Witness {
 
 impl Rules for Witness {
     fn policy(&self, path: &ActorPath, policy: &mut Policy) {
+        if self.ruling.is_off(path) {
+            return;
+        }
         self.ruling.of_task(path, policy);
         let as_task = core::check(None, policy).err();
         self.ruling.of_actor(path, policy);

@@ -76,7 +76,7 @@ impl Judge<'_> {
         self.needs(name, rules);
         // What has been refused already, e.g. for a zero, would only be refused again.
         let refused = |problem: &Problem| matches!(problem.key.parts(), [section, of, _] if section == "supervision" && of == name);
-        let off = |task: &str| self.config.task_rules.get(task).is_some_and(|rules| rules.enabled == Some(false));
+        let off = |task: &str| tasks::is_off(self.config, task);
         if task(&path).is_some_and(|task| off(task) || tasks::is_refused(self.problems, task)) {
             return; // nobody lives by them; or what they are laid over does not hold by itself
         }
@@ -159,7 +159,7 @@ pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Ke
     // Of the two that keep restarts apart it is the longer one.
     let given = |rule: &str| values.get(&Key::of(["supervision", name, rule])).and_then(|it| it.value.as_integer());
     let about = match rule {
-        PolicyRule::Budget if given("backoff_min_ms") > given("cooldown_ms") => {
+        PolicyRule::Budget if given("cooldown_ms").is_some() && given("backoff_min_ms") > given("cooldown_ms") => {
             &["backoff_min_ms", "window_s", "restarts", "cooldown_ms"]
         }
         _ => about,

@@ -23,8 +23,7 @@ pub(crate) fn declared_tasks() -> impl Iterator<Item = String> {
 
 /// Judges the rules of every built-in task whose cog is not switched off. What is wrong goes to `problems`.
 pub(super) fn check(config: &Config, values: &Values, problems: &mut Vec<Problem>) {
-    let on = |task: &&TaskSpec| config.cogs.get(&task.cog).is_none_or(|cog| cog.enabled != Some(false));
-    for error in rulebook(config).judge(declared().iter().filter(on)) {
+    for error in rulebook(config).judge(declared().iter().filter(|task| on(config, task))) {
         let RegisterError::Invalid { name, rule, reason } = error else { continue };
         // What has been refused already, e.g. for a zero, would only be refused again.
         if !is_refused(problems, &name) {
@@ -32,6 +31,17 @@ pub(super) fn check(config: &Config, values: &Values, problems: &mut Vec<Problem
             problems.push(Problem::new(&origin, &key, reason));
         }
     }
+}
+
+/// Whether the configuration switches a task off, or the built-in cog that declares it.
+pub(super) fn is_off(config: &Config, name: &str) -> bool {
+    let cog = |task: &TaskSpec| task.name == name && !on(config, task);
+    config.task_rules.get(name).is_some_and(|rules| rules.enabled == Some(false)) || declared().iter().any(cog)
+}
+
+/// Whether the cog of a built-in task is not switched off.
+fn on(config: &Config, task: &TaskSpec) -> bool {
+    config.cogs.get(&task.cog).is_none_or(|cog| cog.enabled != Some(false))
 }
 
 /// Whether something that is said of the task called `name` is among `problems`.

@@ -43,7 +43,8 @@ fn actor(new: &Loaded, key: &Key, origin: &Origin, (name, rule): (&str, &str), l
     let Some(rules) = new.config.supervision.get(name) else { return };
     if rule == "needs" {
         let unknown = rules.needs.iter().flatten().map(|need| ActorPath::from(need.as_str()));
-        for need in unknown.filter(|need| !knows(new, live, need)) {
+        // What does not stand here would never come: whoever needs it would be suspended for good.
+        for need in unknown.filter(|need| !stands(live, need)) {
             list.push(nobody(&need).meaning(live.tree.nearest(&need)));
         }
     }
@@ -56,10 +57,15 @@ fn actor(new: &Loaded, key: &Key, origin: &Origin, (name, rule): (&str, &str), l
 /// Whether an actor stands there, has stood there, or could: by what is declared, where its cog is loaded, its task registered
 /// or the shard this process's.
 fn knows(new: &Loaded, live: &Live, path: &ActorPath) -> bool {
+    stands(live, path) || matches!(standing(path, &new.config, &[]), Standing::Known(_))
+}
+
+/// Whether an actor stands there, has stood there, or would if its cog were loaded or its task switched on.
+fn stands(live: &Live, path: &ActorPath) -> bool {
     let parent = path.parent();
     let below = |supervisor: &str| parent.as_ref().is_some_and(|parent| parent.as_str() == supervisor);
     live.tree.node(path).is_some()
         || (below(task_supervisor::PATH) && live.tasks.knows(path.id()))
-        || matches!(standing(path, &new.config, &[]), Standing::Known(_))
+        || (below(cog_host::PATH) && cogs::builtin().iter().any(|cog| cog.name() == path.id()))
         || live.tree.decisions(0, usize::MAX).iter().any(|entry| entry.path == *path)
 }

@@ -88,7 +88,9 @@ fn a_task_is_switched_off_and_on_again() {
     bot.wait_state("task-supervisor/presence", "running");
     let file = home.path("config.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}tasks.presence.enabled = false\n")).unwrap();
+    // Whatever is said of one that is on its way down is in nobody's way.
+    let rare = "supervision.\"task-supervisor/presence\".cooldown_ms = 800000\n";
+    std::fs::write(&file, format!("{text}tasks.presence.enabled = false\n{rare}")).unwrap();
     bot.cli(&["reload"]).exits(0).shows(&["presence: switched off"]);
     assert!(bot.node("task-supervisor/presence").is_none());
     bot.cli(&["tasks", "show", "presence"]).exits(1);
@@ -132,6 +134,10 @@ fn one_rule_that_does_not_hold_refuses_all_with_the_reason() {
     for (line, words) in [
         ("supervision.gatway.restarts = 3", "there is no actor \"gatway\"; did you mean \"gateway\"?"),
         ("supervision.rest.needs = [\"databse\"]", "there is no actor \"databse\"; did you mean \"database\"?"),
+        (
+            "supervision.emoji-cache.needs = [\"gateway/shard-17\"]",
+            "there is no actor \"gateway/shard-17\"; did you mean \"gateway/shard-0\"?",
+        ),
         ("supervision.rest.intensity = 3", "rest is a worker"),
         ("supervision.gateway.intensity_window_s = 0", "must be at least 1"),
         ("supervision.rest.window_s = 0", "must be at least 1"),

@@ -132,9 +132,10 @@ impl Books {
     /// `seq` is the first number after `before` that comes when nothing is sent again. Whatever came before it lies below: where
     /// an earlier process has left more as accepted, its last number was false, and what it hides is new.
     pub(crate) fn disprove(&self, before: u64, seq: u64) {
-        if seq > before && seq <= self.accepted() {
+        if seq > before && seq <= self.accepted().max(self.applied.load(Relaxed)) {
             self.accepted.fetch_min(seq - 1, Relaxed);
             self.applied.fetch_min(seq - 1, Relaxed);
+            self.due().retain(|due| *due < seq); // of the false number too
         }
     }
 

@@ -173,7 +173,7 @@ impl<A: Actor> ractor::Actor for Host<A> {
                 let label = admin.label();
                 let (_permit, fingerprint) = (admin.permit.take(), label.fingerprint);
                 if admin.reply.is_abandoned() {
-                    return Ok(()); // whoever sent it has been told that nothing came of it
+                    return Ok(()); // whoever sent it has been told that there is no answer
                 }
                 if !live.admits(fingerprint) {
                     let poisoned = admin.poisoned(live.ctx.path());

@@ -79,10 +79,7 @@ pub(super) async fn now(ctx: &Ctx, (): ()) -> Outcome {
     ctx.tasks().unregister(NOW).await; // the one before has run, or is overtaken
     let mut task = place.told_by(task_now(), ctx.of_cog());
     task.user = Some(ctx.invocation().author);
-    if let Err(error) = ctx.tasks().register(task).await {
-        ctx.tasks().unregister(NOW).await; // who was told that it failed is not sent it later
-        return Err(Failure::refused(format!("{error}.")));
-    }
+    ctx.tasks().register(task).await.map_err(|error| Failure::refused(format!("{error}.")))?;
     Ok(Reply::text(format!("On its way to <#{}>; `tasks show {NOW}` tells what became of it.", place.channel))
         .ephemeral())
 }

@@ -194,6 +194,8 @@ fn a_task_that_is_switched_off_or_whose_cog_is_or_of_another_cog_is_not_judged()
         "[cogs.system]\nenabled = false\n[tasks.audit-prune]\nwindow_s = 200\n",
         &format!("{wide}enabled = false\n{rare}"),
         &format!("[tasks.audit-prune]\nenabled = false\n{rare}"),
+        "[cogs.system]\nenabled = false\n[tasks.audit-prune]\ncooldown_s = 3000\n\
+         [supervision.\"task-supervisor/audit-prune\"]\nrestarts = 3\n",
     ] {
         assert!(Home::with(fine).load(&[]).is_ok(), "{fine}");
     }

@@ -120,7 +120,9 @@ impl Books {
             Some(_) if misnumbered && !replay => Step::Gap,
             Some(_) => {
                 doubts.confirm(received);
-                let (accepted, applied) = (self.accepted(), self.applied.load(Relaxed));
+                // When nothing is sent again, what lies above the last that came is no more than said to be done.
+                let most = if replay { u64::MAX } else { received };
+                let (accepted, applied) = (self.accepted().min(most), self.applied.load(Relaxed).min(most));
                 let due = self.due().contains(&seq);
                 doubts.leaps.push_back(Leap { received, accepted, applied, to: seq, due, event: None });
                 Step::Fits

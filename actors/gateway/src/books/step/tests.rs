@@ -52,6 +52,35 @@ fn what_a_false_leap_has_changed_is_put_back_exactly() {
 }
 
 #[test]
+fn what_a_process_left_as_done_and_cannot_be_hides_nothing_behind_a_leap_either() {
+    let (session_id, resume_url) = (Box::from("s"), Box::from("wss://r"));
+    let saved = SavedSession {
+        shard: ShardId(0),
+        total: 1,
+        session_id,
+        resume_url,
+        seq: 2,
+        accepted: 500,
+        waiting: vec![3, 500],
+        applied: 600,
+        intents: 0,
+        since: None,
+    };
+    let books = Books::restored(&saved);
+    assert_eq!(books.step(3, true), Step::Fits);
+    books.receive(3);
+    // Nothing is sent again from here on; 4 is left out.
+    assert_eq!(books.step(5, false), Step::Fits);
+    books.receive(5);
+    books.disprove(3, 5);
+    assert!(!books.is_done(5) && books.apply(5));
+    books.accept(5);
+    assert_eq!(books.step(4, true), Step::Fits, "the leap was false");
+    assert!(!books.is_done(4) && books.apply(4), "and 4 is new");
+    assert!(books.left().waiting.iter().all(|seq| *seq <= 5), "{:?}", books.left());
+}
+
+#[test]
 fn a_leap_is_confirmed_by_one_number_that_is_one_more_or_by_three_that_leap_on() {
     let books = at(10);
     for (seq, resumes_after) in [(500, 10), (502, 10), (505, 10), (507, 500), (509, 502), (510, 510)] {
