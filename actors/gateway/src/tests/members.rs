@@ -227,7 +227,7 @@ async fn two_hundred_thousand_members_fill_the_cache_to_its_bound() {
     bot.stop().await;
 }
 
-/// X5: what is kept shrinks, its memory is free again, and members are not asked for until there is some.
+/// X5: what is kept shrinks, its memory is free for others, and members are not asked for until there is some.
 #[tokio::test]
 async fn x5_when_memory_is_short_the_cache_shrinks_and_members_are_not_asked_for() {
     const CHUNKS: u64 = 100;
@@ -256,8 +256,12 @@ async fn x5_when_memory_is_short_the_cache_shrinks_and_members_are_not_asked_for
     assert_eq!(known(), 100_000);
     assert_eq!([bot.gateway.relieve(), bot.gateway.relieve()], [Some(50_000), Some(25_000)]);
     let (_, after) = memory.grew();
-    println!("X5 members: known 100000 at {full:.1} MiB, 25000 at {after:.1} MiB");
-    assert!(full - after > 2.0, "what was given up is free: {full:.1} MiB before, {after:.1} after");
+    // Whether the allocator gives it back to the kernel is its own matter; it is there for whoever wants it next.
+    let taken: Vec<_> = (0..192).map(|_| vec![1_u8; 16 << 10]).collect();
+    let (_, again) = memory.grew();
+    println!("X5 members: known 100000 at {full:.1} MiB, 25000 at {after:.1} MiB, and with 3 MiB taken {again:.1} MiB");
+    assert!(after <= full + 0.5 && again <= full + 1.0, "{full:.1} MiB, {after:.1}, {again:.1}");
+    drop(taken);
     let want = Want::Ids(vec![UserId::new(7)]);
     let asked = bot.gateway.request_members(GUILD, &want, Duration::from_secs(5)).await;
     assert_eq!(asked, Err(MembersError::Short));
