@@ -68,7 +68,7 @@ async fn a_heartbeat_that_is_asked_for_comes_at_once() {
         bot.sink.has(usize::try_from(seq - 1).unwrap()).await;
         let asked = Instant::now();
         peer.send(json!({"op": 1, "d": null})).await;
-        assert_eq!(peer.expect(1).await["d"], seq);
+        while peer.expect(1).await["d"] != seq {} // the first of its own may come at any time, also before this event
         worst = worst.max(asked.elapsed());
     }
     println!("G16 heartbeat_ms_max={:.2}", worst.as_secs_f64() * 1e3);
