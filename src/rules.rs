@@ -29,8 +29,7 @@ impl Ruling {
     /// What `[tasks]` says.
     /// Whether it is a task that is switched off: on its way down, and nobody lives by its rules.
     fn is_off(&self, path: &ActorPath) -> bool {
-        let is_task = path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH);
-        is_task && !self.book.switches_on(path.id())
+        task_of(path).is_some_and(|task| !self.book.switches_on(task))
     }
 
     fn of_task(&self, path: &ActorPath, policy: &mut Policy) {
@@ -44,6 +43,11 @@ impl Ruling {
             rules.apply(policy);
         }
     }
+}
+
+/// The name of the task whose actor stands at `path`, where one can.
+pub(crate) fn task_of(path: &ActorPath) -> Option<&str> {
+    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH).then(|| path.id())
 }
 
 /// What `config` says of tasks.

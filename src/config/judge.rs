@@ -10,6 +10,7 @@ use super::{
     tasks,
     values::{Origin, Values},
 };
+use crate::rules::task_of;
 use supervision::{
     ActorPath, Kind, ROOT,
     core::{self, PolicyRule},
@@ -77,7 +78,7 @@ impl Judge<'_> {
         // What has been refused already, e.g. for a zero, would only be refused again.
         let refused = |problem: &Problem| matches!(problem.key.parts(), [section, of, _] if section == "supervision" && of == name);
         let off = |task: &str| tasks::is_off(self.config, task);
-        if task(&path).is_some_and(|task| off(task) || tasks::is_refused(self.problems, task)) {
+        if task_of(&path).is_some_and(|task| off(task) || tasks::is_refused(self.problems, task)) {
             return; // nobody lives by them; or what they are laid over does not hold by itself
         }
         if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
@@ -128,11 +129,6 @@ impl Judge<'_> {
         let origin = self.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
         self.problems.push(Problem::new(&origin, key, reason).meaning(near));
     }
-}
-
-/// The task that stands at `path`, if one does.
-fn task(path: &ActorPath) -> Option<&str> {
-    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH).then(|| path.id())
 }
 
 fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {

@@ -3,7 +3,7 @@
 use super::Live;
 use crate::{
     config::{Loaded, Problem, Problems, place_of_rule, place_of_task_rule},
-    rules::{Ruling, Seen, Witness},
+    rules::{Ruling, Seen, Witness, task_of},
 };
 use protocol::{
     method::MethodError,
@@ -86,7 +86,7 @@ fn blamed(path: &ActorPath, reason: &str, seen: &BTreeMap<ActorPath, Seen>, new:
         let place = place_of_rule(&new.values, at.as_str(), rule).filter(|_| !by_task);
         return match place {
             Some((key, origin)) => Some(Problem::new(&origin, &key, format_args!("{path}: {reason}"))),
-            None => rule_of_task(at.id(), TaskRule::Cooldown, reason, new).filter(|_| is_task(&at)),
+            None => rule_of_task(task_of(&at)?, TaskRule::Cooldown, reason, new),
         };
     }
     // Then it is a circle of needs: of the actor's own, or of one's on the way round.
@@ -98,10 +98,6 @@ fn blamed(path: &ActorPath, reason: &str, seen: &BTreeMap<ActorPath, Seen>, new:
         let (key, origin) = place_of_rule(&new.values, at.as_str(), PolicyRule::Needs)?;
         Some(Problem::new(&origin, &key, format_args!("{path}: {reason}")))
     })
-}
-
-fn is_task(path: &ActorPath) -> bool {
-    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH)
 }
 
 /// The rule of the task called `name`, where the configuration says anything of it.

@@ -140,23 +140,27 @@ async fn the_last_event_twice_is_dropped_and_counted_and_costs_no_connection() {
     bot.stop().await;
 }
 
-#[tokio::test]
-async fn a_false_leap_in_the_replay_of_a_hand_over_makes_nothing_run_twice() {
-    let fake = Fake::bind().await;
+/// The bot of a process that takes a session over: number 2 is done, what waits up to `accepted` is not.
+async fn goes_on(fake: &Fake, accepted: u64, waiting: Vec<u64>) -> Bot {
     let saved = SavedSession {
         shard: ShardId(0),
         total: 1,
         session_id: "session-1".into(),
         resume_url: fake.url.as_str().into(),
         seq: 2,
-        accepted: 6,
-        waiting: vec![3, 5],
-        applied: 6,
+        accepted,
+        waiting,
+        applied: accepted,
         intents: 0,
         since: None,
     };
-    let setup = Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(&fake) };
-    let bot = Bot::start(setup).await;
+    Bot::start(Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(fake) }).await
+}
+
+#[tokio::test]
+async fn a_false_leap_in_the_replay_of_a_hand_over_makes_nothing_run_twice() {
+    let fake = Fake::bind().await;
+    let bot = goes_on(&fake, 6, vec![3, 5]).await;
     let mut peer = resumes(&fake, 2).await;
     peer.message(3).await;
     stray(&mut peer, 500).await;
@@ -174,20 +178,7 @@ async fn a_false_leap_in_the_replay_of_a_hand_over_makes_nothing_run_twice() {
 #[tokio::test]
 async fn a_false_number_that_a_process_left_as_its_last_hides_nothing_from_the_next() {
     let fake = Fake::bind().await;
-    let saved = SavedSession {
-        shard: ShardId(0),
-        total: 1,
-        session_id: "session-1".into(),
-        resume_url: fake.url.as_str().into(),
-        seq: 2,
-        accepted: 500,
-        waiting: vec![3],
-        applied: 500,
-        intents: 0,
-        since: None,
-    };
-    let setup = Setup { saved: Some(saved), ledger: Ledger::down(), ..Setup::of(&fake) };
-    let bot = Bot::start(setup).await;
+    let bot = goes_on(&fake, 500, vec![3]).await;
     let mut peer = resumes(&fake, 2).await;
     for seq in [3, 4] {
         peer.message(seq).await;
