@@ -47,7 +47,7 @@ fn most(times: &[Duration], span: Duration) -> usize {
 
 /// Lets a day pass, in ever longer steps while the shard `rests`: whatever wakes it then does so a little late, and nothing
 /// that lives grows older by it. Gives when each IDENTIFY came; `each` hears of it once it is answered, and `look` how much
-/// time passes next.
+/// time passes next. A day that is over while an IDENTIFY is on its way ends with the answer to it.
 async fn day(
     time: &VirtualTime<'_>,
     sandbox: &Sandbox,
@@ -57,19 +57,21 @@ async fn day(
     mut look: impl FnMut(Duration),
 ) -> Vec<Duration> {
     let (begun, mut came) = (Instant::now(), Vec::new());
-    while begun.elapsed() < 24 * HOUR {
+    loop {
         time.until("an answer", || !awaits_an_answer(phase())).await;
         if identifies(sandbox) > came.len() {
             came.push(begun.elapsed());
             each().await;
             continue;
         }
+        if begun.elapsed() >= 24 * HOUR && phase() != Phase::AwaitingGrant {
+            return came;
+        }
         let idle = begun.elapsed() - came.last().copied().unwrap_or_default();
         let step = if rests() { (idle / 20).max(STEP) } else { STEP };
         look(step);
         time.pass(step).await;
     }
-    came
 }
 
 /// G7: each session is invalid, at once or some seconds after it has begun, for a day.
