@@ -54,7 +54,7 @@ async fn a_thousand_messages_through_twenty_cuts_come_once_each_with_one_identif
 
 #[tokio::test]
 async fn every_resumable_fault_is_survived_without_identify() {
-    let (sandbox, bot) = start(SandboxConfig { heartbeat_interval_ms: 150, ..SandboxConfig::default() }).await;
+    let (sandbox, bot) = start(SandboxConfig { heartbeat_interval_ms: 1_000, ..SandboxConfig::default() }).await;
     let mut said = Vec::new();
     for fault in [
         Fault::CloseWith { code: 4000 },

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 use tokio_tungstenite::{
     WebSocketStream, accept_async,
@@ -28,6 +28,22 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
         }
     })
     .await;
+}
+
+/// A port that refuses connections, and that nobody else is given while this is held.
+pub(crate) struct ClosedPort {
+    /// Bound, and never listened on.
+    _socket: TcpSocket,
+    pub(crate) url: String,
+}
+
+impl ClosedPort {
+    pub(crate) fn hold() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("ws://{}", socket.local_addr().unwrap());
+        Self { _socket: socket, url }
+    }
 }
 
 /// The gateway's side.

@@ -61,7 +61,7 @@ async fn a_forbidden_resume_address_is_not_dialled_and_the_session_resumes_at_th
 async fn a_silent_connection_is_closed_resumably_and_resumed() {
     let fake = Fake::bind().await;
     let bot = Bot::start(Setup::of(&fake)).await;
-    let mut peer = fake.begin(40).await;
+    let mut peer = fake.begin(500).await;
     peer.answers = false;
     assert_eq!(peer.closed().await, Some(CLOSE_RESUMABLE));
     let mut peer = fake.accept(40_000).await;
@@ -133,9 +133,8 @@ async fn without_its_ledger_a_shard_does_not_identify_until_it_is_back() {
 
 #[tokio::test]
 async fn a_gateway_that_cannot_be_reached_is_tried_again() {
-    let fake = Fake::bind().await;
-    let gone = Fake::bind().await.url; // bound, and closed again
-    let bot = Bot::start(Setup { url: gone, ..Setup::of(&fake) }).await;
+    let closed = ClosedPort::hold();
+    let bot = Bot::start(Setup::at(closed.url.clone())).await;
     eventually("three attempts", || bot.gateway.statuses()[0].counts.dials_failed >= 3).await;
     let node = bot.tree.node(&"gateway/shard-0".into()).unwrap();
     assert_eq!(node.incarnation, 1, "a failed connection is no crash");

@@ -16,10 +16,10 @@ use std::{
 use supervision::{Flags, NoObserver, Planes, Strategy, Tree};
 use tokio::runtime::{Builder, Runtime};
 
-const INTERVAL_MS: u64 = 400;
+const INTERVAL_MS: u64 = 1_000;
 const WORKERS: usize = 2;
 /// How long every worker of the data plane is held up.
-const BLOCKED: Duration = Duration::from_millis(2_500);
+const BLOCKED: Duration = Duration::from_secs(6);
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()

@@ -44,7 +44,7 @@ async fn retries(what: &str, bot: &Bot) -> String {
 #[tokio::test]
 async fn a_name_that_is_not_found_a_broken_handshake_and_a_closed_port_are_waited_out() {
     let unknown = "wss://gateway.invalid";
-    let dead = Fake::bind().await.url; // bound, and closed again
+    let closed = ClosedPort::hold();
     let garbage = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let no_tls = format!("wss://{}", garbage.local_addr().unwrap());
     let mut talks = tokio::task::JoinSet::new();
@@ -53,8 +53,9 @@ async fn a_name_that_is_not_found_a_broken_handshake_and_a_closed_port_are_waite
             tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 this is mail, not TLS\r\n").await.ok();
         }
     });
-    for (what, url) in [("dns", unknown.to_owned()), ("tls", no_tls), ("closed port", dead)] {
-        let setup = Setup { hosts: vec!["127.0.0.1".into(), "gateway.invalid".into()], ..Setup::at(url) };
+    for (what, url) in [("dns", unknown.to_owned()), ("tls", no_tls), ("closed port", closed.url.clone())] {
+        let mut setup = Setup { hosts: vec!["127.0.0.1".into(), "gateway.invalid".into()], ..Setup::at(url) };
+        setup.config.connect_ms = 1_000; // a resolver without a network may take long to say that there is no such name
         let bot = Bot::start(setup).await;
         let said = retries(what, &bot).await;
         println!("G22 fault={what} identifies={} said={said:?}", bot.gateway.statuses()[0].counts.identifies);
