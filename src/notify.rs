@@ -1,5 +1,6 @@
 //! Tells the service manager how the process stands, as sd_notify(3) describes it: one datagram a word. Without a service
-//! manager nothing happens. Telling cannot fail and waits for nobody: what is not taken is dropped, and that is logged once.
+//! manager nothing happens. Telling cannot fail and waits for nobody. A manager that is behind does not take a datagram: what
+//! is as true later (READY above all, for which it waits) is told again; a sign of life is not.
 
 mod beat;
 mod signs;
@@ -10,6 +11,7 @@ pub(crate) use word::{Word, monotonic};
 
 use crate::config::ServiceManager;
 use std::{
+    collections::VecDeque,
     io,
     os::unix::net::{SocketAddr, UnixDatagram},
     sync::{
@@ -18,6 +20,9 @@ use std::{
     },
     time::Duration,
 };
+
+/// So many words may wait for a manager that is behind; the oldest go first.
+const WAITING_MAX: usize = 16;
 
 /// The way to the service manager.
 #[derive(Debug, Default)]
@@ -28,6 +33,8 @@ pub struct Notifier {
     ready: AtomicBool,
     /// The last STATUS: the same one again is no news.
     status: Mutex<String>,
+    /// What the manager has not taken yet, in order.
+    waiting: Mutex<VecDeque<String>>,
     complained: AtomicBool,
 }
 
@@ -63,17 +70,52 @@ impl Notifier {
         self.ready.load(Relaxed)
     }
 
-    /// Tells `words` in one datagram.
+    /// Tells `words` in one datagram, after what waits.
     pub(crate) fn tell(&self, words: &[Word<'_>]) {
-        let Some((socket, to)) = &self.way else { return };
         if words.contains(&Word::Ready) {
-            self.ready.store(true, Relaxed);
+            self.ready.store(self.is_on(), Relaxed);
         }
-        let text = words.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        if let Err(error) = socket.send_to_addr(text.as_bytes(), to)
-            && !self.complained.swap(true, Relaxed)
-        {
-            tracing::warn!(%error, "the service manager does not take what it is told");
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.send_waiting(&mut waiting) && self.send(&text(words)) {
+            return;
+        }
+        let lasting: Vec<Word<'_>> = words.iter().copied().filter(Word::lasts).collect();
+        if matches!(lasting[..], [Word::Status(_)]) {
+            waiting.retain(|text| !text.starts_with("STATUS=")); // nobody reads yesterday's
+        }
+        if !lasting.is_empty() {
+            waiting.push_back(text(&lasting));
+        }
+        if waiting.len() > WAITING_MAX {
+            waiting.pop_front();
+        }
+    }
+
+    /// Tells what was not taken when it was told.
+    pub(crate) fn again(&self) {
+        self.send_waiting(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether nothing waits any more.
+    fn send_waiting(&self, waiting: &mut VecDeque<String>) -> bool {
+        while waiting.front().is_some_and(|text| self.send(text)) {
+            waiting.pop_front();
+        }
+        waiting.is_empty()
+    }
+
+    /// Whether there is no point in trying this again: it was taken, or nobody is there who could take it.
+    fn send(&self, text: &str) -> bool {
+        let Some((socket, to)) = &self.way else { return true };
+        match socket.send_to_addr(text.as_bytes(), to) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                if !self.complained.swap(true, Relaxed) {
+                    tracing::warn!(%error, "the service manager does not take what it is told");
+                }
+                true
+            }
+            Ok(_) => true,
         }
     }
 
@@ -92,6 +134,10 @@ impl Notifier {
             self.tell(&[Word::Status(text)]);
         }
     }
+}
+
+fn text(words: &[Word<'_>]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A socket to send from, and the address: a path, or an abstract name after `@`.
@@ -144,6 +190,31 @@ mod tests {
         }
         assert_eq!((heard(&socket), heard(&socket)), ("STATUS=a".to_owned(), "STATUS=b".to_owned()));
         assert!(notifier.is_ready() && notifier.watchdog() == Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_a_manager_that_is_behind_does_not_take_is_told_later_but_for_signs_of_life() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let notifier = Notifier::new(&manager(path.display().to_string()));
+        while notifier.send("x") {}
+        notifier.tell(&[Word::Watchdog, Word::Extend(Duration::from_secs(1))]);
+        notifier.status("old");
+        notifier.tell(&[Word::Ready]);
+        notifier.status("new");
+        notifier.tell(&[Word::Stopping, Word::Extend(Duration::from_secs(1))]);
+        socket.set_nonblocking(true).unwrap();
+        let all = || {
+            let mut bytes = [0; 1024];
+            let mut next =
+                || socket.recv(&mut bytes).ok().map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned());
+            std::iter::from_fn(&mut next).filter(|text| text != "x").collect::<Vec<_>>()
+        };
+        assert_eq!(all(), [""; 0]);
+        notifier.again();
+        notifier.tell(&[Word::Watchdog]);
+        assert_eq!(all(), ["READY=1", "STATUS=new", "STOPPING=1", "WATCHDOG=1"]);
     }
 
     #[cfg(target_os = "linux")]

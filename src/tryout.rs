@@ -117,7 +117,12 @@ async fn prompt(sandbox: &Arc<Sandbox>, running: &Running, screen: &Screen, sock
     if late {
         screen.line(format!("The bot is not ready yet: {}", running.status.degraded().join("; "))).await;
     }
-    let settled = Settled { sandbox: Arc::clone(sandbox), tree: running.tree.clone(), screen: screen.clone() };
+    let settled = Settled {
+        sandbox: Arc::clone(sandbox),
+        tree: running.tree.clone(),
+        status: Arc::clone(&running.status),
+        screen: screen.clone(),
+    };
     settled.wait().await;
     let mut lines = input::lines();
     loop {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::MessageId;
 use crate::api_error::ApiError;
 use crate::config::SandboxError;
+use crate::faults::Fault;
 use crate::handle::Sandbox;
 use crate::shared::State;
 use crate::world::draft::Draft;
@@ -72,15 +73,15 @@ impl Sandbox {
     /// Where nothing can be sent (empty text, or the bot was removed from the guild) nobody hears it and the
     /// id is that of no message; [`Sandbox::say_in`] tells the reason.
     pub fn say(&self, user: &str, text: &str) -> MessageId {
+        self.shared.with(|state| state.say_anyhow(user, text))
+    }
+
+    /// Cuts every connection as [`Fault::CutConnection`] does, and somebody writes in #general before any bot can be back:
+    /// only a replay brings it that message.
+    pub fn cut_and_say(&self, user: &str, text: &str) -> MessageId {
         self.shared.with(|state| {
-            let (guild, channel) = (state.world.default_guild, state.world.default_channel);
-            match state.say(guild, channel, user, text) {
-                Ok(message) => message,
-                Err(error) => {
-                    tracing::debug!(?error, "nobody hears what is said");
-                    MessageId(state.world.ids.next(state.now_ms).0)
-                }
-            }
+            state.make(Fault::CutConnection { shard: None }, None);
+            state.say_anyhow(user, text)
         })
     }
 
@@ -273,6 +274,15 @@ impl Sandbox {
 }
 
 impl State {
+    /// Says it in #general, or gives the id of no message where nobody hears it.
+    fn say_anyhow(&mut self, user: &str, text: &str) -> MessageId {
+        let (guild, channel) = (self.world.default_guild, self.world.default_channel);
+        self.say(guild, channel, user, text).unwrap_or_else(|error| {
+            tracing::debug!(?error, "nobody hears what is said");
+            MessageId(self.world.ids.next(self.now_ms).0)
+        })
+    }
+
     fn say(&mut self, guild: Id, channel: Id, user: &str, text: &str) -> Result<MessageId, ApiError> {
         let user = self.present(guild, user)?;
         self.world.require_voice(guild, user, self.now_ms)?;

@@ -19,7 +19,7 @@ impl Sandbox {
 }
 
 impl State {
-    fn make(&mut self, fault: Fault, shard: Option<u32>) {
+    pub(crate) fn make(&mut self, fault: Fault, shard: Option<u32>) {
         let now_ms = self.now_ms;
         let standing = &mut self.standing;
         match fault {

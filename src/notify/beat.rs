@@ -107,12 +107,14 @@ async fn answers(tree: &Tree, within: Duration) -> Option<bool> {
     })
 }
 
-/// Keeps the manager's line for people up to date once boot is over; until then boot tells its phases.
+/// Keeps the manager's line for people up to date once boot is over; until then boot tells its phases. Tells again what the
+/// manager has not taken.
 async fn line(notifier: &Notifier, status: &Status) {
     let mut looks = interval(STATUS);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
+        notifier.again();
         if status.phase_under_way().is_none() {
             notifier.status(&status.line());
         }

@@ -22,6 +22,13 @@ pub(crate) enum Word<'a> {
     Watchdog,
 }
 
+impl Word<'_> {
+    /// Whether it is as true when it is told later.
+    pub(super) fn lasts(&self) -> bool {
+        !matches!(self, Self::Extend(_) | Self::Watchdog)
+    }
+}
+
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Settled {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) tree: Tree,
+    pub(super) status: Arc<crate::status::Status>,
     pub(super) screen: Screen,
 }
 
@@ -41,6 +42,7 @@ impl Settled {
         let nodes = self.tree.nodes();
         self.sandbox.undelivered() > 0 && is_served(&nodes)
             || self.sandbox.unanswered() > 0
+            || self.status.cogs.get().is_some_and(|cogs| cogs.at_work() > 0)
             || self.sandbox.connected_shards().is_empty() && is_served(&nodes)
             || nodes.iter().any(is_moving)
     }

@@ -53,8 +53,16 @@ async def later(interaction: discord.Interaction):
     await interaction.followup.send("And later still.", ephemeral=True)
 
 
+told_ready = False
+
+
 @client.event
 async def on_ready():
+    """Comes again with each new session, long after it has begun: the client may be on its way out by then."""
+    global told_ready
+    if told_ready:
+        return
+    told_ready = True
     await tree.sync()
     guild = client.guilds[0]
     tell("ready", user=str(client.user.id), guild=str(guild.id), name=guild.name, members=guild.member_count)

@@ -1,6 +1,6 @@
 //! Boot to the letter: its phases, what a signal in any of them does, what happens once, and how the last process ended.
 
-use crate::harness::{Bot, Home, assert_answers, discord, until};
+use crate::harness::{Bot, Home, assert_answers, discord, nobody, until};
 use rustix::process::Signal;
 use sandbox::Fault;
 use serde_json::{Value, json};
@@ -166,8 +166,8 @@ fn a_signal_while_the_database_server_says_nothing_unwinds_what_has_started() {
 #[test]
 fn a_phase_that_fails_names_the_remedy_and_unwinds() {
     let discord = discord();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(); // closed again
-    let home = Home::new(&discord).set(&format!("database.url = \"postgres://bot@127.0.0.1:{port}/bot\""));
+    let (_held, nobody) = nobody();
+    let home = Home::new(&discord).set(&format!("database.url = \"postgres://bot@{nobody}/bot\""));
     let home = home.set("database.connect_ms = 100");
     let ended =
         home.run_to_end().exits(69).says(&["database cannot start", "start the PostgreSQL server", "database.url"]);

@@ -120,7 +120,7 @@ fn flood(discord: &Sandbox, seconds: u64) -> Flooded {
         let watching = scope.spawn(|| {
             let mut seen: BTreeMap<MessageId, Instant> = BTreeMap::new();
             let mut looked = answered;
-            discord.wait_until(PATIENCE, |_, messages| {
+            discord.wait_until(4 * PATIENCE, |_, messages| {
                 seen.extend(messages[looked..].iter().filter_map(|message| Some((answers(message)?, Instant::now()))));
                 looked = messages.len();
                 looked >= answered + calls as usize
@@ -130,7 +130,7 @@ fn flood(discord: &Sandbox, seconds: u64) -> Flooded {
         let streaming = scope.spawn(|| {
             let all = |stats: &sandbox::SandboxStats| stats.streamed.values().sum::<u64>();
             let wanted = all(&before) + events;
-            assert!(discord.wait_until(PATIENCE, |stats, _| all(stats) >= wanted), "{:?}", discord.stats());
+            assert!(discord.wait_until(4 * PATIENCE, |stats, _| all(stats) >= wanted), "{:?}", discord.stats());
             begun.elapsed()
         });
         let mut asked = BTreeMap::new();

@@ -69,10 +69,7 @@ fn logs_in_talks_and_resumes(command: Command, home: &Path) {
     slash_commands(&client);
 
     // Said after the connection is gone: only the replay can bring it.
-    discord.fault(Fault::RefuseConnections { n: u32::MAX });
-    discord.fault(Fault::CutConnection { shard: None });
-    let missed = discord.say("bob", "!echo while you were away");
-    discord.fault(Fault::RefuseConnections { n: 0 });
+    let missed = discord.cut_and_say("bob", "!echo while you were away");
     client.replies(missed.0, "while you were away");
     client.wait("resumed");
     let resumed = discord.wait_for(PATIENCE, |event| matches!(event, SandboxEvent::Resume { .. }));

@@ -1,10 +1,9 @@
 //! A connection that is cut loses nothing and doubles nothing.
 
-use crate::harness::{Home, PATIENCE, answers, assert_answers, discord, until};
+use crate::harness::{Home, PATIENCE, answers, assert_answers, discord, nobody, until};
 use sandbox::{Fault, MessageId, Sandbox};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::TcpListener,
     time::Duration,
 };
 
@@ -84,7 +83,7 @@ fn a_token_that_is_refused_later_silences_everything_and_says_so() {
 #[test]
 fn status_says_why_no_connection_can_be_opened() {
     let discord = discord();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // and gone again
+    let (_held, nobody) = nobody();
     let home = Home::new(&discord).set(&format!("discord.gateway_url = \"ws://{nobody}\""));
     let bot = home.run();
     let told = until("status tells of it", || {

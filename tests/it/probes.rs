@@ -1,6 +1,6 @@
 //! Metrics and probes; a port that somebody else has is no reason not to run.
 
-use crate::harness::{Bot, Home, assert_answers, discord, until};
+use crate::harness::{Bot, Home, PATIENCE, assert_answers, discord, until};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -90,5 +90,24 @@ fn a_busy_metrics_port_is_warned_about_and_the_bot_runs() {
     assert!(warning["message"].is_string());
     assert_answers(&discord);
     drop(taken);
+    assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn a_shard_that_is_cut_again_and_again_is_not_ready_and_says_why() {
+    let discord = discord();
+    let home = Home::new(&discord).set("telemetry.listen = \"127.0.0.1:0\"").set("gateway.reconnect_min_ms = 20");
+    let bot = home.start();
+    let address = address(&bot);
+    assert_eq!(get(&address, "/readyz").0, 200);
+    for lost in 1..=10 {
+        discord.fault(sandbox::Fault::CutConnection { shard: None });
+        assert!(discord.wait_until(PATIENCE, |stats, _| stats.resumes == lost), "{:?}", discord.stats());
+    }
+    assert_answers(&discord); // it is connected all the same
+    let status = bot.cli(&["status"]).exits(1);
+    assert!(status.out.contains("shard 0 is unstable: "), "{}", status.out);
+    let (code, body) = get(&address, "/readyz");
+    assert!(code == 503 && body.contains("shard 0 is unstable: "), "{code}: {body}");
     assert_eq!(bot.terminate(), 0);
 }

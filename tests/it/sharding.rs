@@ -133,3 +133,21 @@ fn an_order_to_all_shards_reaches_those_that_run_and_names_the_others() {
     assert_eq!(told.out.trim(), "shards 0 and 1 reconnect", "{}", told.out);
     assert_eq!(bot.terminate(), 0);
 }
+
+#[test]
+fn a_process_runs_the_share_of_the_shards_that_it_is_given_and_no_other() {
+    let discord = discord_with(|config| {
+        (config.shards, config.max_concurrency) = (4, 4);
+        (config.guilds, config.guilds_per_shard_max) = (14, 7);
+    });
+    let share = |home: Home| {
+        let bot = home.start();
+        let shards = (discord.connected_shards(), bot.json(&["status"])["shards"].as_array().map(Vec::len));
+        assert_eq!(bot.terminate(), 0);
+        shards
+    };
+    let (first, all) = (Home::new(&discord), Home::new(&discord));
+    assert_eq!(share(first.set("discord.shards = { total = 4, first = 1, last = 2 }")), (vec![1, 2], Some(2)));
+    // A number of one's own is more than Discord recommends, or less.
+    assert_eq!(share(all.set("discord.shards = 5")), (vec![0, 1, 2, 3, 4], Some(5)));
+}

@@ -16,8 +16,8 @@ use std::{
 };
 
 /// Ten heartbeats.
-const STOPPED: Duration = Duration::from_millis(3_000);
-const INTERVAL_MS: u64 = 300;
+const STOPPED: Duration = Duration::from_secs(10);
+const INTERVAL_MS: u64 = 1_000;
 const TASK: &str = "database-health";
 
 /// Every actor with its incarnation.
@@ -36,8 +36,8 @@ fn a_process_that_was_stopped_resumes_once_and_does_nothing_twice() {
     let discord = discord_with(|config| config.heartbeat_interval_ms = INTERVAL_MS);
     let home = Home::new(&discord)
         .set("gateway.reconnect_min_ms = 20")
-        .set("supervision.probe_ms = 200")
-        .set("supervision.stall_ms = 2000")
+        .set("supervision.probe_ms = 1000")
+        .set("supervision.stall_ms = 8000")
         .set(&format!("tasks.{TASK}.every_s = 1"));
     let bot = home.start();
     assert_answers(&discord);

@@ -200,6 +200,12 @@ impl CogHost {
         counts
     }
 
+    /// Events that wait for their turn or are being served.
+    pub fn at_work(&self) -> usize {
+        let depth = self.shared.lanes.borrow().as_ref().map(|lanes| lanes.depth());
+        depth.map_or(0, |(_, waiting, running)| waiting + running)
+    }
+
     /// The address of a cog's actor.
     pub fn cog(&self, name: &str) -> Option<&Addr<CogMsg>> {
         self.shared.cell(name).map(|cell| &cell.addr)

@@ -59,6 +59,14 @@ pub(crate) fn discord_with(change: impl FnOnce(&mut SandboxConfig)) -> Strict {
     Strict::start(config).unwrap()
 }
 
+/// An address at which nobody listens, and that nobody else gets while the socket is held.
+pub(crate) fn nobody() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
+}
+
 /// Says that a test did not run, past the test harness, which keeps the output of passing tests to itself.
 pub(crate) fn skipped(why: &str) {
     let mut past = std::io::stderr();

@@ -16,7 +16,7 @@ use supervision::{
 
 const GUILD: GuildId = GuildId::new(1_180_351_110_224_678_912);
 /// How long a killed incarnation stays away here, so that the time without it can be seen.
-const AWAY: Duration = Duration::from_millis(300);
+const AWAY: Duration = Duration::from_secs(3);
 
 fn path() -> ActorPath {
     ActorPath::from("database")

@@ -122,7 +122,7 @@ async fn a_lost_server_is_unavailable_until_it_is_back(server: &Server) {
     let asked = std::time::Instant::now();
     let error = db.guild_config(guild).await.unwrap_err();
     assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
-    assert!(asked.elapsed() < Duration::from_millis(100), "it waited {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(1), "it waited {:?}", asked.elapsed());
     assert!(
         db.take(
             IdentifyAsk { shard: 0, limit: 900, buckets: 1, spacing: Duration::from_secs(5) },

@@ -52,7 +52,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_given_up_in_time
     let begun = Instant::now();
     let text = sentence(&db, Class::Retry).await;
     let (took, patience) = (begun.elapsed(), db.inner.config.connect());
-    assert!(took >= patience && took < patience + Duration::from_millis(700), "{took:?}");
+    assert!(took >= patience && took < patience + Duration::from_secs(4), "{took:?}");
     assert!(text.contains("it said nothing for"), "{text}");
 }
 

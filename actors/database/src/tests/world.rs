@@ -58,7 +58,7 @@ impl Clock for TestClock {
 }
 
 pub(super) fn config(url: &str) -> DatabaseConfig {
-    DatabaseConfig { url: Secret::new(url), pool_size: 4, acquire_ms: 2_000, health_ms: 100, connect_ms: 1_000 }
+    DatabaseConfig { url: Secret::new(url), pool_size: 4, acquire_ms: 20_000, health_ms: 100, connect_ms: 1_000 }
 }
 
 /// A handle to `bot.db` in `folder`, as a new process would make it.
