@@ -96,7 +96,8 @@ fn a_busy_metrics_port_is_warned_about_and_the_bot_runs() {
 #[test]
 fn a_shard_that_is_cut_again_and_again_is_not_ready_and_says_why() {
     let discord = discord();
-    let home = Home::new(&discord).set("telemetry.listen = \"127.0.0.1:0\"").set("gateway.reconnect_min_ms = 20");
+    let home = Home::new(&discord).set("telemetry.listen = \"127.0.0.1:0\"");
+    let home = home.set("gateway.reconnect_min_ms = 20").set("gateway.reconnect_max_ms = 100");
     let bot = home.start();
     let address = address(&bot);
     assert_eq!(get(&address, "/readyz").0, 200);
