@@ -118,11 +118,11 @@ fn a_silent_server_delays_the_end_by_its_limit_only() {
     Hub::run(Arc::new(Hub::new_from_top(Hub::main())), || {
         (0..100).for_each(|n| capture.capture(report("x", &format!("more than the queue holds {n}"))));
     });
-    assert!(began.elapsed() < Duration::from_secs(2), "reporting never waits: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "reporting never waits: {:?}", began.elapsed());
     assert!(!guard.flush(Duration::from_millis(50)), "nothing was delivered");
     let began = std::time::Instant::now();
     drop(guard);
-    assert!(began.elapsed() < DROP_WAIT + Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < DROP_WAIT + Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]
