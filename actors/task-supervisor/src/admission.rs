@@ -14,7 +14,8 @@ use std::{
 use supervision::core::{self, PolicyRule};
 
 /// A task's place among its siblings: priority first; among equals gateway work stops last, then scheduled, then system
-/// work, and what a command began stops first. A higher rank starts earlier and stops later.
+/// work, and what a command began stops first. A higher rank starts earlier and stops later; one that needs another stops
+/// before it all the same.
 pub(crate) fn rank(spec: &TaskSpec) -> i32 {
     let category = match spec.category {
         Category::Command => 0,
@@ -101,17 +102,11 @@ fn contradiction(spec: &TaskSpec) -> Option<(TaskRule, String)> {
     })
 }
 
-/// A task may need others, in no circle, and only such as are stopped after it. What is registered goes in no circle by
-/// itself: a new one can only lead back to the task that is being registered.
+/// A task may need others, in no circle. What is registered goes in no circle by itself: a new one can only lead back to the
+/// task that is being registered.
 fn needs(spec: &TaskSpec, known: &BTreeMap<String, Arc<TaskSpec>>) -> Result<(), String> {
-    let task = |need: &String| Some(need.strip_prefix(crate::PATH)?.strip_prefix('/')?.to_owned());
+    let task = |need: &String| crate::named(need).map(str::to_owned);
     let direct: Vec<String> = spec.needs.iter().filter_map(task).collect();
-    for needed in direct.iter().filter_map(|name| known.get(name)) {
-        if rank(needed) < rank(spec) {
-            let name = &needed.name;
-            return Err(format!("it needs {name}, which is of lower priority or category and is stopped before it"));
-        }
-    }
     let (mut seen, mut open) = (BTreeSet::new(), direct);
     while let Some(name) = open.pop() {
         if name == spec.name {

@@ -4,7 +4,7 @@
 //! A task is a child of `task-supervisor`: its restart limit, window and cooldown are the child's supervision rules, so
 //! that a loop that fails is restarted by rule, never silently gone and never restarted for ever.
 //!
-//! - `admission` which declarations make sense;
+//! - `admission` which declarations make sense, `order` who starts first;
 //! - [`schedule`] when the next run is due, purely;
 //! - [`health`] how well a task is, purely;
 //! - `task` one task as an actor, `run` one run of it;
@@ -20,6 +20,7 @@ mod end;
 pub mod health;
 mod methods;
 mod monitor;
+mod order;
 mod registry;
 mod rows;
 mod rules;
@@ -55,7 +56,13 @@ pub fn child(monitor: Duration, registry: &Arc<TaskRegistry>) -> ChildSpec {
     let monitor = monitor::child(monitor, registry);
     let mut flags = Flags::new(Strategy::OneForOne);
     flags.intensity = Intensity::new(5, Duration::from_secs(60));
+    flags.by_needs = true;
     ChildSpec::supervisor(PATH, flags, vec![monitor]).with(|declared| *declared = policy())
+}
+
+/// The name of the task that `path` stands for, if it is a task's.
+pub(crate) fn named(path: &str) -> Option<&str> {
+    path.strip_prefix(PATH)?.strip_prefix('/')
 }
 
 /// The rules that the supervisor is declared with.

@@ -1,8 +1,8 @@
 //! The worker that brings registered tasks up as its siblings, looks how they are, and restarts what is stalled.
 
 use crate::{
-    admission::rank,
     health::{Health, Verdict},
+    order,
     registry::{Judged, Registered, TaskRegistry},
     task::{self, TaskMsg},
     unowned::Work,
@@ -17,7 +17,7 @@ use std::{
 };
 use supervision::{
     Actor, ActorPath, AdminCall, AdminError, AdminSpec, ChildSpec, Ctx, Failure, Kind, Message, Node, OrderError,
-    Policy, Reply, Role, Verb, core::Refusal,
+    Policy, Reply, Role, Status, Verb, core::Refusal,
 };
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -159,13 +159,11 @@ fn next_look(registry: &TaskRegistry, every: Duration) -> Duration {
     registry.all().iter().map(due).min().map_or(every, |due| due.clamp(LOOK_LEAST, every))
 }
 
-/// Brings up what is registered and has no child yet: critical ones first. A child that is parked or was stopped by an
+/// Brings up what is registered and has no child yet: critical ones first, and before each what it needs. A child that is parked or was stopped by an
 /// operator is there, and stays as it is.
 async fn bring_all(registry: &Arc<TaskRegistry>) -> usize {
-    let mut tasks = registry.all();
-    tasks.sort_by_key(|task| (std::cmp::Reverse(rank(&task.spec)), task.turn));
     let mut brought = 0;
-    for task in tasks {
+    for task in order::starts(registry.all()) {
         if registry.node(&task.spec.name).is_some() || task.is_over() {
             continue;
         }
@@ -211,16 +209,20 @@ pub(crate) async fn bring(registry: &Arc<TaskRegistry>, task: &Registered) -> Re
     brought
 }
 
-/// Judges every task whose health is due.
+/// Judges every task whose health is due, and at once one that has been given up on: that is not to be heard of late.
 async fn judge_all(registry: &Arc<TaskRegistry>) -> usize {
     let mut judged = 0;
     for task in registry.all() {
-        let due = |judged: &Judged| judged.at.is_none_or(|at| at.elapsed() >= task.spec.health_check);
+        let node = registry.node(&task.spec.name);
+        let given_up = node.as_ref().is_some_and(|node| matches!(node.status, Status::Parked | Status::Quarantined));
+        let due = |judged: &Judged| {
+            let told = judged.verdict.as_ref().is_some_and(|verdict| verdict.health == Health::Parked);
+            given_up && !told || judged.at.is_none_or(|at| at.elapsed() >= task.spec.health_check)
+        };
         if !due(&task.judged.lock().unwrap_or_else(PoisonError::into_inner)) {
             continue;
         }
         judged += 1;
-        let node = registry.node(&task.spec.name);
         let verdict = task.verdict(node.as_ref(), registry);
         let (before, told) = {
             let mut judged = task.judged.lock().unwrap_or_else(PoisonError::into_inner);

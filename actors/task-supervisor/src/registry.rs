@@ -3,10 +3,10 @@
 mod held;
 
 use crate::{
-    admission::rank,
     config::TaskRules,
     health::{Facts, Verdict, judge},
     monitor::{MONITOR, MonitorMsg, NotBrought},
+    order,
     schedule::Timetable,
     stats::{Stats, TaskFigures},
     surroundings::Surroundings,
@@ -213,8 +213,8 @@ impl TaskRegistry {
             held.off.retain(|_, declared| !wanted(declared));
             held.rejected.retain(|_, (declared, _)| !wanted(declared));
         });
-        tasks.sort_by_key(|task| (rank(&task.spec), std::cmp::Reverse(task.turn)));
-        for task in &tasks {
+        let tasks = order::starts(tasks);
+        for task in tasks.iter().rev() {
             let name = &task.spec.name;
             self.remove(task);
             if let Some(tree) = self.tree.get()

@@ -4,6 +4,8 @@
 //! the questions that every step asks ("who stops next?", "is a round under way?") are answered by sets that are brought
 //! up to date for the children that were touched, and for no others.
 
+mod needs;
+
 use super::child::{Child, Goal, Life};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -34,6 +36,8 @@ pub(super) enum Mark {
     Unsettled,
     /// A member that is coming up, or waits for its turn to.
     Pending,
+    /// A member that is coming up.
+    Coming,
     /// One that is no member and may start at once.
     AsideDue,
     /// It shall go, or go and come again, and is not there: only its state has to follow.
@@ -41,7 +45,7 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Alive,
         Self::Unasked,
         Self::Member,
@@ -50,6 +54,7 @@ impl Mark {
         Self::AsideLeaving,
         Self::Unsettled,
         Self::Pending,
+        Self::Coming,
         Self::AsideDue,
         Self::Gone,
     ];
@@ -66,6 +71,7 @@ impl Mark {
             Self::AsideLeaving => !child.in_round && leaving && !stopping,
             Self::Unsettled => child.in_round && (leaving || stopping || matches!(child.life, Life::Waiting { .. })),
             Self::Pending => child.in_round && (child.due || child.life == Life::Starting),
+            Self::Coming => child.in_round && child.life == Life::Starting,
             Self::AsideDue => !child.in_round && child.due && child.goal == Goal::Up && child.life == Life::Down,
             Self::Gone if child.is_alive() || child.life == Life::Quarantined => false,
             Self::Gone => match child.goal {
@@ -81,6 +87,8 @@ impl Mark {
 struct Slot {
     place: Place,
     child: Child,
+    /// What it is entered as needing.
+    needs: Vec<String>,
     /// Which marks it is entered under, by bit.
     marks: u16,
     touched: bool,
@@ -94,6 +102,8 @@ pub struct Children {
     slots: Vec<Box<Slot>>,
     places: HashMap<String, Place>,
     arrivals: u64,
+    /// Who needs a path, as entered.
+    needed: HashMap<String, BTreeSet<Place>>,
     marked: [BTreeSet<Place>; Mark::ALL.len()],
     /// Changed since the sets were last brought up to date.
     touched: Vec<Place>,
@@ -133,7 +143,7 @@ impl Children {
         self.arrivals += 1;
         self.places.insert(child.id().to_owned(), place);
         let at = self.slots.partition_point(|slot| slot.place < place);
-        self.slots.insert(at, Box::new(Slot { place, child, marks: 0, touched: true }));
+        self.slots.insert(at, Box::new(Slot { place, child, needs: Vec::new(), marks: 0, touched: true }));
         self.touched.push(place);
     }
 
@@ -145,6 +155,7 @@ impl Children {
             set.remove(&slot.place);
         }
         self.changed.remove(&slot.place);
+        self.strike_needs(slot.place, &slot.needs);
         slot.child
     }
 
@@ -192,6 +203,7 @@ impl Children {
     fn refresh(&mut self) {
         while let Some(place) = self.touched.pop() {
             let Some(at) = self.position(&place) else { continue };
+            self.enter_needs(at);
             let slot = &mut self.slots[at];
             slot.touched = false;
             self.changed.insert(place);

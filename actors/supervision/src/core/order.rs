@@ -70,17 +70,17 @@ fn settle(state: &mut State, step: &mut Step) {
     }
 }
 
-/// Stops, last first: a member of a round waits for the members after it. Dynamic children, and all when time runs out,
+/// Stops, last first: a member of a round waits for the members after it, or for those that need it. Dynamic children, and all when time runs out,
 /// stop at the same time.
 fn stop_next(state: &mut State, now: Time, step: &mut Step) {
     while let Some(at) = state.children.last(Mark::AsideLeaving) {
         stopping::begin(state, at, now, step);
     }
     if stopping::together(state, now) {
-        while let Some(at) = state.children.last(Mark::MemberToAsk) {
+        while let Some(at) = next_asked(state) {
             stopping::begin(state, at, now, step);
         }
-    } else if let Some(at) = state.children.last(Mark::MemberLeaving)
+    } else if let Some(at) = next_down(state)
         && !matches!(state.children[at].life, Life::Stopping { .. })
     {
         stopping::begin(state, at, now, step);
@@ -100,10 +100,37 @@ fn start_next(state: &mut State, now: Time, step: &mut Step) {
         }
     }
     if state.children.count(Mark::Unsettled) == 0
-        && let Some(at) = state.children.first(Mark::Pending)
+        && let Some(at) = next_up(state)
         && state.children[at].life == Life::Down
     {
         start(state, at, now, step);
+    }
+}
+
+/// Whose turn to stop it is: the one that is stopping, as long as it is there.
+fn next_down(state: &mut State) -> Option<usize> {
+    if !state.flags.by_needs {
+        return state.children.last(Mark::MemberLeaving);
+    }
+    // One that is free by now may stand behind the one whose turn it was.
+    let one_stops = state.children.count(Mark::MemberLeaving) > state.children.count(Mark::MemberToAsk);
+    if one_stops { None } else { next_asked(state) }
+}
+
+/// Whose turn to be asked it is, of those that nobody has asked.
+fn next_asked(state: &mut State) -> Option<usize> {
+    match state.flags.by_needs {
+        true => state.children.last_unneeded(Mark::MemberToAsk, &state.under),
+        false => state.children.last(Mark::MemberToAsk),
+    }
+}
+
+/// Whose turn to start it is: the one that is starting, until it is up.
+fn next_up(state: &mut State) -> Option<usize> {
+    match state.flags.by_needs {
+        false => state.children.first(Mark::Pending),
+        true if state.children.count(Mark::Coming) > 0 => None,
+        true => state.children.first_needed(Mark::Pending, &state.under),
     }
 }
 

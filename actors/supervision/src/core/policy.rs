@@ -211,12 +211,16 @@ pub struct Flags {
     pub intensity: Intensity,
     /// Whether it ends with its significant children.
     pub auto_shutdown: AutoShutdown,
+    /// Whether one that needs a sibling stops before it and starts after it, wherever the two stand; the others by their
+    /// places, as all do otherwise. For children that come and go in any order; their places are OTP's rule.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub by_needs: bool,
 }
 
 impl Flags {
     /// `strategy` with OTP's default intensity.
     pub fn new(strategy: Strategy) -> Self {
-        Self { strategy, intensity: Intensity::default(), auto_shutdown: AutoShutdown::Never }
+        Self { strategy, intensity: Intensity::default(), auto_shutdown: AutoShutdown::Never, by_needs: false }
     }
 }
 

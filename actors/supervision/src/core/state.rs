@@ -45,6 +45,9 @@ pub enum Phase {
 pub struct State {
     /// Its rules.
     pub flags: Flags,
+    /// What stands before a child's name in its path: nothing for the root's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub under: String,
     /// Its children in start order.
     pub children: Children,
     /// Restarts of children without a budget of their own, oldest first.
@@ -82,6 +85,7 @@ impl State {
             .collect();
         Self {
             flags,
+            under: String::new(),
             children,
             restarts: VecDeque::new(),
             phase: Phase::Idle,

@@ -56,6 +56,7 @@ impl Desk {
             world.need(need);
         }
         let mut state = State::new(flags, policies, |need| world.is_up(need), seed);
+        state.under = if path.is_root() { String::new() } else { format!("{path}/") };
         if let Some(legacy) = world.inherit(&path) {
             state.inherit(legacy);
         }

@@ -17,6 +17,7 @@ mod before_after;
 mod calendar;
 mod declaration;
 mod defects;
+mod order;
 mod outlook;
 mod overlap;
 mod rules;

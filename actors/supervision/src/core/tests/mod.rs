@@ -6,6 +6,7 @@ mod draining;
 mod explore;
 mod ignoring;
 mod model;
+mod needs;
 mod orders;
 mod parked;
 mod poison;

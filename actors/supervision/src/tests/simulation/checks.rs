@@ -4,7 +4,7 @@ use super::{
     scenario::{Group, Happening, Scenario},
     stage::Stage,
 };
-use crate::{ActorPath, Entry, Kind, Status, Strategy, Tree, core::Rule};
+use crate::{ActorPath, Entry, Kind, Restart, Status, Strategy, Tree, core::Rule};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -138,6 +138,48 @@ fn nothing_starts_late(stage: &Stage, decisions: &[Arc<Entry>], drained: Option<
 /// Where a child stands among its siblings: a higher rank earlier, then who came first.
 type Place = (Reverse<i32>, usize);
 
+/// Of siblings that stop by need: none that was asked before `id` is needed by it, and none that stands before it, unless
+/// somebody needed `id` and held it back.
+fn by_needs(
+    group: &Group,
+    at: &ActorPath,
+    places: &BTreeMap<String, Place>,
+    (asked, gone, id): (&BTreeSet<String>, &BTreeSet<String>, &str),
+) -> Result<(), String> {
+    let needs = |of: &str| -> Vec<String> {
+        let planned = group.children.iter().find(|plan| plan.id == of);
+        let outside = match planned {
+            Some(plan) => plan.needs.clone(),
+            None => (of == "new2").then(|| "w0".to_owned()),
+        };
+        let sibling = planned.and_then(|plan| plan.sibling.clone());
+        outside.filter(|_| at.is_root()).into_iter().chain(sibling).filter(|need| need != of).collect()
+    };
+    // A sibling that is forgotten leads nowhere, what it needed is forgotten with it; a temporary one is whenever it ends.
+    let temporary = |id: &str| group.children.iter().any(|plan| plan.id == id && plan.restart == Restart::Temporary);
+    let leads = |from: &str, to: &str, surely: bool| {
+        let mut ways = needs(from);
+        while let Some(next) = ways.pop() {
+            if next == to {
+                return true;
+            }
+            if !surely || !gone.contains(&next) && !temporary(&next) {
+                ways.extend(needs(&next));
+            }
+        }
+        false
+    };
+    if let Some(first) = asked.iter().find(|first| leads(id, first, true)) {
+        return Err(format!("{at}: {id} is asked to stop after {first}, which it needs"));
+    }
+    let held_back = places.keys().any(|other| leads(other, id, false));
+    let passed = asked.iter().find(|first| places.get(*first) < places.get(id));
+    match passed {
+        Some(first) if !held_back => Err(format!("{at}: {id} is asked to stop after an elder sibling, {first}")),
+        _ => Ok(()),
+    }
+}
+
 /// A supervisor on its way down asks its children last first, by rank and then by when they came, also those that were
 /// added while it ran. Returns how many were asked after one that its rank alone makes later.
 fn stops_in_reverse(
@@ -152,16 +194,16 @@ fn stops_in_reverse(
     let added: BTreeMap<&str, i32> = added.collect();
     let first = || group.children.iter().map(|plan| (plan.id.clone(), plan.rank)).enumerate();
     let (mut places, mut ending, mut last): (BTreeMap<String, Place>, bool, Option<Place>) = Default::default();
-    let mut by_rank = 0;
+    let (mut by_rank, mut asked, mut gone) = (0, BTreeSet::new(), BTreeSet::new());
     for (n, entry) in decisions.iter().enumerate() {
         let rule = entry.decision.rule;
         if entry.path == *at {
             match rule {
-                Rule::Shutdown => (ending, last) = (true, None),
+                Rule::Shutdown => (ending, last, asked) = (true, None, BTreeSet::new()),
                 Rule::Start => {
                     // Another life of it has the children that it was made with.
                     places = first().map(|(n, (id, rank))| (id, (Reverse(rank), n))).collect();
-                    ending = false;
+                    (ending, gone) = (false, BTreeSet::new());
                 }
                 Rule::Down => ending = false,
                 _ => {}
@@ -175,13 +217,21 @@ fn stops_in_reverse(
             let rank = added.get(id).ok_or(format!("{} was added, and nobody did", entry.path))?;
             places.insert(id.to_owned(), (Reverse(*rank), group.children.len() + n));
         }
+        if entry.decision.text.ends_with("forgotten") {
+            gone.insert(id.to_owned());
+        } else if rule == Rule::Operator {
+            gone.remove(id);
+        }
         if !ending || rule != Rule::Stop || entry.decision.text == "asked to hurry" {
             continue;
         }
         let place = *places.get(id).ok_or(format!("{} stops, and was never there", entry.path))?;
-        if last.is_some_and(|last| place > last) {
+        if group.flags.by_needs {
+            by_needs(group, at, &places, (&asked, &gone, id))?;
+        } else if last.is_some_and(|last| place > last) {
             return Err(format!("{} is asked to stop after an elder sibling: {:?}", entry.path, entry.decision));
         }
+        asked.insert(id.to_owned());
         by_rank += usize::from(last.is_some_and(|last| place.1 > last.1));
         last = Some(place);
     }

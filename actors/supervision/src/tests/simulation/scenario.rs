@@ -58,6 +58,8 @@ pub(super) struct Plan {
     pub(super) cooldown: Option<Duration>,
     pub(super) retry_parked: Option<Backoff>,
     pub(super) needs: Option<String>,
+    /// A sibling that it needs.
+    pub(super) sibling: Option<String>,
     pub(super) rank: i32,
 }
 
@@ -91,7 +93,9 @@ fn some(rng: &mut StdRng, places: &Places) -> Happening {
                 groups.get(rng.random_range(0..=groups.len())).map_or("root".to_owned(), |path| (*path).clone());
             let mut plan = plan(rng, 9, DEPTH_MAX);
             let n = rng.random_range(0..3);
-            (plan.id, plan.rank) = (format!("new{n}"), n - 1); // whenever it comes again, it is of that rank
+            // Whenever it comes again, it is of that rank, and needs that or nothing.
+            (plan.id, plan.rank) = (format!("new{n}"), n - 1);
+            plan.needs = (n == 2).then(|| "w0".to_owned());
             Happening::Start(Box::new(plan), under)
         }
         6 => Happening::Remove(any(rng)),
@@ -108,8 +112,14 @@ fn group(rng: &mut StdRng, depth: usize) -> Group {
     let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::Dynamic];
     let mut flags = Flags::new(strategies[rng.random_range(0..4)]);
     flags.intensity = Intensity::new(rng.random_range(0..6), Duration::from_secs(rng.random_range(1..20)));
+    flags.by_needs = rng.random_bool(0.5);
     let count = rng.random_range(1..=CHILDREN_MAX);
-    Group { flags, children: (0..count).map(|n| plan(rng, n, depth)).collect() }
+    let mut children: Vec<Plan> = (0..count).map(|n| plan(rng, n, depth)).collect();
+    for n in 1..count {
+        let needed = children[rng.random_range(0..n)].id.clone();
+        children[n].sibling = rng.random_bool(0.3).then_some(needed);
+    }
+    Group { flags, children }
 }
 
 fn plan(rng: &mut StdRng, n: usize, depth: usize) -> Plan {
@@ -136,6 +146,7 @@ fn plan(rng: &mut StdRng, n: usize, depth: usize) -> Plan {
         backoff: delay(rng, 100),
         cooldown: rng.random_bool(0.2).then(|| Duration::from_secs(2)),
         retry_parked: delay(rng, 1_000),
+        sibling: None,
         needs: (n > 0 && rng.random_bool(0.2)).then(|| "w0".to_owned()),
         rank: if rng.random_bool(0.4) { rng.random_range(-1..=1) } else { 0 },
     }
@@ -190,6 +201,7 @@ impl Plan {
             policy.start_timeout = Duration::from_secs(3);
             policy.rank = self.rank;
             policy.needs = self.needs.iter().filter(|need| **need != path.to_string()).cloned().collect();
+            policy.needs.extend(self.sibling.iter().map(|sibling| at.child(sibling).to_string()));
         })
     }
 

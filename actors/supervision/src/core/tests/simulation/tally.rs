@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) stops_in_turn: usize,
     /// Of those, stops that the ranks and not the arrivals decided.
     pub(super) stops_by_rank: usize,
+    /// Stops of one whose turn it was by need and not by place, while the other was there.
+    pub(super) stops_by_need: usize,
     /// Starts in their turn while the supervisor came up.
     pub(super) starts_in_turn: usize,
     /// Restarts that a budget had room for, and those that took its last room.
@@ -54,6 +56,7 @@ impl Seen {
     pub(super) fn add(&mut self, other: Self) {
         self.stops_in_turn += other.stops_in_turn;
         self.stops_by_rank += other.stops_by_rank;
+        self.stops_by_need += other.stops_by_need;
         self.starts_in_turn += other.starts_in_turn;
         self.restarts += other.restarts;
         self.last_restarts += other.last_restarts;
@@ -89,7 +92,7 @@ impl Tally {
         }
         for action in &step.actions {
             match action {
-                Action::Spawn { id, .. } => self.starts(id),
+                Action::Spawn { id, .. } => self.starts(id, state),
                 // One that is stuck is of no use to its elders: it is stopped when that is found, whoever's turn it is.
                 Action::Blame { id, .. } => {
                     self.there.remove(id);
@@ -155,10 +158,23 @@ impl Tally {
     }
 
     /// The first children begin in order.
-    fn starts(&mut self, id: &str) {
+    fn starts(&mut self, id: &str, state: &State) {
         self.there.insert(id.to_owned(), false);
         if self.first.remove(id) {
             let place = self.places.get(id).copied();
+            if state.flags.by_needs {
+                let yet: Vec<&String> = self.places.keys().filter(|other| waits(state, other)).collect();
+                let lacking = yet.iter().find(|other| needs(state, id, other));
+                assert!(lacking.is_none(), "{id} begins before {lacking:?}, which it needs");
+                // The first that has not begun lets nobody pass but what it needs.
+                let first = yet.iter().min_by_key(|other| self.places.get(**other));
+                let passed =
+                    first.filter(|first| self.places.get(**first) < place.as_ref() && !needs(state, first, id));
+                assert!(passed.is_none(), "{id} begins before its turn, which is {passed:?}'s: {:?}", self.places);
+                self.seen.starts_in_turn += usize::from(self.begun.is_some());
+                self.begun = self.begun.max(place);
+                return;
+            }
             assert!(self.begun < place, "{id} begins before its turn: {:?}", self.places);
             self.seen.starts_in_turn += usize::from(self.begun.is_some());
             self.begun = place;
@@ -175,11 +191,27 @@ impl Tally {
         }
         let own = self.places[id];
         let of = |other: &String| self.places.get(other).copied();
+        if state.flags.by_needs {
+            return self.stops_by_needs(id, state);
+        }
         let later = self.there.keys().find(|other| of(other) > Some(own));
         assert!(later.is_none(), "{id} is asked to stop while {later:?} is there: {:?}", self.places);
         let elder = || self.there.keys().filter(|other| *other != id).filter_map(of);
         self.seen.stops_in_turn += usize::from(elder().next().is_some());
         self.seen.stops_by_rank += usize::from(elder().any(|(_, arrival)| arrival > own.1));
+    }
+
+    /// Where siblings stop by need: nobody is asked while one is there that needs it, and of those that nobody needs who is
+    /// there, none that started later is left unasked.
+    fn stops_by_needs(&mut self, id: &str, state: &State) {
+        let needing = |of: &str| self.there.keys().find(|other| needs(state, other, of));
+        let in_need = needing(id);
+        assert!(in_need.is_none(), "{id} is asked to stop while {in_need:?} is there, which needs it");
+        let later = || self.there.keys().filter(|other| self.places.get(*other) > self.places.get(id));
+        let passed = later().find(|other| needing(other).is_none());
+        assert!(passed.is_none(), "{id} is asked to stop before {passed:?}: {:?}", self.places);
+        self.seen.stops_in_turn += usize::from(self.there.len() > 1);
+        self.seen.stops_by_need += usize::from(later().next().is_some());
     }
 
     /// Never more restarts within a budget's window than it allows.
@@ -210,4 +242,22 @@ impl Tally {
             self.seen.last_restarts += usize::from(count == most);
         }
     }
+}
+
+/// Whether `one` needs `other`, directly or over siblings: each of them is asked in turn what it needs.
+fn needs(state: &State, one: &str, other: &str) -> bool {
+    let direct = |id: &str| state.child(id).map(|child| child.policy.needs.clone()).unwrap_or_default();
+    let mut all: BTreeSet<String> = direct(one).into_iter().collect();
+    loop {
+        let more: BTreeSet<String> = all.iter().flat_map(|id| direct(id)).chain(all.iter().cloned()).collect();
+        if more == all {
+            return one != other && all.contains(other);
+        }
+        all = more;
+    }
+}
+
+/// Whether the child called `id` has yet to take its turn to start.
+fn waits(state: &State, id: &str) -> bool {
+    state.child(id).is_some_and(|child| child.in_round && child.due)
 }
