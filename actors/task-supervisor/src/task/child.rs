@@ -11,7 +11,7 @@ use supervision::{Backoff, ChildSpec, Criticality, Intensity, Kind, Policy, Rest
 
 /// How long a task is given to end its run when it is stopped.
 const STOP: Duration = Duration::from_secs(5);
-/// First delay before a restart; it doubles up to [`BACKOFF_MAX`]. The cooldown holds besides.
+/// The least first delay before a restart, whatever the cooldown says, and the longest that delays grow to.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
@@ -41,7 +41,17 @@ pub(crate) fn policy(spec: &TaskSpec) -> Policy {
 pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
     let window = spec.restart_window;
     policy.budget = Some(Intensity::new(spec.restart_limit, window));
-    policy.backoff = Some(Backoff { reset_after: window, ..Backoff::doubling(BACKOFF_MIN, BACKOFF_MAX) });
+    policy.backoff = Some(backoff(spec));
     policy.cooldown = Some(spec.cooldown);
     policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
+}
+
+/// Delays double from the cooldown on: begun below it they would all be the cooldown, however long the failure lasts. They
+/// grow no longer than lets as many restarts as are allowed fall into the window: a task that fails at each start shall use
+/// its limit up, and not be restarted for ever.
+fn backoff(spec: &TaskSpec) -> Backoff {
+    let (limit, window) = (spec.restart_limit, spec.restart_window);
+    let first = spec.cooldown.max(BACKOFF_MIN);
+    let longest = BACKOFF_MAX.min(window / limit.saturating_add(1)).max(first);
+    Backoff { reset_after: window, ..Backoff::doubling(first, longest) }
 }

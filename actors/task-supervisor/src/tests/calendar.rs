@@ -7,10 +7,16 @@ use std::sync::atomic::AtomicI64;
 use tokio::time::Instant;
 
 /// Begins at a given wall time, goes with tokio's clock, and can be set.
-struct Wall {
+pub(super) struct Wall {
     from: DateTime<Utc>,
     epoch: Instant,
     set: AtomicI64,
+}
+
+impl Wall {
+    pub(super) fn at(from: &str) -> Arc<Self> {
+        Arc::new(Self { from: from.parse().unwrap(), epoch: Instant::now(), set: AtomicI64::new(0) })
+    }
 }
 
 impl Clock for Wall {
@@ -24,7 +30,7 @@ impl Clock for Wall {
 }
 
 async fn world_at(from: &str) -> (World, Arc<Wall>) {
-    let wall = Arc::new(Wall { from: from.parse().unwrap(), epoch: Instant::now(), set: AtomicI64::new(0) });
+    let wall = Wall::at(from);
     let clock = Arc::clone(&wall);
     (world_with(|around| around.clock = clock).await, wall)
 }

@@ -41,6 +41,7 @@ async fn heard() -> (World, Arc<Heard>) {
     let world = world_with(|around| {
         around.capture = capture;
         around.check_ins = true;
+        around.clock = calendar::Wall::at("2025-06-01T12:00:00Z"); // no time of day of any task is near
     });
     (world.await, heard)
 }
@@ -94,6 +95,21 @@ async fn a_task_that_is_given_up_on_is_reported_once() {
     let reports = heard.reports.lock().unwrap();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].message.starts_with("the task bad is given up on: budget spent"), "{reports:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_task_is_given_up_on_is_reported_at_the_next_look_and_not_when_its_health_is_due() {
+    let (world, heard) = heard().await; // which looks every 60 s; health is due every 300 s
+    world.registry.register(counting("well", &Arc::default())).await.unwrap();
+    let mut bad = failing("bad");
+    bad.restart_limit = 0;
+    world.registry.register(bad).await.unwrap();
+    tokio::time::sleep(S(61)).await; // its first run fails
+    assert_eq!(world.status("bad"), Some(Status::Parked));
+    tokio::time::sleep(S(60)).await;
+    assert_eq!(heard.reports.lock().unwrap().len(), 1);
+    tokio::time::sleep(S(600)).await;
+    assert_eq!(heard.reports.lock().unwrap().len(), 1, "it is said once");
 }
 
 #[tokio::test(start_paused = true)]
