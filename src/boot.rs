@@ -24,7 +24,7 @@ use crate::{
     reload::{Live, Reloader},
     remembered,
     rules::Ruling,
-    sharding::Sharding,
+    sharding::{self, Sharding},
     status::Status,
     system, treelog, wire,
 };
@@ -130,20 +130,23 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     phases.run(Phase::DataFolder, open(&folder, &config.data.dir, &status)).await?;
     let socket = phases.run(Phase::ControlSocket, async { bind(&loaded.socket) }).await?;
     // Before anybody is asked anything: a bot that only gives up again must not log in each time.
-    let past = remembered::past(&config.data.dir, ignore_budgets).await?;
+    let budgets = remembered::past(&config.data.dir, ignore_budgets).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),
         allow_hosts: config.discord.allow_hosts.clone(),
     };
     access.check().map_err(|problem| Fatal::new(Code::Config, problem))?;
-    let owners = phases.run(Phase::Token, discord::preflight(&access, &config.discord.owners)).await?;
+    // Before anything is sent: the process before may have left a silence that this one must not break.
+    let bot = sharding::bot(&token).map(|id| id.to_string());
+    let past = rest::Past::read(&config.data.dir, bot, Arc::clone(&clock)).await;
+    let (rest, rest_child) = rest::child(config.rest.clone(), access.clone(), past);
+    let owners = phases.run(Phase::Token, discord::preflight(&rest, &access, &config.discord.owners)).await?;
 
     // The handles: what outlives every incarnation.
     let db = Db::new(config.database.clone(), &config.data.dir, Arc::clone(&clock))
         .map_err(|error| Fatal::new(Code::Config, error))?;
     db.report_to(Arc::clone(&reports));
-    let (rest, rest_child) = rest::child(config.rest.clone(), access);
     let cache = Arc::new(Cache::default());
     let known = Arc::clone(&cache);
     let (emojis, emoji_child) =
@@ -174,7 +177,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let ending = host.clone();
     let observer = Arc::new(DecisionLog::new(log.clone()).at_the_end(move || ending.hand_on()));
     let limits = Limits { quarantine_max: config.watch.quarantine_max };
-    let tree = remembered::start(past, planes.clone(), root, observer, limits).await?;
+    let tree = remembered::start(budgets, planes.clone(), root, observer, limits).await?;
     registry.attach(tree.clone());
     shared.set(tree.clone()).ok(); // boot runs once
     status.cogs.set(host.clone()).ok(); // boot runs once

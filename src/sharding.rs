@@ -108,7 +108,7 @@ impl Sharding {
 
 /// Whose `token` is: the first of its three parts is the bot's id in base64url (Discord's documentation of tokens). None if
 /// it is something else, as a stand-in for Discord may have it.
-fn bot(token: &Secret) -> Option<u64> {
+pub(crate) fn bot(token: &Secret) -> Option<u64> {
     let (mut bits, mut held, mut id) = (0_u32, 0, String::new());
     for byte in token.expose().split('.').next()?.bytes() {
         let value = match byte {

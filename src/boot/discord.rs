@@ -22,9 +22,9 @@ const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's.
-pub(super) async fn preflight(access: &rest::Access, configured: &[u64]) -> Result<Vec<UserId>, Fatal> {
+pub(super) async fn preflight(rest: &Rest, access: &rest::Access, configured: &[u64]) -> Result<Vec<UserId>, Fatal> {
     let configured: Vec<UserId> = configured.iter().filter(|id| **id != 0).map(|id| UserId::new(*id)).collect();
-    match rest::preflight(access).await {
+    match rest.preflight(access).await {
         Preflight::Refused => Err(token_refused()),
         Preflight::Accepted { application } => {
             tracing::info!(application.id = application.id.get(), name = application.name, "the token is good");

@@ -35,6 +35,7 @@ mod reports;
 mod restarts;
 mod sharding;
 mod signals;
+mod silence;
 mod standing;
 mod stopped;
 mod suspension;

@@ -58,7 +58,7 @@ impl Bot {
             allow_hosts: vec!["127.0.0.1".to_owned()],
         };
         let config = RestConfig { global_per_second: 50, deadline_ms: 5_000, attempts: 1, invalid_limit: 5_000 };
-        let (rest, rest_spec) = rest::child(config, access);
+        let (rest, rest_spec) = rest::child(config, access, rest::Past::none());
         let guilds = Arc::new(|| vec![GuildId::new(GUILD)]);
         let (emojis, spec) = child(EmojiConfig { refresh_s: 21_600 }, rest, guilds);
         let flags = Flags::new(Strategy::OneForOne);

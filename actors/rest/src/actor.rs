@@ -5,6 +5,7 @@ use crate::{
     config::Access,
     handle::Rest,
     hosts,
+    keep::{Keeper, Past},
     live::{Live, Shared},
     wire::Wire,
 };
@@ -50,10 +51,11 @@ pub(crate) struct RestActor {
     published: Option<Arc<Live>>,
 }
 
-/// The handle and the supervised child behind it: important, five restarts a minute, then parked with slow retries.
-pub fn child(config: crate::RestConfig, access: Access) -> (Rest, ChildSpec) {
+/// The handle and the supervised child behind it: important, five restarts a minute, then parked with slow retries. The
+/// handle goes on where `past` ends.
+pub fn child(config: crate::RestConfig, access: Access, past: Past) -> (Rest, ChildSpec) {
     let addr = Addr::new(PATH, MAILBOX);
-    let shared = Shared::new(config, addr.clone());
+    let shared = Shared::new(config, addr.clone(), past);
     let rest = Rest { shared: Arc::clone(&shared) };
     let make = move || RestActor { shared: Arc::clone(&shared), access: access.clone(), published: None };
     (rest, ChildSpec::worker(&addr, make).with(|declared| *declared = policy()))
@@ -84,6 +86,7 @@ impl Actor for RestActor {
         self.shared.live.store(Some(live));
         ctx.spawn(Arc::clone(&self.shared.gate).drive());
         ctx.spawn(async move { wire.tidy().await });
+        ctx.spawn(Keeper::run(Arc::clone(&self.shared)));
         self.recheck(ctx);
         Ok(())
     }
@@ -94,6 +97,10 @@ impl Actor for RestActor {
         }
         self.recheck(ctx);
         Ok(())
+    }
+
+    async fn stop(&mut self, _: &Ctx<Self>) {
+        Keeper::finish(Arc::clone(&self.shared)).await;
     }
 
     fn admin_messages() -> Vec<AdminSpec> {
@@ -113,7 +120,7 @@ impl Actor for RestActor {
                 Ok(json!({ "round_trip_ms": took.as_secs_f64() * 1e3 }))
             }
             "reset_breaker" => {
-                self.shared.conduct().reset();
+                self.shared.reset();
                 self.recheck(ctx);
                 Ok(json!({ "reset": true }))
             }
@@ -126,16 +133,20 @@ impl RestActor {
     /// Says whether the client can work, and looks again when a silence ends.
     fn recheck(&self, ctx: &Ctx<Self>) {
         let now = Instant::now();
-        let (unauthorized, breaker, stop) = {
+        let (unauthorized, breaker, silence, from_before) = {
             let conduct = self.shared.conduct();
-            (conduct.is_unauthorized(), conduct.breaker.silence(now), conduct.stop.until(now, true))
+            let silences = (conduct.breaker.silence(now), conduct.silence(now), conduct.silence_from_before(now));
+            (conduct.is_unauthorized(), silences.0, silences.1, silences.2)
         };
-        let silence = breaker.max(stop.map(|until| until - now));
         match (unauthorized, silence) {
             (true, _) => ctx.unavailable("Discord refuses the bot's token", TOKEN_RETRY),
             (false, Some(silence)) => {
-                let reason =
-                    if breaker.is_some() { "too many invalid answers" } else { "Discord's edge limits this address" };
+                let reason = match (breaker.is_some(), from_before.is_some()) {
+                    (true, false) => "too many invalid answers",
+                    (true, true) => "too many invalid answers, since before this process",
+                    (false, false) => "Discord's edge limits this address",
+                    (false, true) => "Discord's edge limits this address, since before this process",
+                };
                 ctx.unavailable(reason, silence);
                 ctx.send_after(silence, RestMsg::Recheck);
             }

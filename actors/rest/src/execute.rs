@@ -81,7 +81,7 @@ impl Way<'_> {
         loop {
             // The last look before sending; what waits out a stop then passes the budget once more, or all would burst out
             // together at its end.
-            let verdict = self.shared.conduct().admit(Instant::now(), &self.target);
+            let verdict = self.shared.admit(&self.target);
             let pass = match verdict {
                 Verdict::Go(pass) => pass,
                 Verdict::No(error) => {
@@ -171,8 +171,7 @@ impl Way<'_> {
         metering::rest::request(&self.route, status, (now - began).as_secs_f64());
         turn.settle(answer.bucket(now));
         let seen = answer.seen();
-        let notices = self.shared.conduct().observe(now, &self.target, pass, &seen);
-        self.shared.tell(notices);
+        self.shared.observe(now, &self.target, pass, &seen);
         if let Seen::Limited { scope, .. } = seen {
             metering::rest::rate_limited(match scope {
                 Scope::User => metering::rest::Scope::User,

@@ -8,6 +8,7 @@ use crate::{
     error::RestError,
     execute::execute,
     hosts,
+    keep::Past,
     live::{Live, Shared},
     send::Send,
     status::RestStatus,
@@ -40,7 +41,7 @@ impl Rest {
     pub fn standalone(config: RestConfig, access: &Access) -> Result<Self, String> {
         let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
         let wire = Arc::new(Wire::new(&base)?);
-        let rest = Self::connect(config, access, Arc::clone(&wire) as _)?;
+        let rest = Self::connect(config, access, Arc::clone(&wire) as _, Past::none())?;
         if let Some(live) = &*rest.shared.live.load() {
             let gone = live.gone.clone();
             tokio::spawn(async move { gone.run_until_cancelled(wire.tidy()).await });
@@ -52,10 +53,11 @@ impl Rest {
         config: RestConfig,
         access: &Access,
         carrier: Arc<dyn transport::Transport>,
+        past: Past,
     ) -> Result<Self, String> {
         let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
         let live = Live::new(1, &base, &access.token, carrier)?;
-        let shared = Shared::new(config, Addr::new(crate::PATH, 1));
+        let shared = Shared::new(config, Addr::new(crate::PATH, 1), past);
         let (gate, gone) = (Arc::clone(&shared.gate), live.gone.clone());
         tokio::spawn(async move {
             gone.run_until_cancelled_owned(gate.drive()).await;

@@ -10,7 +10,8 @@
 //!   answers, and one after another where people see an order (posts to a channel, changes of one thing);
 //! - the wire, bounded in time and size, without redirects; and again only where that does no harm.
 //!
-//! What it learns outlives the actor: a restart forgets neither limits nor invalid answers. Routes that carry their own
+//! What it learns outlives the actor: a restart forgets neither limits nor invalid answers. These and the silences that they
+//! bring outlive the process too ([`Past`]). Routes that carry their own
 //! token (interactions, webhooks) are outside the global budget and sent without the bot's token.
 
 mod actor;
@@ -26,6 +27,7 @@ mod execute;
 mod gate;
 mod handle;
 mod hosts;
+mod keep;
 mod line;
 mod live;
 mod messages;
@@ -46,6 +48,7 @@ pub use application::ApplicationInfo;
 pub use config::{Access, RestConfig};
 pub use error::RestError;
 pub use handle::Rest;
-pub use preflight::{PREFLIGHT_DEADLINE, Preflight, preflight};
+pub use keep::Past;
+pub use preflight::{PREFLIGHT_DEADLINE, Preflight};
 pub use send::{Mentions, Priority, Send};
 pub use status::{RestStatus, collector, methods};

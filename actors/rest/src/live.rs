@@ -3,10 +3,11 @@
 use crate::{
     actor::RestMsg,
     application::ApplicationInfo,
-    conduct::{Conduct, Notice},
+    conduct::{Conduct, Notice, Seen, Target, Verdict, breaker::Pass},
     config::RestConfig,
     error::RestError,
     gate::Gate,
+    keep::{Keeper, Past},
     transport::Transport,
 };
 use arc_swap::ArcSwapOption;
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 use supervision::Addr;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// When to try again while the actor is being restarted.
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) application: OnceLock<ApplicationInfo>,
     pub(crate) in_flight: AtomicUsize,
     pub(crate) sent: AtomicU64,
+    pub(crate) keeper: Keeper,
     conduct: Mutex<Conduct>,
     token_refused: watch::Sender<bool>,
 }
@@ -76,7 +78,9 @@ impl Drop for Live {
 }
 
 impl Shared {
-    pub(crate) fn new(config: RestConfig, addr: Addr<RestMsg>) -> Arc<Self> {
+    pub(crate) fn new(config: RestConfig, addr: Addr<RestMsg>, past: Past) -> Arc<Self> {
+        let mut conduct = Conduct::new(&config);
+        let keeper = Keeper::new(past, &mut conduct);
         Arc::new(Self {
             addr,
             live: ArcSwapOption::empty(),
@@ -84,7 +88,8 @@ impl Shared {
             application: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
-            conduct: Mutex::new(Conduct::new(&config)),
+            keeper,
+            conduct: Mutex::new(conduct),
             token_refused: watch::Sender::new(false),
             config,
         })
@@ -119,8 +124,36 @@ impl Shared {
         self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Judges a request whose turn it is; a `Go` must be followed by sending it.
+    pub(crate) fn admit(&self, target: &Target<'_>) -> Verdict {
+        let verdict = self.conduct().admit(Instant::now(), target);
+        if matches!(verdict, Verdict::Go(Pass { probe: true })) {
+            self.keeper.wake();
+        }
+        verdict
+    }
+
+    /// Takes an answer, and tells of it whoever has to know.
+    pub(crate) fn observe(&self, now: Instant, target: &Target<'_>, pass: Pass, seen: &Seen) {
+        let (notices, due) = {
+            let mut conduct = self.conduct();
+            let notices = conduct.observe(now, target, pass, seen);
+            (notices, conduct.saving.due(now))
+        };
+        if due.is_some() {
+            self.keeper.wake();
+        }
+        self.tell(notices);
+    }
+
+    /// An operator has mended the cause.
+    pub(crate) fn reset(&self) {
+        self.conduct().reset();
+        self.keeper.wake();
+    }
+
     /// Tells the actor, which logs it and says whether the client can work.
-    pub(crate) fn tell(&self, notices: Vec<Notice>) {
+    fn tell(&self, notices: Vec<Notice>) {
         for notice in notices {
             if notice == Notice::TokenRefused {
                 self.token_refused.send_replace(true);

@@ -3,8 +3,11 @@
 use crate::{
     answer::Answer,
     application::ApplicationInfo,
+    conduct::{Target, Verdict, breaker::Pass},
     config::Access,
+    handle::Rest,
     hosts,
+    live::Shared,
     transport::{Arrival, Broken, Outgoing, Transport},
     wire::Wire,
 };
@@ -13,7 +16,7 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long the answer may take; boot goes on without one.
 pub const PREFLIGHT_DEADLINE: Duration = Duration::from_secs(5);
@@ -32,15 +35,26 @@ pub enum Preflight {
     Unknown(String),
 }
 
-/// Asks Discord whose token it is: one request, no retry, [`PREFLIGHT_DEADLINE`] at most.
-pub async fn preflight(access: &Access) -> Preflight {
-    let asked = timeout(PREFLIGHT_DEADLINE, ask(access)).await;
-    asked
-        .unwrap_or_else(|_elapsed| Err(format!("no answer within {} s", PREFLIGHT_DEADLINE.as_secs())))
-        .unwrap_or_else(Preflight::Unknown)
+impl Rest {
+    /// Asks Discord whose token it is: one request, no retry, [`PREFLIGHT_DEADLINE`] at most. It works before the actor
+    /// does. In a silence that the process before has left nothing is asked.
+    pub async fn preflight(&self, access: &Access) -> Preflight {
+        let pass = match self.shared.admit(&Target::PLAIN) {
+            Verdict::Go(pass) => pass,
+            Verdict::No(error) => return Preflight::Unknown(error.to_string()),
+            Verdict::Wait(until) => {
+                let left = until.saturating_duration_since(Instant::now()).as_secs();
+                return Preflight::Unknown(format!("Discord's edge limits this address: nothing is sent for {left} s"));
+            }
+        };
+        let asked = timeout(PREFLIGHT_DEADLINE, ask(&self.shared, access, pass)).await;
+        asked
+            .unwrap_or_else(|_elapsed| Err(format!("no answer within {} s", PREFLIGHT_DEADLINE.as_secs())))
+            .unwrap_or_else(Preflight::Unknown)
+    }
 }
 
-async fn ask(access: &Access) -> Result<Preflight, String> {
+async fn ask(shared: &Shared, access: &Access, pass: Pass) -> Result<Preflight, String> {
     let base = hosts::admitted(&access.api_base, &access.allow_hosts)?;
     let path = format!("{}/oauth2/applications/@me", base.path().trim_end_matches('/'));
     let mut authorization = HeaderValue::from_str(&format!("Bot {}", access.token.expose()))
@@ -50,11 +64,15 @@ async fn ask(access: &Access) -> Result<Preflight, String> {
     let asked = Outgoing { method: Method::GET, path, headers, body: None };
     let wire = Wire::new(&base)?;
     let Arrival { status, headers, body } = wire.carry(asked).await.map_err(Broken::reason)?;
+    if status == 401 {
+        return Ok(Preflight::Refused); // whatever becomes of its body; the process ends with it
+    }
+    let mut answer = Answer { status, headers, body: Vec::new(), body_lost: true };
+    let body = body.await.map(|body| (answer.body, answer.body_lost) = (body, false));
+    shared.observe(Instant::now(), &Target::PLAIN, pass, &answer.seen());
     match status {
-        401 => Ok(Preflight::Refused), // whatever becomes of its body
         200 => {
-            let body = body.await.map_err(Broken::reason)?;
-            let answer = Answer { status, headers, body, body_lost: false };
+            body.map_err(Broken::reason)?;
             let application = answer.parse("applications/@me").map_err(|error| error.to_string())?;
             Ok(Preflight::Accepted { application })
         }

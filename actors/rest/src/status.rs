@@ -19,6 +19,8 @@ pub struct RestStatus {
     pub breaker_silence_ms: u64,
     /// How long the global stop lasts, in milliseconds; 0 when there is none.
     pub stopped_ms: u64,
+    /// How long a silence lasts that the process before was in already, in milliseconds; 0 when there is none.
+    pub silence_from_before_ms: u64,
     /// Answers of 401, 403 and 429 in the last 10 minutes, shared limits not counted.
     pub invalid_10_min: usize,
     /// At how many of them the breaker opens.
@@ -51,6 +53,7 @@ impl RestStatus {
             token_refused: conduct.is_unauthorized(),
             breaker_silence_ms: millis(conduct.breaker.silence(now)),
             stopped_ms: millis(conduct.stop.until(now, false).map(|until| until - now)),
+            silence_from_before_ms: millis(conduct.silence_from_before(now)),
             invalid_10_min: conduct.breaker.count(now),
             invalid_limit: shared.config.invalid_limit,
             refusals: conduct.refusals.len(),

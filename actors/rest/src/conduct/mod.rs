@@ -3,14 +3,18 @@
 
 pub(crate) mod breaker;
 pub(crate) mod gone;
+pub(crate) mod left;
 mod memory;
 pub(crate) mod refusals;
+mod saving;
 pub(crate) mod stop;
 
 use crate::{call::LaneKey, config::RestConfig, error::RestError};
 use breaker::{Breaker, Change, Pass};
 use gone::Gone;
+use left::Left;
 use refusals::Refusals;
+use saving::Saving;
 use std::time::Duration;
 use stop::GlobalStop;
 use tokio::time::Instant;
@@ -23,6 +27,11 @@ pub(crate) struct Target<'a> {
     pub(crate) refusal_scope: Option<LaneKey>,
     /// The channel or webhook it is about, as the beginning of its path.
     pub(crate) about: Option<&'a str>,
+}
+
+impl Target<'_> {
+    /// A request with the bot's token that nothing was ever said of.
+    pub(crate) const PLAIN: Self = Target { own_token: false, refusal_scope: None, about: None };
 }
 
 /// Whether a request may go.
@@ -91,7 +100,10 @@ pub(crate) struct Conduct {
     pub(crate) breaker: Breaker,
     pub(crate) refusals: Refusals,
     pub(crate) gone: Gone,
+    pub(crate) saving: Saving,
     unauthorized: bool,
+    /// Until when the silence lasts that the process before was in.
+    from_before: Option<Instant>,
 }
 
 impl Conduct {
@@ -102,8 +114,37 @@ impl Conduct {
             breaker: Breaker::new(limit),
             refusals: Refusals::default(),
             gone: Gone::default(),
+            saving: Saving::default(),
             unauthorized: false,
+            from_before: None,
         }
+    }
+
+    /// What the next process has to know, all of which counts as written from now on.
+    pub(crate) fn leave(&mut self, now: Instant) -> Left {
+        self.saving.begun(now);
+        let (invalid, breaker) = self.breaker.leave(now);
+        Left { invalid, breaker, edge: self.stop.leave(now) }
+    }
+
+    /// Takes over what the process before left so long ago.
+    pub(crate) fn take_over(&mut self, now: Instant, passed: Duration, left: &Left) {
+        self.breaker.take_over(now, passed, &left.invalid, left.breaker);
+        if let Some(edge) = left.edge {
+            self.stop.take_over(now, passed, edge);
+        }
+        self.from_before = self.silence(now).map(|silence| now + silence);
+    }
+
+    /// How long nothing at all may be sent, interactions included; none when something may.
+    pub(crate) fn silence(&self, now: Instant) -> Option<Duration> {
+        self.breaker.silence(now).max(self.stop.until(now, true).map(|until| until - now))
+    }
+
+    /// How much of that is left of a silence that the process before was in.
+    pub(crate) fn silence_from_before(&self, now: Instant) -> Option<Duration> {
+        let left = self.from_before?.checked_duration_since(now)?;
+        self.silence(now).map(|silence| silence.min(left)).filter(|left| !left.is_zero())
     }
 
     /// Judges a request that has yet to wait for its turn; changes nothing.
@@ -131,7 +172,12 @@ impl Conduct {
             Err(error) => Verdict::No(error),
             Ok(Some(until)) => Verdict::Wait(until),
             Ok(None) => match self.breaker.admit(now) {
-                Ok(pass) => Verdict::Go(pass),
+                Ok(pass) => {
+                    if pass.probe {
+                        self.saving.changed(); // the next one may go once another silence is over
+                    }
+                    Verdict::Go(pass)
+                }
                 Err(retry_after) => Verdict::No(RestError::Breaker { retry_after }),
             },
         }
@@ -140,6 +186,7 @@ impl Conduct {
     /// Takes an answer.
     pub(crate) fn observe(&mut self, now: Instant, target: &Target<'_>, pass: Pass, seen: &Seen) -> Vec<Notice> {
         let mut notices = Vec::new();
+        let strikes = self.stop.strikes();
         let invalid = match seen {
             Seen::Valid => false,
             Seen::Unauthorized => {
@@ -180,8 +227,17 @@ impl Conduct {
         if !matches!(seen, Seen::Limited { scope: Scope::Edge, .. }) {
             self.stop.answered(now);
         }
+        if invalid {
+            self.saving.counted();
+        }
+        if pass.probe || self.stop.strikes() != strikes {
+            self.saving.changed();
+        }
         match self.breaker.observe(now, pass, invalid) {
-            Some(Change::Opened) => notices.push(Notice::BreakerOpened { invalid: self.breaker.count(now) }),
+            Some(Change::Opened) => {
+                self.saving.changed();
+                notices.push(Notice::BreakerOpened { invalid: self.breaker.count(now) });
+            }
             Some(Change::Closed) => notices.push(Notice::BreakerClosed),
             None => {}
         }
@@ -204,6 +260,8 @@ impl Conduct {
         self.stop.reset();
         self.refusals.reset();
         self.gone.reset();
+        self.from_before = None;
+        self.saving.changed();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one clock that every request waits for while Discord wants silence from the whole bot. Pure.
 
+use super::left;
+use protocol::millis;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,6 +52,27 @@ impl GlobalStop {
         }
     }
 
+    /// How often the edge has said so without an answer of the API in between.
+    pub(crate) fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
+    /// What the next process has to know of the edge. A global 429 is over before a process is back, or in seconds.
+    pub(crate) fn leave(&self, now: Instant) -> Option<left::Edge> {
+        let left = self.edge.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        (self.strikes > 0).then_some(left::Edge { left_ms: millis(left), strikes: self.strikes })
+    }
+
+    /// Takes over what a process left so long ago; no stop lasts longer than the longest there is. Strikes of long ago are no
+    /// reason to double any more.
+    pub(crate) fn take_over(&mut self, now: Instant, passed: Duration, edge: left::Edge) {
+        let left = Duration::from_millis(edge.left_ms).min(EDGE_MAX);
+        if passed < left + EDGE_MAX {
+            self.edge = Some(now + left.saturating_sub(passed));
+            self.strikes = edge.strikes;
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
@@ -84,5 +107,27 @@ mod tests {
         }
         stop.answered(now);
         assert_eq!(stop.edge(now, None) - now, EDGE_FIRST);
+    }
+    #[test]
+    fn the_next_process_is_silent_for_the_rest_of_it_and_doubles_on() {
+        let now = Instant::now();
+        let mut stop = GlobalStop::default();
+        assert_eq!(stop.leave(now), None);
+        stop.global(now, Duration::from_secs(5));
+        assert_eq!(stop.leave(now), None);
+        stop.edge(now, None);
+        let (left, passed) = (stop.leave(now).unwrap(), Duration::from_secs(20));
+        let mut next = GlobalStop::default();
+        next.take_over(now + passed, passed, left);
+        assert_eq!(next.until(now + passed, true), Some(now + EDGE_FIRST));
+        assert_eq!(next.edge(now + EDGE_FIRST, None) - (now + EDGE_FIRST), EDGE_FIRST * 2);
+
+        let mut late = GlobalStop::default();
+        late.take_over(now, EDGE_FIRST + EDGE_MAX, left);
+        assert_eq!((late.until(now, true), late.edge(now, None)), (None, now + EDGE_FIRST));
+        let mut nonsense = GlobalStop::default();
+        nonsense.take_over(now, Duration::ZERO, left::Edge { left_ms: u64::MAX, strikes: u32::MAX });
+        assert_eq!(nonsense.until(now, true), Some(now + EDGE_MAX));
+        assert_eq!(nonsense.edge(now + EDGE_MAX, None), now + EDGE_MAX * 2);
     }
 }

@@ -1,7 +1,7 @@
 //! How many connections requests need, over real sockets, counted on the way to the stand-in for Discord.
 
 use super::fake;
-use crate::{Access, Rest, RestConfig, Send};
+use crate::{Access, Past, Rest, RestConfig, Send};
 use futures_util::{StreamExt, stream};
 use protocol::Secret;
 use sandbox::{Rate, Sandbox, SandboxConfig};
@@ -93,7 +93,7 @@ async fn small_packets_do_not_wait() {
     for (kind, nodelay) in [("off", false), ("on", true)] {
         let config = RestConfig { global_per_second: u16::MAX, deadline_ms: 60_000, ..fake::config() };
         let wire = crate::wire::Wire::with(&base, nodelay).unwrap();
-        let rest = Rest::connect(config, &access, Arc::new(wire)).unwrap();
+        let rest = Rest::connect(config, &access, Arc::new(wire), Past::none()).unwrap();
         let mut times = Vec::new();
         for size in 0..250 {
             let text = "x".repeat(size * 7 + 1);

@@ -1,7 +1,7 @@
 //! A Discord without sockets, for paused time: answers by script, remembers when it was asked what.
 
 use crate::{
-    Access, Rest, RestConfig,
+    Access, Past, Preflight, Rest, RestConfig,
     answer::Answer,
     transport::{Arrival, Broken, Outgoing, Transport},
 };
@@ -56,6 +56,16 @@ impl Fake {
         latency: impl Fn(usize) -> Duration + Send + Sync + 'static,
         script: impl Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync + 'static,
     ) -> (Rest, Arc<Self>) {
+        Self::after(Past::none(), config, latency, script)
+    }
+
+    /// The same in a process that goes on where another ended.
+    pub(crate) fn after(
+        past: Past,
+        config: RestConfig,
+        latency: impl Fn(usize) -> Duration + Send + Sync + 'static,
+        script: impl Fn(usize, &Asked) -> Result<Answer, Broken> + Send + Sync + 'static,
+    ) -> (Rest, Arc<Self>) {
         let fake = Arc::new(Self {
             script: Box::new(script),
             latency: Box::new(latency),
@@ -64,7 +74,7 @@ impl Fake {
             most_under_way: AtomicUsize::new(0),
         });
         let carrier = Carrier(Arc::clone(&fake));
-        let rest = Rest::connect(config, &access("http://127.0.0.1:1/api/v10"), Arc::new(carrier));
+        let rest = Rest::connect(config, &access("http://127.0.0.1:1/api/v10"), Arc::new(carrier), past);
         (rest.unwrap(), fake)
     }
 
@@ -178,6 +188,11 @@ pub(crate) fn access(api_base: &str) -> Access {
         token: Secret::new("canary-token"),
         allow_hosts: vec!["127.0.0.1".to_owned()],
     }
+}
+
+/// What a client that has sent nothing yet finds out about the token.
+pub(crate) async fn preflight(access: &Access) -> Preflight {
+    crate::child(config(), access.clone(), Past::none()).0.preflight(access).await
 }
 
 pub(crate) fn config() -> RestConfig {

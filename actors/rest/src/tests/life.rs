@@ -2,7 +2,7 @@ use super::{
     fake::{access, config, message},
     wire::{json_answer, post, serve},
 };
-use crate::{Rest, RestConfig, RestError, Send, child};
+use crate::{Past, Rest, RestConfig, RestError, Send, child};
 use axum::{
     body::Body,
     extract::Request,
@@ -32,7 +32,7 @@ impl Bot {
         script: impl Fn(&Request) -> Response + Clone + std::marker::Send + Sync + 'static,
     ) -> Self {
         let (base, seen) = serve(script).await;
-        let (rest, spec) = child(config, access(&base));
+        let (rest, spec) = child(config, access(&base), Past::none());
         let flags = Flags::new(Strategy::OneForOne);
         let tree = Tree::start(Planes::single(), flags, vec![spec], Arc::new(NoObserver)).await.unwrap();
         tree.started().await.unwrap();
@@ -153,6 +153,7 @@ async fn a_client_with_an_unlisted_host_parks_instead_of_dialling() {
     let (rest, spec) = child(
         config(),
         crate::Access { allow_hosts: vec!["discord.com".to_owned()], ..access("http://127.0.0.1:1/api/v10") },
+        Past::none(),
     );
     let tree =
         Tree::start(Planes::single(), Flags::new(Strategy::OneForOne), vec![spec], Arc::new(NoObserver)).await.unwrap();

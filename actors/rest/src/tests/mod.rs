@@ -5,6 +5,7 @@ mod bounds;
 mod connections;
 mod discretion;
 mod fake;
+mod keeping;
 mod life;
 mod limits;
 mod mentions;

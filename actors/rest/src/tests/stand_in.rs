@@ -1,6 +1,7 @@
 //! Against the stand-in for Discord, which nobody here wrote for this client.
 
-use crate::{Access, Preflight, Rest, RestConfig, RestError, Send, preflight};
+use super::fake::preflight;
+use crate::{Access, Preflight, Rest, RestConfig, RestError, Send};
 use futures_util::future::join_all;
 use protocol::{Secret, ports::GatewayDirectory};
 use sandbox::{Fault, Rate, Sandbox, SandboxConfig, Strict, description_at};

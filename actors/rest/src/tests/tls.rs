@@ -1,7 +1,7 @@
 //! Over TLS, as with Discord: a server on loopback with a certificate made for the test.
 
-use super::fake::{access, config};
-use crate::{Access, Preflight, Rest, RestError, preflight, wire::Wire};
+use super::fake::{access, config, preflight};
+use crate::{Access, Past, Preflight, Rest, RestError, wire::Wire};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::{
     ProtocolVersion, RootCertStore, ServerConfig,
@@ -72,7 +72,7 @@ impl Server {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let wire = Wire::trusting(roots, &self.access.api_base.parse().unwrap()).unwrap();
-        Rest::connect(config(), &self.access, Arc::new(wire)).unwrap()
+        Rest::connect(config(), &self.access, Arc::new(wire), Past::none()).unwrap()
     }
 
     /// Asks; the only request is refused with one sentence, which must name the host and `reason`.

@@ -1,10 +1,10 @@
 //! Answers whose body breaks off or never ends: what their head says counts all the same.
 
 use super::{
-    fake::{self, Fake, access, answer, config, message},
+    fake::{self, Fake, access, answer, config, message, preflight},
     wire::{post, serve},
 };
-use crate::{Preflight, Rest, RestError, Send, answer::Answer, preflight, transport::Broken};
+use crate::{Preflight, Rest, RestError, Send, answer::Answer, transport::Broken};
 use axum::{body::Body, extract::Request, http::StatusCode, response::Response};
 use serde_json::Value;
 use serenity::{builder::CreateMessage, model::id::ChannelId};

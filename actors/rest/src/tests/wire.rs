@@ -1,5 +1,5 @@
-use super::fake::{access, config, message};
-use crate::{Preflight, Rest, RestError, Send, preflight};
+use super::fake::{access, config, message, preflight};
+use crate::{Preflight, Rest, RestError, Send};
 use axum::{
     Router,
     body::Body,
