@@ -181,6 +181,13 @@ impl Notice {
                 id,
                 "Discord knows this no more; requests to it fail here for an hour without being sent"
             ),
+            Self::Missing { method, route } => tracing::warn!(
+                path = PATH,
+                method,
+                route = &*route,
+                "Discord forbade this for one target after the other, so the bot seems to lack the permission: such requests \
+                 fail here, but for one now and then, until one succeeds or permissions change"
+            ),
             Self::Stopped { until, edge } => {
                 let silence_ms = u64::try_from(until.saturating_duration_since(Instant::now()).as_millis());
                 let silence_ms = silence_ms.unwrap_or(u64::MAX);

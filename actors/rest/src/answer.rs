@@ -63,6 +63,7 @@ impl Answer {
                 Seen::NotFound { code, message }
             }
             429 => self.limited(),
+            200..=299 => Seen::Success,
             _ => Seen::Valid,
         }
     }

@@ -32,8 +32,10 @@ pub(crate) enum Ready {
     OnceAnswered,
 }
 
-/// One request's share of a bucket.
+/// One request's share of a bucket, and of the budget.
 pub(crate) struct Share {
+    /// When it took its part of the budget; none for those outside it.
+    pub(crate) budget: Option<Instant>,
     bucket: BucketKey,
     serial: u64,
     alone: bool,
@@ -97,7 +99,7 @@ impl Buckets {
         bucket.remaining = bucket.remaining.saturating_sub(1);
         bucket.under_way += 1;
         bucket.serial += 1;
-        Share { serial: bucket.serial, alone, bucket: key }
+        Share { budget: None, serial: bucket.serial, alone, bucket: key }
     }
 
     /// Gives back the share of a request that was not sent after all.

@@ -1,6 +1,7 @@
 //! A request on its way: serenity's route, method and body, in a form that can be inspected, closed and repeated.
 
 use crate::{
+    conduct::refusals::Place,
     error::RestError,
     pattern::{bucket_path, major, pattern},
 };
@@ -138,13 +139,20 @@ impl Call {
         (kind && !self.of_interaction && !self.pattern.ends_with("/followers")).then_some(about)
     }
 
-    /// Where a refusal of this request would apply again: the whole path for routes with a target of their own
-    /// (hierarchy decides there), the channel or guild and the route for the rest. `lane` is its own.
-    pub(crate) fn refusal_scope(&self, lane: &LaneKey) -> Option<LaneKey> {
+    /// Where a refusal of this request would apply again: the whole path for routes of a guild (who stands above whom decides
+    /// there), and, should it be the permission that is missing, the route in its guild; for those of a channel the channel
+    /// and the route, as each channel has overwrites of its own. `lane` is its own.
+    ///
+    /// To ban and to end a ban takes the same permission. No other routes share one for sure: which one a change of a member
+    /// takes hangs on its fields, and a ban of many at once takes two.
+    pub(crate) fn place(&self, lane: &LaneKey) -> Option<Place> {
         if self.pattern.starts_with("guilds/{id}") {
-            return Some(LaneKey { method: self.method.clone(), path: self.path.as_str().into() });
+            let itself = LaneKey { method: self.method.clone(), path: self.path.as_str().into() };
+            let unban = self.method == Method::DELETE && self.pattern == "guilds/{id}/bans/{id}";
+            let method = if unban { Method::PUT } else { lane.method.clone() };
+            return Some(Place { itself, permission: Some(LaneKey { method, path: Arc::clone(&lane.path) }) });
         }
-        self.pattern.starts_with("channels/{id}").then(|| lane.clone())
+        self.pattern.starts_with("channels/{id}").then(|| Place { itself: lane.clone(), permission: None })
     }
 }
 

@@ -28,8 +28,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, mut call: Call, send: &send::S
     let live = shared.live()?;
     let deadline = Instant::now() + send.deadline.unwrap_or_else(|| shared.config.deadline());
     let lane = call.lane();
-    let target =
-        Target { own_token: call.has_own_token(), refusal_scope: call.refusal_scope(&lane), about: call.about() };
+    let target = Target { own_token: call.has_own_token(), place: call.place(&lane), about: call.about() };
     let route = metering::Route::new(call.method.as_str(), &call.path);
     let way = Way { shared, live: &live, call: &call, lane, target, deadline, route };
     let done = tokio::select! {
@@ -85,7 +84,7 @@ impl Way<'_> {
             let pass = match verdict {
                 Verdict::Go(pass) => pass,
                 Verdict::No(error) => {
-                    turn.unused();
+                    turn.give_back();
                     return Err(refused(error));
                 }
                 Verdict::Wait(until) => {

@@ -185,6 +185,14 @@ impl Turn {
         self.gate.pass(&mut inner);
     }
 
+    /// Nothing was sent in this turn, and nothing will be.
+    pub(crate) fn give_back(&mut self) {
+        let Some(share) = self.share.take() else { return };
+        let mut inner = self.gate.lock();
+        inner.line.given_back(&share);
+        self.gate.pass(&mut inner);
+    }
+
     /// Waits for another turn, ahead of all that came later and with its order still held.
     ///
     /// # Errors

@@ -187,6 +187,16 @@ impl Line {
         self.buckets.unused(share);
     }
 
+    /// The same with its part of the budget, for a request that will not come again. Thousands of them would else use it up
+    /// for a minute, and nothing would be sent.
+    pub(crate) fn given_back(&mut self, share: &Share) {
+        self.unused(share);
+        let taken = share.budget.and_then(|at| self.sent.iter().rposition(|&taken| taken == at));
+        if let Some(taken) = taken {
+            self.sent.remove(taken);
+        }
+    }
+
     /// Leaves the line, and hands its order on.
     pub(crate) fn leave(&mut self, ticket: Ticket, order: Option<&str>) {
         if self.waiting.contains_key(&ticket) {
@@ -304,10 +314,12 @@ fn look<'a>(
         Ready::At(at) if at > place.deadline => Look::Outcome(Outcome::TooLate(at - now)),
         Ready::At(at) => Look::At(at),
         Ready::Now => {
+            let mut share = buckets.take(now, &place.route);
             if !place.exempt {
                 sent.push_back(now);
+                share.budget = Some(now);
             }
-            Look::Outcome(Outcome::Go(buckets.take(now, &place.route)))
+            Look::Outcome(Outcome::Go(share))
         }
     }
 }

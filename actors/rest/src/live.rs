@@ -158,7 +158,7 @@ impl Shared {
             if notice == Notice::TokenRefused {
                 self.token_refused.send_replace(true);
             }
-            if self.addr.try_send(RestMsg::Notice(notice)).is_err() {
+            if self.addr.try_send(RestMsg::Notice(notice.clone())).is_err() {
                 notice.log();
             }
         }

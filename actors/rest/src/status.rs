@@ -27,6 +27,8 @@ pub struct RestStatus {
     pub invalid_limit: u32,
     /// Refusals that are remembered.
     pub refusals: usize,
+    /// Guilds and routes for which the bot is believed to lack a permission.
+    pub permissions_missing: usize,
     /// Channels and webhooks remembered as gone.
     pub gone: usize,
     /// Routes whose rate-limit bucket is known.
@@ -57,6 +59,7 @@ impl RestStatus {
             invalid_10_min: conduct.breaker.count(now),
             invalid_limit: shared.config.invalid_limit,
             refusals: conduct.refusals.len(),
+            permissions_missing: conduct.refusals.believed(),
             gone: conduct.gone.len(),
             routes,
             buckets,

@@ -5,6 +5,7 @@ pub(crate) mod breaker;
 pub(crate) mod gone;
 pub(crate) mod left;
 mod memory;
+pub(crate) mod permissions;
 pub(crate) mod refusals;
 mod saving;
 pub(crate) mod stop;
@@ -13,9 +14,9 @@ use crate::{call::LaneKey, config::RestConfig, error::RestError};
 use breaker::{Breaker, Change, Pass};
 use gone::Gone;
 use left::Left;
-use refusals::Refusals;
+use refusals::{Place, Refusals};
 use saving::Saving;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use stop::GlobalStop;
 use tokio::time::Instant;
 
@@ -24,14 +25,14 @@ pub(crate) struct Target<'a> {
     /// Outside the global limit, and sent without the bot's token.
     pub(crate) own_token: bool,
     /// Where a refusal would apply again.
-    pub(crate) refusal_scope: Option<LaneKey>,
+    pub(crate) place: Option<Place>,
     /// The channel or webhook it is about, as the beginning of its path.
     pub(crate) about: Option<&'a str>,
 }
 
 impl Target<'_> {
     /// A request with the bot's token that nothing was ever said of.
-    pub(crate) const PLAIN: Self = Target { own_token: false, refusal_scope: None, about: None };
+    pub(crate) const PLAIN: Self = Target { own_token: false, place: None, about: None };
 }
 
 /// Whether a request may go.
@@ -47,6 +48,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Seen {
     /// Nothing that counts against us.
     Valid,
+    /// It was carried out.
+    Success,
     Unauthorized,
     Forbidden {
         code: u32,
@@ -77,7 +80,7 @@ pub(crate) enum Scope {
 }
 
 /// What an operator has to hear of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
     TokenRefused,
     BreakerOpened {
@@ -92,6 +95,11 @@ pub(crate) enum Notice {
     Gone {
         kind: &'static str,
         id: u64,
+    },
+    /// The bot is believed to lack what it takes to do this in a guild (method and path).
+    Missing {
+        method: String,
+        route: Arc<str>,
     },
 }
 
@@ -155,7 +163,7 @@ impl Conduct {
         if let Some(retry_after) = self.breaker.silence(now) {
             return Err(RestError::Breaker { retry_after });
         }
-        let known = target.refusal_scope.as_ref().and_then(|key| self.refusals.recall(now, key));
+        let known = target.place.as_ref().and_then(|place| self.refusals.recall(now, place));
         if let Some((code, message)) = known {
             return Err(RestError::Forbidden { code, message });
         }
@@ -176,6 +184,9 @@ impl Conduct {
                     if pass.probe {
                         self.saving.changed(); // the next one may go once another silence is over
                     }
+                    if let Some(place) = &target.place {
+                        self.refusals.admit(now, place);
+                    }
                     Verdict::Go(pass)
                 }
                 Err(retry_after) => Verdict::No(RestError::Breaker { retry_after }),
@@ -189,6 +200,12 @@ impl Conduct {
         let strikes = self.stop.strikes();
         let invalid = match seen {
             Seen::Valid => false,
+            Seen::Success => {
+                if let Some(place) = &target.place {
+                    self.refusals.succeeded(place);
+                }
+                false
+            }
             Seen::Unauthorized => {
                 // A route with a token of its own says nothing about the bot's.
                 if !target.own_token && !self.unauthorized {
@@ -198,9 +215,9 @@ impl Conduct {
                 true
             }
             Seen::Forbidden { code, message } => {
-                if let Some(key) = &target.refusal_scope {
-                    self.refusals.note(now, key, *code, message);
-                }
+                let place = target.place.as_ref();
+                let believed = place.filter(|place| self.refusals.note(now, place, *code, message));
+                notices.extend(believed.and_then(|place| place.permission.as_ref()).map(missing));
                 true
             }
             Seen::NotFound { code, message } => {
@@ -265,6 +282,10 @@ impl Conduct {
     }
 }
 
+fn missing(permission: &LaneKey) -> Notice {
+    Notice::Missing { method: permission.method.to_string(), route: Arc::clone(&permission.path) }
+}
+
 /// Names the target without the token that its path may hold.
 fn gone(about: &str) -> Notice {
     let mut path = about.split('/');
@@ -280,8 +301,8 @@ mod tests {
         Conduct::new(&RestConfig { global_per_second: 50, deadline_ms: 1_000, attempts: 3, invalid_limit })
     }
 
-    const BOT: Target<'static> = Target { own_token: false, refusal_scope: None, about: None };
-    const INTERACTION: Target<'static> = Target { own_token: true, refusal_scope: None, about: None };
+    const BOT: Target<'static> = Target { own_token: false, place: None, about: None };
+    const INTERACTION: Target<'static> = Target { own_token: true, place: None, about: None };
     const PASS: Pass = Pass { probe: false };
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use serenity::{
     builder::{CreateInteractionResponseFollowup, CreateMessage},
     http::{LightMethod, Request, Route},
-    model::id::{ApplicationId, ChannelId, WebhookId},
+    model::id::{ApplicationId, ChannelId, GuildId, UserId, WebhookId},
 };
 use std::time::Duration;
 use tokio::time::{Instant, advance, sleep};
@@ -55,6 +55,46 @@ async fn a_loop_on_a_missing_permission_costs_six_403s_an_hour() {
     }
     println!("R9 tries_per_h={tries} 403s_per_h={}", fake.asked().len());
     assert!(fake.asked().len() <= 6 && tries > 3_500);
+}
+
+async fn ban(rest: &Rest, user: u64) -> Result<(), RestError> {
+    let route = Route::GuildBan { guild_id: GuildId::new(1), user_id: UserId::new(user) };
+    rest.request(Request::new(route, LightMethod::Put), Send::moderation()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_bans_without_the_permission_costs_fifteen_403s() {
+    let refusal = json!({"code": 50013, "message": "Missing Permissions"});
+    let (rest, fake) = Fake::rest(fake::config(), move |_, _| answer(403, &[], &refusal));
+    for user in 1..=3_600 {
+        assert!(matches!(ban(&rest, user).await, Err(RestError::Forbidden { code: 50013, .. })));
+        advance(Duration::from_secs(1)).await;
+    }
+    println!("R9 targets_per_h=3600 403s_per_h={} believed={}", fake.asked().len(), rest.status().permissions_missing);
+    assert!((10..=16).contains(&fake.asked().len()), "{}", fake.asked().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_targets_above_the_bot_in_a_row_hold_up_the_others_for_ten_seconds() {
+    let refusal = json!({"code": 50013, "message": "Missing Permissions"});
+    let (rest, _) = Fake::rest(fake::config(), move |_, asked| {
+        let above = asked.path.len() == "guilds/1/bans/100".len();
+        if above { answer(403, &[], &refusal) } else { answer(204, &[], &Value::Null) }
+    });
+    for user in 100..105 {
+        assert!(ban(&rest, user).await.is_err());
+    }
+    let began = Instant::now();
+    let mut refused = 0;
+    while ban(&rest, 10 + refused).await.is_err() {
+        refused += 1;
+        advance(Duration::from_secs(1)).await;
+    }
+    println!("R9 above_in_a_row=5 others_held_up_s={}", began.elapsed().as_secs());
+    assert!(refused == 10 && began.elapsed() < Duration::from_secs(11), "{refused}, {:?}", began.elapsed());
+    for user in 30..60 {
+        assert_eq!(ban(&rest, user).await, Ok(()));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,9 +7,10 @@ use protocol::{Secret, ports::GatewayDirectory};
 use sandbox::{Fault, Rate, Sandbox, SandboxConfig, Strict, description_at};
 use serenity::{
     builder::{CreateCommand, CreateMessage, EditMessage},
+    http::{LightMethod, Request, Route},
     model::id::{ChannelId, GuildId, UserId},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const POST: &str = "POST /channels/{channel_id}/messages";
 
@@ -162,6 +163,77 @@ async fn what_it_refuses_for_good_is_asked_for_once() {
         assert_eq!(rest.current_user().await.unwrap_err(), RestError::Unauthorized);
     }
     assert_eq!(sandbox.stats().requests - before, 1, "R8");
+}
+
+const BAN: &str = "PUT /guilds/{guild_id}/bans/{user_id}";
+/// A bot's own role, which stands as high as the bot.
+const OWN_ROLE: &str = "impresario";
+
+async fn ban(rest: &Rest, guild: u64, user: u64) -> Result<(), RestError> {
+    let route = Route::GuildBan { guild_id: GuildId::new(guild), user_id: UserId::new(user) };
+    let send = Send::moderation().within(Duration::from_secs(100));
+    rest.request(Request::new(route, LightMethod::Put).body(Some(b"{}".to_vec())), send).await
+}
+
+/// R9: a raid, and a bot that may not ban. All bans are asked for at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raid_on_a_bot_that_may_not_ban_costs_a_handful_of_403s() {
+    for targets in [100, 3_000] {
+        let (sandbox, rest) = start(|_| {});
+        let guild = sandbox.guild_id();
+        let sandbox = sandbox.excusing_refusals();
+        let permissions = |bits| {
+            for role in ["@everyone", OWN_ROLE] {
+                sandbox.set_role_permissions(guild, sandbox.role_id(guild, role).unwrap(), bits).unwrap();
+            }
+        };
+        permissions(0);
+        let begun = Instant::now();
+        let done = join_all((1..=targets).map(|user| ban(&rest, guild, user))).await;
+        let asked = sandbox.stats().requests_by_route[BAN];
+        println!(
+            "R9 sandbox: targets={targets} 403s={asked} took_ms={} believed={}",
+            begun.elapsed().as_millis(),
+            rest.status().permissions_missing
+        );
+        assert!(done.iter().all(|done| matches!(done, Err(RestError::Forbidden { code: 50013, .. }))));
+        assert!((5..=55).contains(&asked), "{asked}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "the refused use up the budget: {:?}", begun.elapsed());
+        assert_eq!(rest.status().permissions_missing, 1);
+
+        permissions(8);
+        rest.permissions_changed(GuildId::new(guild), []);
+        let raider = sandbox.join(guild, "raider").unwrap();
+        assert_eq!(ban(&rest, guild, raider).await, Ok(()));
+    }
+}
+
+/// R9: what stands above the bot is refused with the same code, and says nothing about the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_above_the_bot_stop_no_ban_of_those_below_it() {
+    let (sandbox, rest) = start(|_| {});
+    let guild = sandbox.guild_id();
+    let sandbox = sandbox.excusing_refusals();
+    let (everyone, own) = ("@everyone", sandbox.role_id(guild, OWN_ROLE).unwrap());
+    let may = [(sandbox.role_id(guild, everyone).unwrap(), 0), (own, 8)];
+    may.iter().for_each(|&(role, bits)| sandbox.set_role_permissions(guild, role, bits).unwrap());
+    let (mut banned, mut refused) = (0, 0);
+    for number in 0..60 {
+        let name = format!("member-{number}");
+        let user = sandbox.join(guild, &name).unwrap();
+        let above = number % 4 > 0;
+        if above {
+            sandbox.set_roles(guild, &name, &[own]).unwrap();
+        }
+        match ban(&rest, guild, user).await {
+            Ok(()) if !above => banned += 1,
+            Err(RestError::Forbidden { .. }) if above => refused += 1,
+            done => panic!("{name}: {done:?}"),
+        }
+    }
+    let asked = sandbox.stats().requests_by_route[BAN];
+    println!("R9 sandbox: below={banned} banned={banned} above={refused} asked={asked}");
+    assert_eq!((banned, refused, asked), (15, 45, 60));
 }
 
 /// R13: answers that never end, or not in time, hold nothing.
