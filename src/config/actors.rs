@@ -26,6 +26,8 @@ pub struct SupervisionRules {
     pub start_timeout_ms: Option<u64>,
     /// What the tree does without it.
     pub criticality: Option<Criticality>,
+    /// Whether it is tried while parked; else an operator alone brings it back.
+    pub retry_parked: Option<bool>,
     /// First delay before a try while parked, in milliseconds.
     pub retry_parked_min_ms: Option<u64>,
     /// Longest delay before a try while parked, in milliseconds.
@@ -44,6 +46,15 @@ pub struct SupervisionRules {
     pub overlap_ok: Option<bool>,
     /// Whether a message that incarnations died of is parked.
     pub poison: Option<bool>,
+    /// Which is one that so many died of.
+    pub poison_deaths: Option<u32>,
+    /// Within this time, in seconds.
+    pub poison_window_s: Option<u64>,
+    /// Whether records of its failures are kept.
+    pub crash_records: Option<bool>,
+    /// Whether its budget, its failures in a row and that it is parked outlive the process; of a supervisor also what its
+    /// children spend of its intensity.
+    pub carry: Option<bool>,
     /// Of a supervisor: restarts of all its children without a budget of their own within the window, before it gives up.
     pub intensity: Option<u32>,
     /// Of a supervisor: that window, in seconds.
@@ -80,7 +91,7 @@ impl WatchConfig {
 }
 
 /// Rules of `[supervision."PATH"]`.
-pub(super) const SUPERVISION_RULES: [&str; 20] = [
+pub(super) const SUPERVISION_RULES: [&str; 25] = [
     "restart",
     "restarts",
     "window_s",
@@ -90,6 +101,7 @@ pub(super) const SUPERVISION_RULES: [&str; 20] = [
     "shutdown_ms",
     "start_timeout_ms",
     "criticality",
+    "retry_parked",
     "retry_parked_min_ms",
     "retry_parked_max_ms",
     "needs",
@@ -99,6 +111,10 @@ pub(super) const SUPERVISION_RULES: [&str; 20] = [
     "kill_awaiting",
     "overlap_ok",
     "poison",
+    "poison_deaths",
+    "poison_window_s",
+    "crash_records",
+    "carry",
     "intensity",
     "intensity_window_s",
 ];
@@ -124,7 +140,11 @@ impl SupervisionRules {
         policy.start_timeout = self.start_timeout_ms.map_or(policy.start_timeout, millis);
         policy.criticality = self.criticality.unwrap_or(policy.criticality);
         let given = (self.retry_parked_min_ms.map(millis), self.retry_parked_max_ms.map(millis));
-        policy.retry_parked = delays(policy.retry_parked, given, (RETRY_PARKED_MIN, RETRY_PARKED_MAX));
+        policy.retry_parked = match (self.retry_parked, policy.retry_parked, given) {
+            (Some(false), ..) => None,
+            (Some(true), None, (None, None)) => Some(Backoff::doubling(RETRY_PARKED_MIN, RETRY_PARKED_MAX)),
+            (_, declared, given) => delays(declared, given, (RETRY_PARKED_MIN, RETRY_PARKED_MAX)),
+        };
         if let Some(needs) = &self.needs {
             policy.needs.clone_from(needs);
         }
@@ -138,7 +158,12 @@ impl SupervisionRules {
         policy.overlap_ok = self.overlap_ok.unwrap_or(policy.overlap_ok);
         if self.poison == Some(false) {
             policy.poison = None;
+        } else if let Some(poison) = &mut policy.poison {
+            poison.deaths = self.poison_deaths.unwrap_or(poison.deaths);
+            poison.window = self.poison_window_s.map_or(poison.window, Duration::from_secs);
         }
+        policy.crash_records = self.crash_records.unwrap_or(policy.crash_records);
+        policy.carry = self.carry.unwrap_or(policy.carry);
     }
 
     /// Changes a supervisor's own rules where one is given.
@@ -146,6 +171,7 @@ impl SupervisionRules {
         let declared = flags.intensity;
         let window = self.intensity_window_s.map_or(declared.window, Duration::from_secs);
         flags.intensity = Intensity::new(self.intensity.unwrap_or(declared.restarts), window);
+        flags.carry = self.carry.unwrap_or(flags.carry);
     }
 
     /// Writes the paths it names as the tree does.

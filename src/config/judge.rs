@@ -16,8 +16,9 @@ use supervision::{
     core::{self, PolicyRule},
 };
 
-/// Rules of who is looked at for progress.
-const WATCH: [&str; 5] = ["probe", "probe_ms", "stall_ms", "kill_awaiting", "poison"];
+/// Rules of who has code of its own.
+const WATCH: [&str; 8] =
+    ["probe", "probe_ms", "stall_ms", "kill_awaiting", "poison", "poison_deaths", "poison_window_s", "crash_records"];
 /// The only rules that the root has: it is nobody's child.
 const OF_SUPERVISORS: [&str; 2] = ["intensity", "intensity_window_s"];
 
@@ -68,10 +69,11 @@ impl Judge<'_> {
                         format!("{path} is a supervisor: no code but the kernel's runs in it, and nobody looks");
                     self.refuse(&key, reason, None);
                 }
-                _ if rules.probe == Some(false) && WATCH[1..4].contains(&key.name()) => {
-                    self.refuse(&key, "has no effect beside probe = false".to_owned(), None);
+                _ => {
+                    if let Some(switch) = switched_off(rules, key.name()) {
+                        self.refuse(&key, format!("has no effect beside {switch} = false"), None);
+                    }
                 }
-                _ => {}
             }
         }
         self.needs(name, rules);
@@ -131,6 +133,17 @@ impl Judge<'_> {
     }
 }
 
+/// The switch that is off of what `rule` is a part of.
+fn switched_off(rules: &SupervisionRules, rule: &str) -> Option<&'static str> {
+    let (switch, on) = match rule {
+        "probe_ms" | "stall_ms" | "kill_awaiting" => ("probe", rules.probe),
+        "poison_deaths" | "poison_window_s" => ("poison", rules.poison),
+        "retry_parked_min_ms" | "retry_parked_max_ms" => ("retry_parked", rules.retry_parked),
+        _ => return None,
+    };
+    (on == Some(false)).then_some(switch)
+}
+
 fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {
     values
         .iter()
@@ -147,7 +160,7 @@ pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Ke
         PolicyRule::Backoff => &["backoff_max_ms", "backoff_min_ms"],
         PolicyRule::RetryParked => &["retry_parked_max_ms", "retry_parked_min_ms"],
         PolicyRule::Probe => &["stall_ms", "probe_ms"],
-        PolicyRule::Poison => &["poison"],
+        PolicyRule::Poison => &["poison_deaths", "poison_window_s", "poison"],
         PolicyRule::StartTimeout => &["start_timeout_ms"],
         PolicyRule::Significant => &["restart"],
         PolicyRule::Name => &[],

@@ -135,6 +135,12 @@ fn a_value_out_of_range_names_its_line() {
         ("[supervision]\npoison_window_s = 0", "config.toml:2: supervision.poison_window_s: must be at least 1"),
         ("[supervision]\npoison_death = 2", "supervision.poison_death: unknown key; did you mean \"poison_deaths\"?"),
         ("[supervision.rest]\nstall_ms = 0", "config.toml:2: supervision.rest.stall_ms: must be at least 1"),
+        ("[supervision.rest]\npoison_deaths = 17", "config.toml:2: supervision.rest.poison_deaths: takes 1 to 16"),
+        ("[supervision.rest]\npoison_deaths = 0", "config.toml:2: supervision.rest.poison_deaths: takes 1 to 16"),
+        (
+            "[supervision.rest]\npoison_window_s = 0",
+            "config.toml:2: supervision.rest.poison_window_s: must be at least 1",
+        ),
         ("[supervision.rest]\nprobe_ms = 90000", "looking every 90000 ms does not see a stall of 60000 ms in time"),
         ("[supervision.rest]\nneeds = [\"rest\"]", "\"rest\" is no other actor's path"),
         ("[supervision.rest]\nkill_waiting = true", "unknown rule; there are restart, restarts, "),
@@ -190,8 +196,9 @@ fn what_goes_beyond_otp_is_switched_for_all_actors_and_for_each() {
     let ms = std::time::Duration::from_millis;
     let home = Home::with(
         "[supervision]\nstall_ms = 30000\npoison_deaths = 3\n[supervision.\"rest\"]\nprobe_ms = 100\nkill_awaiting = true\n\
-         overlap_ok = true\npoison = false\nneeds = [\"database\"]\nretry_parked_min_ms = 1000\ncooldown_ms = 7\n\
-         [supervision.control]\nprobe = false\n",
+         overlap_ok = true\npoison = false\ncarry = false\ncrash_records = false\nneeds = [\"database\"]\nretry_parked_min_ms = 1000\ncooldown_ms = 7\n\
+         [supervision.control]\nprobe = false\npoison_deaths = 5\npoison_window_s = 60\nretry_parked = false\n\
+         [supervision.gateway]\ncarry = false\nretry_parked = true\n",
     );
     let loaded = home.load(&[("IMPRESARIO_SUPERVISION__QUARANTINE_MAX", "9")]).unwrap();
     let config = &loaded.config;
@@ -208,7 +215,19 @@ fn what_goes_beyond_otp_is_switched_for_all_actors_and_for_each() {
     assert_eq!(rest.probe, Some(Probe { kill_awaiting: true, ..Probe::new(ms(100), s(30)) }));
     assert_eq!((rest.overlap_ok, rest.poison, rest.needs), (true, None, vec!["database".to_owned()]));
     assert_eq!((rest.retry_parked, rest.cooldown), (Some(Backoff::doubling(s(1), s(900))), Some(ms(7))));
+    assert_eq!((rest.carry, rest.crash_records), (false, false));
+    let control = config.supervision["control"].clone();
+    let mut tried = Policy { retry_parked: Some(Backoff::doubling(s(1), s(2))), ..ruled("control", Kind::Worker) };
+    assert_eq!(tried.poison, Some(Poison { deaths: 5, window: s(60) }));
+    control.apply(&mut tried);
+    assert_eq!(tried.retry_parked, None, "an operator alone brings it back");
+    let gateway = ruled("gateway", Kind::Supervisor);
+    assert_eq!((gateway.carry, gateway.retry_parked), (false, Some(Backoff::doubling(s(60), s(900)))));
+    let mut flags = supervision::Flags::new(supervision::Strategy::OneForOne);
+    config.supervision["gateway"].apply_flags(&mut flags);
+    assert!(!flags.carry, "nor what its children spend of its own");
     let database = ruled("database", Kind::Worker);
+    assert_eq!((database.carry, database.crash_records), (true, true));
     assert_eq!(database.probe, Some(Probe::new(s(5), s(30))));
     assert_eq!(database.poison, Some(Poison { deaths: 3, window: s(3_600) }));
     assert_eq!((database.overlap_ok, ruled("control", Kind::Worker).probe), (false, None));

@@ -220,6 +220,9 @@ fn rooms(config: &Config, check: &mut Check<'_>) {
     }
 }
 
+/// Deaths that make poison: as many as are remembered of an actor.
+const POISON_DEATHS: std::ops::RangeInclusive<u32> = 1..=16;
+
 fn free_form(config: &Config, check: &mut Check<'_>) {
     cogs(check);
     let watch = &config.watch;
@@ -228,7 +231,7 @@ fn free_form(config: &Config, check: &mut Check<'_>) {
     }
     let left = (1..=64).contains(&watch.quarantine_max);
     check.must(left, "supervision.quarantine_max", "takes 1 to 64: each holds a thread");
-    check.must((1..=16).contains(&watch.poison_deaths), "supervision.poison_deaths", "takes 1 to 16");
+    check.must(POISON_DEATHS.contains(&watch.poison_deaths), "supervision.poison_deaths", "takes 1 to 16");
     for (key, reason) in config.tasks.problems() {
         check.must(false, &format!("tasks.{key}"), reason);
     }
@@ -248,6 +251,9 @@ fn free_form(config: &Config, check: &mut Check<'_>) {
             && min > max
         {
             check.refuse(&key("retry_parked_min_ms"), "is above retry_parked_max_ms");
+        }
+        if rules.poison_deaths.is_some_and(|deaths| !POISON_DEATHS.contains(&deaths)) {
+            check.refuse(&key("poison_deaths"), "takes 1 to 16");
         }
         let period = rules.probe_ms.unwrap_or(config.watch.probe_ms);
         let stall = rules.stall_ms.unwrap_or(config.watch.stall_ms);

@@ -20,6 +20,7 @@ fn differences(before: &Words, now: &Words) -> Vec<Value> {
 }
 
 fn of_supervisor(flags: &Flags) -> Words {
+    // `carry` is told once, of the child that it is.
     vec![("intensity", budget(flags.intensity))]
 }
 
@@ -51,6 +52,8 @@ fn of_child(policy: &Policy) -> Words {
             "poison",
             or_none(policy.poison.map(|poison| format!("{} deaths in {}", poison.deaths, seconds(poison.window)))),
         ),
+        ("crash records", policy.crash_records.to_string()),
+        ("carry", policy.carry.to_string()),
     ]
 }
 

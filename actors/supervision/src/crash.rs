@@ -89,6 +89,8 @@ pub struct Crash {
     pub capacity: usize,
     /// Its last log lines, the oldest first.
     pub log: Vec<String>,
+    /// It says only which message was in hand, for who counts what is poison: nobody wants to look at it.
+    bare: bool,
     frames: Option<Frames>,
     backtrace: OnceLock<Vec<String>>,
     followed: OnceLock<Followed>,
@@ -127,32 +129,38 @@ impl Crashes {
             Exit::Panic { location, .. } => panics::take_frames(location.as_deref()),
             _ => None,
         };
-        let messages = pulse.messages();
+        let bare = !mailbox.leaves_records();
+        let shown = |bytes: &[u8]| self.clean(&String::from_utf8_lossy(bytes), SHOWN_MAX);
         let in_hand = pulse.in_hand().map(|(label, ago)| InHand {
             message: Handled { name: label.name, size: label.size, fingerprint: label.fingerprint, ago },
-            shown: label.shown.map(|bytes| self.clean(&String::from_utf8_lossy(&bytes), SHOWN_MAX)),
+            shown: label.shown.filter(|_| !bare).map(|bytes| shown(&bytes)),
         });
-        let crash = |number| Crash {
-            number,
+        if bare && in_hand.as_ref().is_none_or(|hand| hand.message.fingerprint.is_none()) {
+            return; // of no use to anybody
+        }
+        // Built before the lock is taken: the observer is foreign code.
+        let mut crash = Crash {
+            number: 0,
             wall: SystemTime::now(),
             path: path.clone(),
             incarnation,
             exit: self.cleaned(exit),
             uptime: pulse.age(),
             in_hand,
-            messages,
+            messages: if bare { Vec::new() } else { pulse.messages() },
             depth: mailbox.depth(),
             capacity: mailbox.capacity(),
-            log: self.tail(path),
-            frames,
+            log: if bare { Vec::new() } else { self.tail(path) },
+            bare,
+            frames: frames.filter(|_| !bare),
             backtrace: OnceLock::new(),
             followed: OnceLock::new(),
         };
-        // Built before the lock is taken: the observer is foreign code.
-        let mut crash = crash(0);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.0 += 1;
-        crash.number = kept.0;
+        if !bare {
+            kept.0 += 1;
+            crash.number = kept.0;
+        }
         let of_path = kept.1.iter().filter(|kept| kept.path == *path).count();
         let surplus = match (of_path >= CRASHES_PER_PATH, kept.1.len() >= CRASHES_MAX) {
             (true, _) => kept.1.iter().position(|kept| kept.path == *path),
@@ -171,6 +179,11 @@ impl Crashes {
             let followed = Followed { seq, rule: decision.rule, text: decision.text.clone() };
             crash.followed.get_or_init(|| followed);
         }
+    }
+
+    /// The records of `path` that somebody may look at, the oldest first.
+    pub(crate) fn to_show(&self, path: &ActorPath) -> Vec<Arc<Crash>> {
+        self.of(path).into_iter().filter(|crash| !crash.bare).collect()
     }
 
     /// The records of `path`, the oldest first.

@@ -27,6 +27,8 @@ pub struct Mailbox {
     lost: AtomicU64,
     shed: AtomicU64,
     suspended: AtomicBool,
+    /// Whether its failures leave records.
+    records: AtomicBool,
     /// What its newest incarnation is doing.
     pulse: ArcSwapOption<Pulse>,
     /// Messages that are not handled again.
@@ -79,10 +81,21 @@ impl Mailbox {
             lost: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             suspended: AtomicBool::new(false),
+            records: AtomicBool::new(true),
             pulse: ArcSwapOption::empty(),
             poison: ArcSwap::default(),
             unavailable: ArcSwap::from_pointee(None),
         }
+    }
+
+    /// Whether its failures leave records.
+    pub(crate) fn leaves_records(&self) -> bool {
+        self.records.load(Relaxed)
+    }
+
+    /// Whether they shall from now on.
+    pub(crate) fn leave_records(&self, records: bool) {
+        self.records.store(records, Relaxed);
     }
 
     /// The actor's path.

@@ -258,7 +258,7 @@ impl Tree {
 
     /// The crash records of `path`, the oldest first; at most [`crate::CRASHES_PER_PATH`].
     pub fn crashes(&self, path: &ActorPath) -> Vec<Arc<Crash>> {
-        self.world.crashes.of(path)
+        self.world.crashes.to_show(path)
     }
 
     /// The last `max` decisions after number `after`, oldest first.

@@ -109,6 +109,19 @@ fn a_rule_without_effect_is_refused() {
             "config.toml:4: supervision.rest.kill_awaiting: has no effect beside probe = false",
         ],
     );
+    refused(
+        "[supervision.rest]\npoison = false\npoison_deaths = 3\npoison_window_s = 9\nretry_parked = false\n\
+         retry_parked_max_ms = 90000\n",
+        &[
+            "config.toml:3: supervision.rest.poison_deaths: has no effect beside poison = false",
+            "config.toml:4: supervision.rest.poison_window_s: has no effect beside poison = false",
+            "config.toml:6: supervision.rest.retry_parked_max_ms: has no effect beside retry_parked = false",
+        ],
+    );
+    refused(
+        "[supervision.gateway]\ncrash_records = false\n",
+        &["config.toml:2: supervision.gateway.crash_records: gateway is a supervisor"],
+    );
 }
 
 #[test]

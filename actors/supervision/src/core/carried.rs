@@ -105,7 +105,8 @@ impl<T> Carried<T> {
 
 /// Whether `child`, which has not begun yet, is one that stays parked as an earlier process left it.
 pub(super) fn is_parked(state: &State, child: &Child) -> bool {
-    state.carried.get(child.id()).is_some_and(|carried| carried.parked.is_some()) && !child.is_vital()
+    let parked = state.carried.get(child.id()).is_some_and(|carried| carried.parked.is_some());
+    parked && child.policy.carry && !child.is_vital()
 }
 
 /// The child at `at` goes on where an earlier process left it, if that left anything. True when it stays parked: it is
@@ -115,7 +116,10 @@ pub(super) fn take_over(state: &mut State, at: usize, now: Time, step: &mut Step
     let child = &mut state.children[at];
     let quiet = now.saturating_sub(carried.since);
     let recent = |rule: Option<Backoff>| rule.is_none_or(|rule| quiet < rule.reset_after);
-    child.restarts_total = carried.total;
+    child.restarts_total = carried.total; // a number to look at, by which nothing is decided
+    if !child.policy.carry {
+        return false;
+    }
     child.failures = if recent(child.policy.backoff) { carried.failures } else { 0 };
     child.half_open_tries = if recent(child.policy.retry_parked) { carried.tries } else { 0 };
     if let Some(own) = child.policy.budget {

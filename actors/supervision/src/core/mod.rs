@@ -64,6 +64,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// What holds unless it is switched off.
+fn yes() -> bool {
+    true
+}
+
+/// Whether `switch` need not be written down.
+fn is_yes(switch: &bool) -> bool {
+    *switch
+}
+
 /// What one decision came to.
 #[derive(Debug, Default)]
 pub struct Step {

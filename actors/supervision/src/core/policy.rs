@@ -2,8 +2,8 @@
 
 pub use super::{poison::Poison, probe::Probe};
 
-use super::is_default;
 use super::state::FOREVER;
+use super::{is_default, is_yes, yes};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -197,6 +197,13 @@ pub struct Policy {
     /// When a message of it counts as poison; without it none does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub poison: Option<Poison>,
+    /// Whether its budget, its failures in a row and that it is parked outlive the process.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub carry: bool,
+    /// Whether a record is kept of each of its failures. Without them nothing is kept of what a message held either, not even
+    /// of one that is poison.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub crash_records: bool,
     /// Paths without which it has nothing to do: while one is missing it is suspended, never restarted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub needs: Vec<String>,
@@ -215,12 +222,21 @@ pub struct Flags {
     /// places, as all do otherwise. For children that come and go in any order; their places are OTP's rule.
     #[serde(default, skip_serializing_if = "is_default")]
     pub by_needs: bool,
+    /// Whether what is spent of `intensity` outlives the process.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub carry: bool,
 }
 
 impl Flags {
     /// `strategy` with OTP's default intensity.
     pub fn new(strategy: Strategy) -> Self {
-        Self { strategy, intensity: Intensity::default(), auto_shutdown: AutoShutdown::Never, by_needs: false }
+        Self {
+            strategy,
+            intensity: Intensity::default(),
+            auto_shutdown: AutoShutdown::Never,
+            by_needs: false,
+            carry: true,
+        }
     }
 }
 
@@ -252,6 +268,8 @@ impl Policy {
             probe: None,
             overlap_ok: false,
             poison: None,
+            carry: true,
+            crash_records: true,
             needs: Vec::new(),
         }
     }

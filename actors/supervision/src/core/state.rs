@@ -160,7 +160,7 @@ impl State {
     /// Goes on with what an earlier process left: restarts within the supervisor's own intensity (oldest first), and
     /// what each child takes over when it begins.
     pub(crate) fn carry(&mut self, restarts: Vec<Time>, children: BTreeMap<String, Carried>) {
-        self.restarts = restarts.into();
+        self.restarts = if self.flags.carry { restarts.into() } else { VecDeque::new() };
         self.carried = children;
     }
 

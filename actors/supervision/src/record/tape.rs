@@ -221,6 +221,10 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
         Event::Exited { id, .. } | Event::Elapsed { id, .. } => id.clone(),
         _ => String::new(),
     };
+    // One whose budget ends with the process keeps no process from being started.
+    if state.child(&child).is_some_and(|it| !it.policy.carry && (fatal || it.policy.budget.is_some())) {
+        return None;
+    }
     let own = state.child(&child).filter(|child| child.policy.budget.is_some());
     // Under a budget that was made smaller more are remembered than it allows: room comes when so many have left.
     let restarts = own.map_or(&state.restarts, |child| &child.restarts);

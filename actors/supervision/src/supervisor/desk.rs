@@ -128,6 +128,7 @@ impl Desk {
         for at in changed.iter().copied() {
             self.publisher.note(self.state.children[at].id());
             self.announce(at);
+            self.let_record(self.state.children[at].id());
         }
         if let (Some(tape), Some(before)) = (&mut self.tape, before) {
             let after = Seen { changed: &changed, gone: &gone, entries, now };
@@ -222,6 +223,14 @@ impl Desk {
             self.world.need(need);
         }
         needs.iter().filter(|need| !self.world.is_up(need)).cloned().collect()
+    }
+
+    /// Tells the child's incarnations whether their failures leave records.
+    pub(super) fn let_record(&self, id: &str) {
+        let mailbox = self.specs.get(id).and_then(|spec| spec.starter.mailbox());
+        if let (Some(mailbox), Some(child)) = (mailbox, self.state.child(id)) {
+            mailbox.leave_records(child.policy.crash_records);
+        }
     }
 
     /// Tells the tree whether the child at `at` can be relied on.

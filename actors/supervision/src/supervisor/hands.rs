@@ -78,6 +78,7 @@ impl Desk {
 
     fn spawn(&mut self, id: String, incarnation: u64, missing: &[String]) {
         let Some(spec) = self.specs.get(&id) else { return };
+        self.let_record(&id); // before it can fail
         let path = self.path.child(&id);
         let elsewhere = spec.path.clone().filter(|said| *said != path);
         let starter = Arc::clone(&spec.starter);

@@ -136,3 +136,34 @@ async fn a_path_keeps_its_last_records_and_an_observer_that_panics_costs_the_log
     assert_eq!(numbers, (4..=failures).collect::<Vec<_>>());
     assert!(crashes.iter().all(|crash| crash.log.is_empty() && !crash.backtrace().is_empty()));
 }
+
+/// Says whether records are kept.
+struct Records(bool);
+
+impl crate::Rules for Records {
+    fn policy(&self, _: &ActorPath, policy: &mut crate::Policy) {
+        policy.crash_records = self.0;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_are_switched_for_each_path_as_it_runs() {
+    let log = Log::default();
+    let (a, spec) = probe("a", &log, Plan::default());
+    let (b, other) = probe("b", &log, Plan::default());
+    let spec = spec.with(|policy| policy.crash_records = false);
+    let tree = watched(vec![spec, other]).await;
+    let numbers = |path: &str| tree.crashes(&path.into()).iter().map(|crash| crash.number).collect::<Vec<_>>();
+    a.send(Say::Panic).await.expect("delivered");
+    until_incarnation(&tree, "a", 2).await;
+    b.send(Say::Panic).await.expect("delivered");
+    until_incarnation(&tree, "b", 2).await;
+    assert_eq!((numbers("a"), numbers("b")), (vec![], vec![1]));
+    tree.set_rules(Arc::new(Records(true)), false).await.expect("they hold");
+    a.send(Say::Panic).await.expect("delivered");
+    until_incarnation(&tree, "a", 3).await;
+    tree.set_rules(Arc::new(Records(false)), false).await.expect("they hold");
+    a.send(Say::Panic).await.expect("delivered");
+    until_incarnation(&tree, "a", 4).await;
+    assert_eq!((numbers("a"), numbers("b")), (vec![2], vec![1]));
+}

@@ -67,11 +67,16 @@ impl Actor for Shop {
 }
 
 async fn shop() -> (Shop, Addr<Work>, Tree) {
+    shop_that(true).await
+}
+
+async fn shop_that(keeps_records: bool) -> (Shop, Addr<Work>, Tree) {
     let shop = Shop::default();
     shop.deadly.store(true, SeqCst);
     let addr = Addr::new("shop", 8);
     let made = shop.clone();
     let spec = ChildSpec::worker(&addr, move || made.clone()).poison(Poison::default());
+    let spec = spec.with(|policy| policy.crash_records = keeps_records);
     let mut flags = Flags::new(Strategy::OneForOne);
     flags.intensity.restarts = 10_000;
     let tree = tree(flags, vec![spec]).await;
@@ -149,4 +154,15 @@ async fn a_kill_by_an_operator_is_not_the_messages_fault_and_the_store_has_a_bou
     assert_eq!((parked.len(), parked[0].number), (POISON_MAX, 4), "the oldest were let go");
     assert!(!matches!(tell(&tree, 100).await, Err(AdminError::Poisoned { .. })), "what was let go may pass again");
     assert!(matches!(tell(&tree, 100 + POISON_MAX as u64).await, Err(AdminError::Poisoned { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_records_a_deadly_message_is_refused_all_the_same_and_nothing_of_what_it_held_is_kept() {
+    let (_shop, _addr, tree) = shop_that(false).await;
+    dies(&tree, 13).await;
+    dies(&tree, 13).await;
+    assert!(matches!(tell(&tree, 13).await, Err(AdminError::Poisoned { .. })));
+    let parked = tree.poisons().pop().expect("it is parked");
+    assert_eq!((parked.name.as_str(), parked.deaths(), parked.shown.as_str()), ("serve", 2, ""));
+    assert_eq!(tree.crashes(&"shop".into()).len(), 0);
 }

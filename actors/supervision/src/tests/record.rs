@@ -483,3 +483,18 @@ async fn two_thousand_starts_are_recorded_beside_the_tree() {
     println!("{COUNT} starts: {without:.3} s of processor time, recorded {with:.3} s ({more:+.1} %)");
     assert!(with < without * 2.0, "{without:.3} s, recorded {with:.3} s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_carries_nothing_keeps_no_process_from_being_started() {
+    for (say, carry) in [(Say::Fail, false), (Say::Fatal, false), (Say::Fail, true)] {
+        let folder = TempDir::new().unwrap();
+        let (a, spec) = probe("a", &Log::default(), Plan::default());
+        let spec = spec.criticality(Criticality::Vital).budget(0, Duration::from_secs(60));
+        let spec = spec.with(|policy| policy.carry = carry);
+        let tree = next_process(folder.path(), vec![spec]).await;
+        a.send(say).await.unwrap();
+        tree.ended().await;
+        assert!(tree.recorder().unwrap().seal(false, PATIENCE).await);
+        assert_eq!(read(folder.path()).withheld().is_some(), carry);
+    }
+}

@@ -210,3 +210,35 @@ fn what_a_child_leaves_is_what_its_next_process_takes_over() {
     assert_eq!(script.life("a"), Life::Starting);
     assert!(Carried::of(script.child("a")).parked.is_some());
 }
+
+#[test]
+fn one_that_carries_nothing_begins_anew_with_each_process() {
+    let fresh = || Policy { carry: false, backoff: Some(Backoff::doubling(S(1), S(60))), ..frail("a") };
+    let failed = Carried { failures: 3, ..restarts(&[70, 80, 90]) };
+    let mut script = with(fresh(), failed);
+    assert_eq!(script.spawned(), ["a"]);
+    let child = script.child("a");
+    assert_eq!((child.restarts.len(), child.failures, child.restarts_total), (0, 0, 9), "how often is only looked at");
+    let mut script = with(fresh(), parked(Some(S(130)), boom(), S(90)));
+    assert_eq!((script.spawned(), script.child("a").half_open_tries), (vec!["a".to_owned()], 0));
+    // One that is added later too, and it is started.
+    script = Script::new(Flags::new(Strategy::OneForOne), Vec::new());
+    script.state.carry(Vec::new(), BTreeMap::from([("a".to_owned(), parked(None, boom(), S(90)))]));
+    script.feed(Event::Begin);
+    script.start_child(fresh());
+    assert_eq!(
+        (script.spawned(), script.last("a", Rule::Operator).text.as_str()),
+        (vec!["a".to_owned()], "added and started")
+    );
+}
+
+#[test]
+fn a_supervisor_that_carries_nothing_has_its_whole_intensity() {
+    let flags = Flags { intensity: Intensity::new(2, S(60)), carry: false, ..Flags::new(Strategy::OneForOne) };
+    let mut script = Script::new(flags, vec![worker("a")]);
+    script.state.carry(vec![S(80), S(90)], BTreeMap::new());
+    script.feed(Event::Begin);
+    script.started("a");
+    script.exited("a", boom());
+    assert!(script.exit().is_none() && script.state.restarts.len() == 1);
+}
