@@ -121,7 +121,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reports: Arc<dyn Capture> = Arc::new(capture.clone());
     let described = capture.clone();
-    phases.done(Phase::Configuration, configured);
+    phases.past(Phase::Configuration, configured);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -309,6 +309,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
         database: db.location(),
         prefix: config.discord.prefix.clone(),
         reports: described,
+        slow: phases.slow,
     };
     kept.extend([
         Kept::run(&planes.data, "token", refused::follow_token(rest, tree.clone(), status, reports)),

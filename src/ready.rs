@@ -2,6 +2,7 @@
 
 use crate::{
     LIBRARY, VERSION,
+    boot::phases::{Phase, Phases},
     flags::{Flags, Step},
     status::Status,
     wire::millis,
@@ -40,6 +41,8 @@ pub struct PostReady {
     pub prefix: String,
     /// Failure reports: they say what the banner says.
     pub reports: SentryCapture,
+    /// What takes longer is warned about.
+    pub slow: Duration,
 }
 
 /// Waits for the first READY of every shard that can have one and does what follows from it, once.
@@ -52,25 +55,38 @@ pub async fn follow(post: PostReady) {
             );
         }
     }
+    let phases = Phases { status: &post.status, slow: post.slow };
+    phases.behind(Phase::PostReady, once(&post)).await;
     let mut wait = RETRY_MIN;
-    loop {
-        let registered = post.cogs.register_commands(post.guild).await;
-        if registered.is_ok() {
-            post.flags.mark(Step::GuildsRegistered);
-        }
-        // Once, whether Discord took the commands or not: the bot answers prefix commands, and tasks may begin.
-        if post.flags.mark(Step::FirstReady) {
-            post.status.first_ready();
-            banner(&post);
-            // Commands are counted and timed where they are invoked, from the first one on.
-            post.flags.mark(Step::Instrumented);
-        }
-        let Err(error) = registered else { return };
-        let retry_ms = millis(wait);
-        tracing::warn!(%error, retry_ms, "slash commands could not be registered; prefix commands work");
+    while !post.flags.read().guilds_registered {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY_MAX);
+        register(&post, wait).await;
     }
+}
+
+/// What happens once, whether Discord takes the commands or not: the bot answers prefix commands, and tasks may begin. Says
+/// what has not come about.
+async fn once(post: &PostReady) -> Option<String> {
+    let missing = register(post, RETRY_MIN).await;
+    if post.flags.mark(Step::FirstReady) {
+        post.status.first_ready();
+        banner(post);
+        // Commands are counted and timed where they are invoked, from the first one on.
+        post.flags.mark(Step::Instrumented);
+    }
+    missing
+}
+
+/// Registers slash commands, or says why that could not be; the next try is in `again`.
+async fn register(post: &PostReady, again: Duration) -> Option<String> {
+    let Err(error) = post.cogs.register_commands(post.guild).await else {
+        post.flags.mark(Step::GuildsRegistered);
+        return None;
+    };
+    let retry_ms = millis(again);
+    tracing::warn!(%error, retry_ms, "slash commands could not be registered; prefix commands work");
+    Some(format!("slash commands could not be registered: {error}"))
 }
 
 /// Waits until some shards have been ready and all others are parked or held: those come back when an operator acts, or when
