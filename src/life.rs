@@ -5,7 +5,7 @@ use crate::{
     boot::{self, Context},
     config::Loaded,
     exit::{Code, Fatal},
-    flags::Flags,
+    flags::{Flags, Step},
     folder::DataFolder,
     handover,
     kept::Kept,
@@ -96,11 +96,11 @@ impl Life<'_> {
             Status::new(Arc::clone(&flags), Arc::clone(&tree), Arc::clone(&gateway), Arc::clone(&self.notifier));
         // The service manager is told from before the first phase of boot until the way down begins.
         self.notifier.complain();
-        let told_of_life = Kept::run(
+        let mut told_of_life = Some(Kept::run(
             &self.planes.control,
             "service-manager",
             notify::follow(Arc::clone(&self.notifier), Arc::clone(&status)),
-        );
+        ));
         // Whichever way it ends: a session that the gateway holds then is left to the next process.
         let data = self.loaded.config.data.dir.clone();
         let held = Arc::clone(&gateway);
@@ -166,9 +166,15 @@ impl Life<'_> {
                     beside.push(Kept::run(&self.planes.data, "companion", (companion.live)(running)));
                 }
                 let reload = Some((&self.reloader, &*self.notifier));
+                // Or until the tree gives up.
+                let (life, down) = (told_of_life.take(), &flags);
+                let begins = move || {
+                    drop(life);
+                    down.mark(Step::ShuttingDown);
+                };
                 tokio::select! {
                     why = asked(&mut wishes, &mut stopped, reload) => why,
-                    exit = shutdown::ended(tree, &limits) => {
+                    exit = shutdown::ended(tree, &limits, &self.notifier, begins) => {
                         let why = shutdown::gave_up(&exit).unwrap_or_else(|| "it ended by itself".to_owned());
                         failed = Some(Fatal::new(Code::Internal, format!("the actor tree gave up: {why}")));
                         gone = true;

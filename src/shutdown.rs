@@ -1,10 +1,12 @@
 //! The way down: drain, stop in exact reverse order, save, flush, report what it took. It always ends, inside its deadline.
 
+mod alone;
 mod clock;
 mod measure;
 mod plan;
 mod report;
 
+pub use alone::{ended, gave_up};
 pub use plan::{Limits, OVERRUN, plan};
 pub use report::{EndReport, Left, StepTime};
 
@@ -24,12 +26,9 @@ use std::{
     sync::OnceLock,
     time::{Duration, SystemTime},
 };
-use supervision::{ActorPath, Exit, Planes, Status, Tree, core::Rule};
+use supervision::{ActorPath, Planes, Status, Tree, core::Rule};
 use telemetry::reports::SentryCapture;
-use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 /// How often the service manager is told how far it is.
 const TELL: Duration = Duration::from_secs(1);
@@ -235,42 +234,5 @@ impl Last<'_> {
             tracing::warn!(target: "shutdown", %error, "the account of this end could not be written");
         }
         report
-    }
-}
-
-/// Waits for the end of a tree that nobody asked to end. One that gives up stops its children in order, each with its own
-/// time, and all of them together with no more than a shutdown has: where threads are blocked each would use up its own.
-pub async fn ended(tree: &Tree, limits: impl Fn() -> Limits) -> Exit {
-    let mut decisions = tree.subscribe();
-    let gives_up = async {
-        loop {
-            match decisions.recv().await {
-                Ok(entry) if entry.path.is_root() && entry.decision.rule == Rule::Shutdown => return,
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) if is_stopping(tree) => return,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            }
-        }
-    };
-    tokio::select! {
-        exit = tree.ended() => return exit,
-        () = gives_up => {}
-    }
-    let within = limits().tree();
-    tree.shutdown(Some(within));
-    tokio::time::timeout(within + OVERRUN, tree.ended()).await.unwrap_or(Exit::Aborted)
-}
-
-fn is_stopping(tree: &Tree) -> bool {
-    tree.node(&ActorPath::root()).is_some_and(|root| root.status == Status::Stopping)
-}
-
-/// Why the tree ended by itself, if it did so against its will.
-pub fn gave_up(exit: &Exit) -> Option<String> {
-    match exit {
-        Exit::Normal | Exit::Shutdown { info: None } => None,
-        Exit::Shutdown { info: Some(why) } => Some(why.clone()),
-        other => Some(other.to_string()),
     }
 }

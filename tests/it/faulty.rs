@@ -129,6 +129,7 @@ fn decided(bot: &Bot<'_>, begun: Instant, path: &str, rule: &str) -> Duration {
 fn a7_a_blocked_handler_is_seen_ended_and_left_behind_and_one_past_the_cap_ends_the_process_with_70() {
     let discord = discord();
     let home = Home::new(&discord).set("supervision.quarantine_max = 1").set("shutdown.total_ms = 5000");
+    let (manager, home) = Manager::of(home, 60_000);
     let mut bot = start(&home);
     let begun = Instant::now();
     let mut first = block(&home, "fault-1");
@@ -153,10 +154,16 @@ fn a7_a_blocked_handler_is_seen_ended_and_left_behind_and_one_past_the_cap_ends_
     assert_answers(&discord); // by the other thread
 
     // One more, and both of its threads are blocked.
-    let begun = Instant::now();
+    let (begun, mark) = (Instant::now(), manager.mark());
     let mut second = block(&home, "fault-2");
     assert_eq!(bot.ended(), 70);
     let took = begun.elapsed();
+    // Told as soon as it begins, and again and again while it goes down.
+    let stopping = manager.wait_after(mark, "STOPPING=1");
+    let down = manager.wait_after(stopping, "STATUS=saving");
+    let patience =
+        (stopping + 1..down).filter(|at| manager.look(*at, "EXTEND_TIMEOUT_USEC=", Duration::ZERO) == Some(*at));
+    assert!(patience.count() >= 2, "{took:?}");
     for teller in [&mut first, &mut second] {
         assert!(!teller.wait().unwrap().success(), "a blocked actor does not answer");
     }
