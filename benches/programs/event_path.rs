@@ -76,6 +76,9 @@ fn measure() -> Result<(), Failure> {
             };
             hold(&trial, "events");
             costs[at].push(trial.flood(&flood, events)?);
+            if *consumer == Consumer::Hooked {
+                println!("{}: {} messages heard", consumer.name(), trial.heard());
+            }
             if *consumer == Consumer::Bot {
                 hold(&trial, "commands");
                 let cost = trial.commands(&command_flood, command_count)?;

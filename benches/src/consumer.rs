@@ -2,6 +2,7 @@
 //! the whole bot.
 
 use crate::{Failure, least, usage};
+use cog_host::Cog;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gateway::{Cache, Compression, GatewayConfig, GatewayDeps, Intents, Presence, ShardPlan};
 use impresario::{
@@ -13,13 +14,24 @@ use protocol::{
     ports::{GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NoCapture, NotNow},
 };
 use serenity::model::event::GatewayEvent;
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 use supervision::{Flags, NoObserver, Planes, Strategy, Tree};
 use tokio_tungstenite::tungstenite::Message;
 
 /// The core that consumers run on.
 pub const CORE: usize = 0;
 const TOKEN: &str = "benchmark.bot.token";
+/// Where the listener of [`Consumer::Hooked`] writes how many messages it has heard, in the consumer's folder.
+const HEARD: &str = "heard";
+/// And how often: each so many.
+const HEARD_EVERY: u64 = 1_000;
 
 /// One program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +54,13 @@ pub enum Consumer {
     Least,
     /// The whole process: database, REST, cogs, telemetry, logging at its default level.
     Bot,
+    /// The same, with a cog that hears each message and counts it.
+    Hooked,
 }
 
 impl Consumer {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Frames,
         Self::Headers,
         Self::Serenity,
@@ -56,6 +70,7 @@ impl Consumer {
         Self::GatewayAll,
         Self::Least,
         Self::Bot,
+        Self::Hooked,
     ];
 
     /// Its name in tables and on the command line.
@@ -70,6 +85,7 @@ impl Consumer {
             Self::GatewayAll => "gateway-all",
             Self::Least => "least",
             Self::Bot => "whole-bot",
+            Self::Hooked => "whole-bot-hook",
         }
     }
 
@@ -98,6 +114,10 @@ impl Consumer {
     fn run(self, gateway: &str, api: &str, folder: &str) -> Result<ExitCode, Failure> {
         let wants = match self {
             Self::Bot => return Ok(process::run(sources(gateway, api, folder), process::Start::default())),
+            Self::Hooked => {
+                let how = process::Start { cogs: vec![listener(folder)], ..process::Start::default() };
+                return Ok(process::run(sources(gateway, api, folder), how));
+            }
             Self::GatewayUnwanted => KindSet::default(),
             Self::GatewayCommands | Self::GatewayMembers => {
                 KindSet::of(&[EventKind::MessageCreate, EventKind::InteractionCreate])
@@ -209,6 +229,26 @@ impl EventSink for Sink {
         drop(std::hint::black_box(dispatch));
         None
     }
+}
+
+/// Hears each message, counts it, and waits for nothing.
+fn listener(folder: &str) -> Cog {
+    let heard = Path::new(folder).join(HEARD);
+    Cog::new("listener", "Counts messages").state(AtomicU64::default).on_events(
+        &[EventKind::MessageCreate],
+        move |ctx, _| {
+            let count = ctx.state::<AtomicU64>().map_or(0, |count| 1 + count.fetch_add(1, Relaxed));
+            if count % HEARD_EVERY == 0 {
+                std::fs::write(&heard, count.to_string()).ok(); // whoever reads it finds less than there should be
+            }
+            Box::pin(async { Ok(()) })
+        },
+    )
+}
+
+/// Messages that the listener of [`Consumer::Hooked`] in `folder` has heard, in full thousands.
+pub(crate) fn heard(folder: &Path) -> u64 {
+    std::fs::read_to_string(folder.join(HEARD)).ok().and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 /// Allows every IDENTIFY.

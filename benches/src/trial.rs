@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     api::Api,
-    consumer::{CORE, Consumer},
+    consumer::{CORE, Consumer, heard},
     discord::{Connection, Flood, Server},
     usage,
 };
@@ -22,7 +22,7 @@ pub struct Trial {
     connection: Connection,
     api: Api,
     _server: Server,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Processor time of each guild, connecting included, in microseconds; 0 without guilds.
     pub guild_us: f64,
     /// Resident memory with the guilds loaded, in kilobytes.
@@ -91,7 +91,7 @@ impl Trial {
         let guild_us = if guilds == 0 { 0.0 } else { loading.as_secs_f64() * 1e6 / guilds as f64 };
         let loaded_kb = usage::rss_kb(pid)?;
         let child = guard.0.take().ok_or("no child")?;
-        Ok(Self { child, connection, api, _server: server, _folder: folder, guild_us, loaded_kb })
+        Ok(Self { child, connection, api, _server: server, folder, guild_us, loaded_kb })
     }
 
     /// Sends `count` events and waits until they have been handled.
@@ -130,6 +130,11 @@ impl Trial {
             answered: self.api.messages() - answered,
             others: others.as_secs_f64() / begun.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Messages that [`Consumer::Hooked`] has heard since its start, in full thousands.
+    pub fn heard(&self) -> u64 {
+        heard(self.folder.path())
     }
 
     /// The consumer's process id, for a profiler.

@@ -24,7 +24,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     // For its tests itself again, with the feature that judges.
     ("sandbox", &[], &["sandbox"]),
     // Measures from outside; nothing imports it.
-    ("benches", &["gateway", "impresario", "protocol", "sandbox", "supervision", "telemetry"], &[]),
+    ("benches", &["cog-host", "gateway", "impresario", "protocol", "sandbox", "supervision", "telemetry"], &[]),
 ];
 
 /// Longest Rust file, in lines: past it, it owns more than one state.

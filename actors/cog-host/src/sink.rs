@@ -174,7 +174,7 @@ impl Event {
                 let (kind, hook) = (dispatch.kind, async move { hook(&ctx, &dispatch).await });
                 Box::pin(claimed(&claim, Part::Hook, invoke::run_hook(shared, Arc::clone(cell), kind, hook)))
             };
-            lane.start(None, start).await;
+            lane.start_here(start).await;
         }
         let whence = Whence { shard: dispatch.shard, received: dispatch.received, guild: dispatch.guild };
         let called = match (&*dispatch.event, responder) {

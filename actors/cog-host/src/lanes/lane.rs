@@ -6,6 +6,7 @@ use protocol::BoxFuture;
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
+    task::{Context, Waker},
 };
 use tokio::{
     runtime::Handle,
@@ -45,6 +46,9 @@ pub(crate) enum Urgency {
     Interaction,
 }
 
+/// A job's place, of its lane and of all lanes.
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 /// One lane, as its work sees it.
 #[derive(Clone)]
 pub(crate) struct Lane {
@@ -65,18 +69,11 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts the job that `make` makes once the one before it has begun: it has been polled, or, with `serial`, stands in
-    /// the queue of its name. Waits for a free place as well, of the lane and then of all lanes; the job is not made before,
-    /// since in a burst one waits for each guild. A job that waits for its serial turn holds its place.
+    /// Starts the job that `make` makes, as a task, once the one before it has begun: it has been polled, or, with `serial`,
+    /// stands in the queue of its name. Waits for a free place as well, of the lane and then of all lanes; the job is not
+    /// made before, since in a burst one waits for each guild. A job that waits for its serial turn holds its place.
     pub(crate) async fn start(&self, serial: Option<&str>, make: impl FnOnce() -> BoxFuture<'static, ()>) {
-        let before = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(before) = before {
-            before.await.ok(); // cancelled together with the lane
-        }
-        let Ok(place) = Arc::clone(&self.permits).acquire_owned().await else { return };
-        let Ok(of_all) = Arc::clone(self.places.of(self.urgency)).acquire_owned().await else { return };
-        metering::lanes::waited(self.since.elapsed().as_secs_f64());
-        let place = (place, of_all);
+        let Some(place) = self.place().await else { return };
         let turn = serial.map(|name| (self.turn(name), self.frozen.clone()));
         let running = Counted::new(&self.books, |books| &books.running);
         let (begun, has_begun) = oneshot::channel();
@@ -86,10 +83,50 @@ impl Lane {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).replace(has_begun);
     }
 
+    /// As [`Lane::start`], for a job that mostly has nothing to wait for: the lane polls it once itself, and makes a task of
+    /// it only if it is not over then. Either way it has begun when this ends.
+    pub(crate) async fn start_here(&self, make: impl FnOnce() -> BoxFuture<'static, ()>) {
+        let Some(place) = self.place().await else { return };
+        if self.frozen.is_cancelled() {
+            // A lane whose jobs are over at once need not have been polled anew since.
+            std::future::pending::<()>().await;
+        }
+        // Nobody is woken by this poll: the task polls it again at once.
+        let mut nobody = Context::from_waker(Waker::noop());
+        let polled = supervision::guarded_sync(|| {
+            let mut job = make();
+            job.as_mut().poll(&mut nobody).is_pending().then_some(job)
+        });
+        match polled {
+            Ok(None) => {}
+            Ok(Some(job)) => {
+                let running = Counted::new(&self.books, |books| &books.running);
+                let job = async move {
+                    let _held = (place, running);
+                    job.await;
+                };
+                self.data.spawn(self.over.clone().run_until_cancelled_owned(job));
+            }
+            Err(exit) => tracing::error!(%exit, "a job panicked outside the code that it is there for"),
+        }
+    }
+
+    /// Waits until the job before has begun and there is room for another.
+    async fn place(&self) -> Option<Place> {
+        let before = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(before) = before {
+            before.await.ok(); // cancelled together with the lane
+        }
+        let of_lane = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+        let of_all = Arc::clone(self.places.of(self.urgency)).acquire_owned().await.ok()?;
+        metering::lanes::waited(self.since.elapsed().as_secs_f64());
+        Some((of_lane, of_all))
+    }
+
     async fn job(
         turn: Option<(Arc<Mutex<()>>, CancellationToken)>,
         begun: oneshot::Sender<()>,
-        _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+        _place: Place,
         _running: Counted,
         mut job: BoxFuture<'static, ()>,
     ) {

@@ -7,6 +7,8 @@ use tokio::sync::Semaphore as Gate;
 struct Job {
     name: u32,
     serial: bool,
+    /// Whether the lane polls it first itself.
+    here: bool,
     urgency: Urgency,
     log: Arc<Log>,
 }
@@ -31,7 +33,7 @@ impl Log {
     }
 
     fn job(self: &Arc<Self>, name: u32) -> Job {
-        Job { name, serial: false, urgency: Urgency::Message, log: Arc::clone(self) }
+        Job { name, serial: false, here: false, urgency: Urgency::Message, log: Arc::clone(self) }
     }
 
     fn began(&self) -> Vec<u32> {
@@ -56,7 +58,10 @@ impl Work for Job {
                 log.running.fetch_sub(1, SeqCst);
                 log.ended.lock().unwrap().push(self.name);
             };
-            lane.start(serial, || Box::pin(work)).await;
+            match self.here {
+                true => lane.start_here(|| Box::pin(work)).await,
+                false => lane.start(serial, || Box::pin(work)).await,
+            }
         })
     }
 
@@ -95,7 +100,8 @@ async fn jobs_of_a_guild_begin_in_the_order_of_its_events() {
         if next[at] == EVENTS {
             continue;
         }
-        if let Some(wait) = lanes.offer(guild(1 + at as u64), logs[at].job(next[at])) {
+        let job = Job { here: random.below(2) == 0, ..logs[at].job(next[at]) };
+        if let Some(wait) = lanes.offer(guild(1 + at as u64), job) {
             wait.await;
         }
         next[at] += 1;
@@ -169,6 +175,118 @@ async fn serial_jobs_take_turns_in_order_and_others_pass_them() {
     log.gate.add_permits(9);
     lanes.settled().await;
     assert_eq!(log.began(), [0, 9, 1, 2]);
+}
+
+/// What a job of [`Plain`] is.
+type Make = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// Work that starts one job on the lane itself.
+struct Plain(Make);
+
+impl Work for Plain {
+    fn begin(self, lane: Lane) -> BoxFuture<'static, ()> {
+        Box::pin(async move { lane.start_here(self.0).await })
+    }
+
+    fn urgency(&self) -> Urgency {
+        Urgency::Message
+    }
+}
+
+fn plain(job: impl Future<Output = ()> + Send + 'static) -> Plain {
+    Plain(Box::new(move || Box::pin(job)))
+}
+
+fn plain_lanes() -> Arc<Lanes<Plain>> {
+    Lanes::new(Bounds { capacity: 100, jobs: 4, lanes: 4, waiting: 1_000, running: 1_000 }, Handle::current())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_over_at_once_makes_no_task_and_one_that_waits_makes_one() {
+    let lanes = plain_lanes();
+    let (ids, gate) = (Arc::<Sync<Vec<tokio::task::Id>>>::default(), Arc::new(Gate::new(0)));
+    let note = |ids: &Arc<Sync<Vec<_>>>| {
+        let ids = Arc::clone(ids);
+        move || ids.lock().unwrap().push(tokio::task::id())
+    };
+    for _ in 0..50 {
+        let note = note(&ids);
+        assert!(lanes.offer(guild(1), plain(async move { note() })).is_none());
+    }
+    quiet().await;
+    let lane = ids.lock().unwrap()[0];
+    assert_eq!(*ids.lock().unwrap(), vec![lane; 50], "all of them in the lane's own task");
+    assert_eq!((lanes.depth(), Handle::current().metrics().num_alive_tasks()), ((1, 0, 0), 1));
+    let (note, waits) = (note(&ids), Arc::clone(&gate));
+    let waiting = async move {
+        note();
+        waits.acquire().await.unwrap().forget();
+        note();
+    };
+    assert!(lanes.offer(guild(1), plain(waiting)).is_none());
+    quiet().await;
+    assert_eq!(lanes.depth(), (1, 0, 1), "it runs, and the lane takes the next one");
+    gate.add_permits(1);
+    lanes.settled().await;
+    let ids = ids.lock().unwrap();
+    assert!(ids[50] == lane && ids[51] != lane && ids.len() == 52, "begun by the lane, ended in a task of its own");
+}
+
+/// A panic inside a job that the lane polls, or while the job is dropped, costs that job.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_panics_in_the_lane_costs_itself() {
+    struct Breaks;
+    impl Drop for Breaks {
+        fn drop(&mut self) {
+            panic!("while it is dropped");
+        }
+    }
+    supervision::install_panic_hook();
+    let (lanes, log) = (plain_lanes(), Log::new(0));
+    assert!(lanes.offer(guild(1), plain(async { panic!("at once") })).is_none());
+    assert!(lanes.offer(guild(1), plain(async { drop(Breaks) })).is_none());
+    assert!(lanes.offer(guild(1), Plain(Box::new(|| panic!("while it is made")))).is_none());
+    let ended = Arc::clone(&log);
+    assert!(lanes.offer(guild(1), plain(async move { ended.ended.lock().unwrap().push(1) })).is_none());
+    lanes.settled().await;
+    assert_eq!((log.ended(), lanes.depth()), (vec![1], (1, 0, 0)));
+}
+
+/// Nothing begins in frozen lanes, also in one that has not been polled anew since.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_freezes_its_lane_is_its_last() {
+    let (lanes, log) = (plain_lanes(), Log::new(0));
+    for name in 0..5 {
+        let (freezes, began) = (Arc::clone(&lanes), Arc::clone(&log));
+        let job = async move {
+            began.began.lock().unwrap().push(name);
+            if name == 2 {
+                freezes.freeze();
+            }
+        };
+        assert!(lanes.offer(guild(1), plain(job)).is_none());
+    }
+    lanes.settled().await;
+    assert_eq!((log.began(), lanes.depth().1), (vec![0, 1, 2], 0));
+}
+
+/// What the lane has begun counts as running once it waits, and is cut off with the lanes.
+#[tokio::test(start_paused = true)]
+async fn jobs_that_the_lane_began_take_places_and_are_cancelled_with_it() {
+    let (lanes, log) = (lanes(9, 2, 10), Log::new(0));
+    for name in 0..4 {
+        assert!(lanes.offer(guild(1), Job { here: true, ..log.job(name) }).is_none());
+    }
+    quiet().await;
+    assert_eq!((log.began(), lanes.depth()), (vec![0, 1], (1, 2, 2)), "two places");
+    log.gate.add_permits(1);
+    quiet().await;
+    assert_eq!((log.began(), log.ended()), (vec![0, 1, 2], vec![0]));
+    assert_eq!(lanes.cancel(), 3);
+    quiet().await;
+    log.gate.add_permits(9);
+    quiet().await;
+    assert_eq!((log.ended(), lanes.depth().2), (vec![0], 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -287,6 +287,38 @@ async fn event_hooks_begin_in_order_and_a_panic_in_one_costs_that_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_that_hangs_is_cut_off_at_its_deadline_and_those_after_it_begin_meanwhile() {
+    struct Ends(Arc<Mutex<Vec<tokio::time::Instant>>>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(tokio::time::Instant::now());
+        }
+    }
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::<Mutex<Vec<_>>>::default());
+    let (count, note) = (Arc::clone(&begun), Arc::clone(&ended));
+    let listener = Cog::new("listener", "Hangs").on_events(&[EventKind::MessageCreate], move |_, _| {
+        let (nth, ends) = (count.fetch_add(1, SeqCst), Ends(Arc::clone(&note)));
+        Box::pin(async move {
+            let _ends = ends;
+            if nth == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
+    });
+    let world = World::new(vec![tool(), listener]).await;
+    let start = tokio::time::Instant::now();
+    for _ in 0..3 {
+        world.say(Some(10), 5, "nothing in particular").await;
+    }
+    settle().await;
+    assert_eq!((begun.load(SeqCst), ended.lock().unwrap().len()), (3, 2));
+    tokio::time::sleep(config().deadline()).await;
+    let ended = ended.lock().unwrap();
+    assert_eq!((ended.len(), *ended.last().unwrap() - start), (3, config().deadline()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn higher_priority_cogs_load_first_and_the_dispatcher_last() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let noting = |name: &'static str, priority| {
