@@ -21,6 +21,9 @@ use tokio::time::{Instant, timeout};
 /// How long the answer may take; boot goes on without one.
 pub const PREFLIGHT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long the body of any other answer than a good one is waited for.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(1);
+
 /// What Discord says of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Preflight {
@@ -68,7 +71,10 @@ async fn ask(shared: &Shared, access: &Access, pass: Pass) -> Result<Preflight, 
         return Ok(Preflight::Refused); // whatever becomes of its body; the process ends with it
     }
     let mut answer = Answer { status, headers, body: Vec::new(), body_lost: true };
-    let body = body.await.map(|body| (answer.body, answer.body_lost) = (body, false));
+    // What is refused counts by its head, whatever becomes of the body: it must be learned from before the deadline.
+    let limit = if status == 200 { PREFLIGHT_DEADLINE } else { REFUSAL_DEADLINE };
+    let body = timeout(limit, body).await.unwrap_or_else(|_elapsed| Err(Broken::Lost("its body stalled".to_owned())));
+    let body = body.map(|body| (answer.body, answer.body_lost) = (body, false));
     shared.observe(Instant::now(), &Target::PLAIN, pass, &answer.seen());
     match status {
         200 => {

@@ -4,7 +4,7 @@ use super::fake;
 use crate::{Access, Past, Rest, RestConfig, Send};
 use futures_util::{StreamExt, stream};
 use protocol::Secret;
-use sandbox::{Rate, Sandbox, SandboxConfig};
+use sandbox::{Rate, SandboxConfig, Strict, description_at};
 use serenity::{builder::CreateMessage, model::id::ChannelId};
 use std::{
     sync::{
@@ -19,6 +19,12 @@ use tokio::{
 };
 
 const REQUESTS: usize = 1_000;
+
+/// Every request has to fit Discord's own OpenAPI description, where that is at hand.
+fn start(config: SandboxConfig) -> Strict {
+    let description = description_at(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discord-openapi.json"));
+    Strict::start(SandboxConfig { description: Some(description), ..config }).unwrap()
+}
 
 /// Passes connections on to `target` and counts them.
 async fn counting(target: String) -> (String, Arc<AtomicUsize>) {
@@ -43,8 +49,7 @@ async fn counting(target: String) -> (String, Arc<AtomicUsize>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_requests_need_no_more_connections_than_go_side_by_side() {
     let rate = Rate { requests: 1_000_000, window_ms: 1_000 };
-    let sandbox =
-        Sandbox::start(SandboxConfig { bucket: rate, message_bucket: rate, ..SandboxConfig::default() }).unwrap();
+    let sandbox = start(SandboxConfig { bucket: rate, message_bucket: rate, ..SandboxConfig::default() });
     let target = sandbox.api_base();
     let address = target.trim_start_matches("http://").split('/').next().unwrap().to_owned();
     for (side_by_side, posts) in [(1, false), (50, false), (50, true)] {
@@ -83,7 +88,7 @@ async fn a_thousand_requests_need_no_more_connections_than_go_side_by_side() {
 #[tokio::test(flavor = "multi_thread")]
 async fn small_packets_do_not_wait() {
     let rate = Rate { requests: 1_000_000, window_ms: 1_000 };
-    let sandbox = Sandbox::start(SandboxConfig { message_bucket: rate, ..SandboxConfig::default() }).unwrap();
+    let sandbox = start(SandboxConfig { message_bucket: rate, ..SandboxConfig::default() });
     let access = Access {
         api_base: sandbox.api_base(),
         token: Secret::new(sandbox.token()),

@@ -4,7 +4,7 @@
 use crate::{Access, Rest, RestConfig, RestError, Send};
 use protocol::Secret;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
-use sandbox::{Fault, Limit, Rate, Sandbox, SandboxConfig, VirtualTime};
+use sandbox::{Fault, Limit, Rate, SandboxConfig, Strict, VirtualTime, description_at};
 use serenity::{
     builder::{CreateInteractionResponse, CreateMessage},
     model::id::{ChannelId, InteractionId},
@@ -17,10 +17,12 @@ const GET: &str = "GET /channels/{channel_id}";
 const MEMBER: &str = "GET /guilds/{guild_id}/members/{user_id}";
 const SECOND: Duration = Duration::from_secs(1);
 
-fn begin(seed: u64, config: RestConfig, change: impl FnOnce(&mut SandboxConfig)) -> (Sandbox, Rest) {
-    let mut of_sandbox = SandboxConfig { seed, ..SandboxConfig::default() };
+/// Every request has to fit Discord's own OpenAPI description, where that is at hand.
+fn begin(seed: u64, config: RestConfig, change: impl FnOnce(&mut SandboxConfig)) -> (Strict, Rest) {
+    let description = description_at(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discord-openapi.json"));
+    let mut of_sandbox = SandboxConfig { seed, description: Some(description), ..SandboxConfig::default() };
     change(&mut of_sandbox);
-    let sandbox = Sandbox::start(of_sandbox).unwrap();
+    let sandbox = Strict::start(of_sandbox).unwrap();
     let allow_hosts = vec!["127.0.0.1".to_owned()];
     let access = Access { api_base: sandbox.api_base(), token: Secret::new(sandbox.token()), allow_hosts };
     let rest = Rest::standalone(config, &access).unwrap();

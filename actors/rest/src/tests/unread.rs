@@ -4,7 +4,7 @@ use super::{
     fake::{self, Fake, access, answer, config, message, preflight},
     wire::{post, serve},
 };
-use crate::{Preflight, Rest, RestError, Send, answer::Answer, transport::Broken};
+use crate::{Past, Preflight, Rest, RestError, Send, answer::Answer, transport::Broken};
 use axum::{body::Body, extract::Request, http::StatusCode, response::Response};
 use serde_json::Value;
 use serenity::{builder::CreateMessage, model::id::ChannelId};
@@ -28,7 +28,7 @@ async fn after_a_stall(
 ) -> (Result<u64, RestError>, usize, Rest) {
     let (base, seen) = serve(head).await;
     let rest = Rest::standalone(config(), &access(&base)).unwrap();
-    let send = Send::default().within(Duration::from_millis(300));
+    let send = Send::default().within(Duration::from_secs(2));
     let stalled = rest.create_message(ChannelId::new(1), CreateMessage::new().content("x"), send).await;
     assert!(matches!(stalled, Err(RestError::Deadline)), "{stalled:?}");
     let second = tokio::time::timeout(Duration::from_secs(3), post(&rest)).await.unwrap_or(Err(RestError::Deadline));
@@ -43,6 +43,15 @@ async fn a_401_that_stalls_is_a_refused_token() {
     assert!(*rest.token_refused().borrow());
     let (base, _) = serve(|_| stalled(401, &[])).await;
     assert_eq!(preflight(&access(&base)).await, Preflight::Refused);
+}
+
+#[tokio::test]
+async fn a_refusal_that_stalls_before_anything_has_started_counts() {
+    let (base, _) = serve(|_| stalled(403, &[])).await;
+    let (rest, _) = crate::child(config(), access(&base), Past::none());
+    let unknown = rest.preflight(&access(&base)).await;
+    assert!(matches!(&unknown, Preflight::Unknown(reason) if reason.contains("403")), "{unknown:?}");
+    assert_eq!(rest.status().invalid_10_min, 1);
 }
 
 #[tokio::test]

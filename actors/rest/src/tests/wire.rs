@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 const CHANNEL: ChannelId = ChannelId::new(1);
 
@@ -104,11 +104,12 @@ async fn an_answer_that_never_comes_ends_at_the_deadline() {
 
 #[tokio::test]
 async fn errors_name_neither_address_nor_token() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/api/v10", listener.local_addr().unwrap());
-    drop(listener);
+    // Held, so that nobody else gets the port, but nobody listens on it.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base = format!("http://{}/api/v10", closed.local_addr().unwrap());
     let rest = Rest::standalone(config(), &access(&base)).unwrap();
-    let send = Send::default().within(Duration::from_millis(300));
+    let send = Send::default().within(Duration::from_secs(3));
     let edit = serenity::builder::EditInteractionResponse::new().content("x");
     let error = rest.edit_response(4.into(), "hunter2", edit, send).await.unwrap_err();
     let said = format!("{error} {error:?}");

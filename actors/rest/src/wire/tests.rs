@@ -134,7 +134,7 @@ impl tower_service::Service<Name> for Known {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_address_that_does_not_answer_leaves_time_for_the_next_one() {
     // Its queue is full with one connection that nobody takes: to the next one it says nothing.
     let silent = TcpSocket::new_v4().unwrap();
