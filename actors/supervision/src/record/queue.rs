@@ -279,6 +279,13 @@ impl Recorder {
         self.shared.lock().generation
     }
 
+    /// Whether all that was recorded is written, and its writer sleeps.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let queue = self.shared.lock();
+        queue.asleep && queue.items.is_empty()
+    }
+
     /// From now on what is recorded is written.
     pub fn keep(&self) {
         let mut queue = self.shared.lock();

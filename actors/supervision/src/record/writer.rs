@@ -64,14 +64,15 @@ fn write(shared: &Shared, segment: &mut Segment, items: VecDeque<Item>, closing:
     if closing.is_some() {
         segment.sync();
     }
-    let (lost, trouble) = segment.account();
-    shared.account(lost, trouble);
     if segment.take_gap() {
         shared.begin_anew();
     }
     if segment.take_full() {
         shared.full();
     }
+    // Last: whoever hears that it is written again finds states written anew.
+    let (lost, trouble) = segment.account();
+    shared.account(lost, trouble);
 }
 
 /// [`Record::Step`] as it is written.

@@ -35,7 +35,7 @@ async fn a_child_left_behind_is_not_started_again_before_it_has_ended() {
     let spec = spec.criticality(Criticality::Optional).shutdown(Shutdown::Within(Duration::from_millis(50)));
     let (_y, other) = probe("inner/y", &log, Plan::default());
     let tree = up(vec![ChildSpec::supervisor("inner", Flags::new(Strategy::OneForOne), vec![spec, other])]).await;
-    x.send(Say::Block(3 * SECOND)).await.expect("delivered");
+    x.send(Say::Block(8 * SECOND)).await.expect("delivered");
     until("x is in its handler", || x.mailbox().read().handling.is_some()).await;
     log.take();
     tree.order(&"inner".into(), Verb::Kill, None, false).await.expect("killed");
@@ -57,7 +57,7 @@ async fn who_waits_for_room_at_a_blocked_actor_is_told_when_it_is_given_up() {
     let (a, spec) = probe("a", &log, Plan::default());
     let spec = spec.criticality(Criticality::Optional).shutdown(Shutdown::Within(Duration::from_millis(50)));
     let tree = up(vec![spec]).await;
-    a.send(Say::Block(6 * SECOND)).await.expect("delivered");
+    a.send(Say::Block(8 * SECOND)).await.expect("delivered");
     until("a is in its handler", || a.mailbox().read().handling.is_some()).await;
     while a.try_send(Say::Note("x".into())).is_ok() {}
     let waits = tokio::spawn({
@@ -67,11 +67,11 @@ async fn who_waits_for_room_at_a_blocked_actor_is_told_when_it_is_given_up() {
     let begun = std::time::Instant::now();
     let stopped = tree.order(&"a".into(), Verb::Stop, None, false).await;
     assert!(stopped.unwrap_err().to_string().contains("quarantined"));
-    let sent = tokio::time::timeout(SECOND, waits).await.expect("it is told").expect("no panic");
+    let sent = tokio::time::timeout(3 * SECOND, waits).await.expect("it is told").expect("no panic");
     assert!(matches!(sent, Err(SendError::Unavailable { .. })), "{sent:?}");
-    let later = tokio::time::timeout(SECOND, a.send(Say::Note("later".into()))).await.expect("it is told at once");
+    let later = tokio::time::timeout(3 * SECOND, a.send(Say::Note("later".into()))).await.expect("it is told at once");
     assert!(matches!(later, Err(SendError::Unavailable { .. })), "{later:?}");
-    assert!(begun.elapsed() < 4 * SECOND, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

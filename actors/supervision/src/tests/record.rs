@@ -356,11 +356,11 @@ async fn a_full_segment_gives_way_and_each_one_can_be_replayed_alone() {
     let (actors, children) = stormy(&log);
     let past = read(folder.path());
     let recorder = Recorder::with(Segment::new(&past, 60_000)).unwrap();
-    let tree = recorded(past, recorder, flags(), children).await;
+    let tree = recorded(past, recorder.clone(), flags(), children).await;
     let mut rng = StdRng::seed_from_u64(3);
     for _ in 0..6 {
         storm(&tree, &actors, &mut rng, 40).await;
-        real_time(Duration::from_millis(30)).await; // the writer is another thread
+        written("all of it is written", || recorder.is_idle()).await; // by another thread
     }
     end(tree, true).await;
     let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -372,6 +372,17 @@ async fn a_full_segment_gives_way_and_each_one_can_be_replayed_alone() {
         assert_eq!((compared.difference, compared.unchecked, compared.lost), (None, 0, 0));
         assert!(compared.decisions > 0 && length < 200_000);
     }
+}
+
+/// Waits, in real time, until the writer has seen to it.
+async fn written(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if holds() {
+            return;
+        }
+        real_time(Duration::from_millis(5)).await;
+    }
+    panic!("never came true: {what}");
 }
 
 /// Lets the writer's thread, which knows no paused time, catch up.

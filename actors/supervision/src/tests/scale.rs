@@ -38,12 +38,16 @@ async fn start_and_stop(count: usize) -> (f64, f64) {
 #[tokio::test]
 async fn thousands_of_children_start_and_stop_in_order_in_time_that_grows_with_their_number_only() {
     start_and_stop(1_000).await; // what is done once is not counted
-    let mut each = Vec::new();
+    // The least of three, taken in turns: what else the machine does at a moment only adds to one.
+    let mut each = [[f64::MAX; 2]; 2];
     let many = if super::full_tier() { 10_000 } else { 5_000 };
-    for count in [1_000, many] {
-        let (start, stop) = start_and_stop(count).await;
-        println!("{count} children: started in {start:.2} s of processor time, stopped in {stop:.2} s");
-        each.push([start / count as f64, stop / count as f64]);
+    for _ in 0..3 {
+        for (n, count) in [1_000, many].into_iter().enumerate() {
+            let (start, stop) = start_and_stop(count).await;
+            println!("{count} children: started in {start:.2} s of processor time, stopped in {stop:.2} s");
+            let [started, stopped] = each[n];
+            each[n] = [started.min(start / count as f64), stopped.min(stop / count as f64)];
+        }
     }
     for n in 0..2 {
         // Were it the square of their number, it would be five or ten times; sets that grow cost a little more each.

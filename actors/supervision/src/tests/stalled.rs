@@ -100,7 +100,7 @@ fn rules(tree: &Tree, path: &str) -> Vec<Rule> {
 #[test]
 fn a_blocked_thread_is_seen_warned_about_climbed_and_left_behind_while_the_others_are_told_apart() {
     on_planes(3, |planes| async move {
-        let probe = Probe::new(MS(10), MS(200));
+        let probe = Probe::new(MS(10), 2 * SECOND);
         let (stuck, a) = hand("stuck", probe);
         let (awaits, b) = hand("awaits", probe);
         let (works, c) = hand("works", probe);
@@ -113,7 +113,10 @@ fn a_blocked_thread_is_seen_warned_about_climbed_and_left_behind_while_the_other
         until("it is stuck", || activity(&tree, "stuck") == Some(Activity::Stuck)).await;
         assert_eq!(stuck.mailbox().read().handling.as_deref(), Some("block"));
         until("it awaits", || activity(&tree, "awaits") == Some(Activity::Awaiting)).await;
-        assert_eq!((activity(&tree, "works"), activity(&tree, "idle")), (Some(Activity::Busy), Some(Activity::Idle)));
+        until("the others are told apart", || {
+            (activity(&tree, "works"), activity(&tree, "idle")) == (Some(Activity::Busy), Some(Activity::Idle))
+        })
+        .await;
         until("it is given up", || tree.node(&"stuck".into()).unwrap().status == Status::Quarantined).await;
         let climbed = rules(&tree, "stuck");
         let order = [Rule::Slow, Rule::Stalled, Rule::Stop, Rule::StopDeadline, Rule::KillDeadline, Rule::Quarantine];
@@ -127,7 +130,8 @@ fn a_blocked_thread_is_seen_warned_about_climbed_and_left_behind_while_the_other
         assert_eq!(crash.followed().map(|followed| followed.rule), Some(Rule::Quarantine));
         // What awaits and what works are there still, and only the first was spoken about.
         assert_eq!(tree.node(&"awaits".into()).unwrap().incarnation, 1);
-        assert!(rules(&tree, "awaits").contains(&Rule::Slow) && !rules(&tree, "works").contains(&Rule::Slow));
+        until("what awaits was spoken about", || rules(&tree, "awaits").contains(&Rule::Slow)).await;
+        assert!(!rules(&tree, "works").contains(&Rule::Slow));
     });
 }
 

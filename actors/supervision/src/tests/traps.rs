@@ -170,7 +170,7 @@ async fn an_actor_that_is_said_to_run_can_be_told_at_once() {
         let path = format!("a{n}");
         let (_addr, spec) = probe(&path, &log, Plan::default());
         tree.start_child(&crate::ActorPath::root(), spec).await.expect("it starts");
-        let told = tree.tell(&path.as_str().into(), "echo", serde_json::json!(n), SECOND, None).await;
+        let told = tree.tell(&path.as_str().into(), "echo", serde_json::json!(n), 20 * SECOND, None).await;
         assert_eq!(told, Ok(serde_json::json!(n)));
         tree.remove_child(&path.as_str().into()).await.expect("it goes");
     }

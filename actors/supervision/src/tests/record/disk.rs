@@ -15,17 +15,6 @@ async fn fails(tree: &Tree, addr: &crate::Addr<Say>, incarnation: u64) {
     until_incarnation(tree, addr.path().as_str(), incarnation).await;
 }
 
-/// Waits, in real time, until the writer has seen to it.
-async fn written(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        real_time(Duration::from_millis(5)).await;
-    }
-    panic!("never came true: {what}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_fails_costs_records_that_are_counted_and_the_tree_goes_on() {
     let home = TempDir::new().unwrap();
@@ -75,7 +64,8 @@ async fn a_full_disk_is_left_alone_for_a_while_and_what_is_kept_is_whole_when_it
             real_time(Duration::from_millis(3)).await;
         }
         assert_eq!(recorder.generation(), before, "room {room}");
-        assert!(recorder.lost() >= 20 && tree.node(&"a".into()).unwrap().status == Status::Running);
+        written("all of them are lost", || recorder.lost() >= 20).await;
+        assert_eq!(tree.node(&"a".into()).unwrap().status, Status::Running);
         let lost = read(folder.path());
         assert!(lost.problems().is_empty(), "what a full disk cut off is no damage: {lost:?}");
         disk.store(1 << 30, SeqCst);

@@ -55,7 +55,7 @@ pub(super) fn all(
         return Err(format!("still alive after the end: {left:?}"));
     }
     every_exit_has_its_decision(stage, decisions)?;
-    budgets_hold(decisions)?;
+    budgets_hold(scenario, decisions)?;
     nothing_starts_late(stage, decisions, drained)?;
     stops_in_reverse(scenario, (&ActorPath::root(), &scenario.root), decisions)
 }
@@ -84,30 +84,66 @@ fn every_exit_has_its_decision(stage: &Stage, decisions: &[Arc<Entry>]) -> Resul
     Ok(())
 }
 
-/// No more restarts within a budget's window than it allows.
-fn budgets_hold(decisions: &[Arc<Entry>]) -> Result<(), String> {
-    let mut restarts: BTreeMap<&str, VecDeque<Duration>> = BTreeMap::new();
+/// What restarts count against.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Purse {
+    /// The child's own budget.
+    Own(ActorPath),
+    /// The intensity of the supervisor, which its children without a budget share.
+    Shared(ActorPath),
+}
+
+/// No more restarts within a budget's window than it allows, counted anew for each budget.
+fn budgets_hold(scenario: &Scenario, decisions: &[Arc<Entry>]) -> Result<(), String> {
+    let mut restarts: BTreeMap<Purse, VecDeque<Duration>> = BTreeMap::new();
+    // Who is parked, and of those whom a start or a try may bring up.
+    let (mut parked, mut tried): (BTreeSet<ActorPath>, BTreeSet<ActorPath>) = Default::default();
     for entry in decisions {
-        let (path, decision) = (entry.path.as_str(), &entry.decision);
-        if matches!(decision.rule, Rule::Start | Rule::HalfOpen | Rule::Operator) {
-            // A new life of a supervisor begins anew, as does what an operator or a try while parked brings up.
-            let below = format!("{path}/");
-            let supervises = decision.rule == Rule::Start;
-            restarts.retain(|of, _| if supervises { !of.starts_with(&below) } else { *of != path });
+        let (path, decision) = (&entry.path, &entry.decision);
+        let cycled = decision.rule == Rule::Operator && decision.text.starts_with("ordered to restart");
+        let by_force = cycled && decision.text.ends_with("by force");
+        match decision.rule {
+            // A new life of a supervisor begins anew, with all below it.
+            Rule::Start => {
+                restarts.retain(|purse, _| match purse {
+                    Purse::Own(of) => of == path || !of.is_within(path),
+                    Purse::Shared(of) => !of.is_within(path),
+                });
+                parked.retain(|of| of == path || !of.is_within(path));
+                tried.retain(|of| of == path || !of.is_within(path));
+            }
+            Rule::Parked => {
+                tried.remove(path);
+                parked.insert(path.clone());
+            }
+            Rule::HalfOpen | Rule::Operator if parked.remove(path) && !cycled => {
+                tried.insert(path.clone());
+            }
+            // Only what was parked has its whole budget again, and only when it is up.
+            Rule::Up if tried.remove(path) => {
+                restarts.remove(&Purse::Own(path.clone()));
+            }
+            // It was forgotten, and is another one.
+            Rule::Operator if decision.text.starts_with("added") => {
+                restarts.remove(&Purse::Own(path.clone()));
+            }
+            _ => {}
         }
-        let (Rule::Restart | Rule::Backoff | Rule::Cooldown, Some(budget)) = (decision.rule, decision.budget) else {
-            continue;
-        };
+        let counts = matches!(decision.rule, Rule::Restart | Rule::Backoff | Rule::Cooldown) || cycled && !by_force;
+        let (true, Some(budget), Some(supervisor)) = (counts, decision.budget, path.parent()) else { continue };
         if budget.used > budget.allowed {
             return Err(format!("{path} restarts over its budget: {decision:?}"));
         }
-        let own = restarts.entry(path).or_default();
-        own.push_back(decision.at);
-        while own.front().is_some_and(|at| decision.at - *at > budget.window) {
-            own.pop_front();
+        let own = scenario.root.has_own_budget(&ActorPath::root(), path);
+        let purse = if own { Purse::Own(path.clone()) } else { Purse::Shared(supervisor) };
+        let spent = restarts.entry(purse.clone()).or_default();
+        spent.push_back(decision.at);
+        while spent.front().is_some_and(|at| decision.at - *at > budget.window) {
+            spent.pop_front();
         }
-        if own.len() > budget.allowed as usize {
-            return Err(format!("{path} restarted {} times within {:?}: {decision:?}", own.len(), budget.window));
+        if spent.len() > budget.allowed as usize {
+            let (times, window) = (spent.len(), budget.window);
+            return Err(format!("{purse:?} has spent {times} restarts within {window:?}: {decision:?}"));
         }
     }
     Ok(())

@@ -18,6 +18,8 @@ const HAPPENINGS_MAX: usize = 24;
 const TIME_MS: u64 = 30_000;
 /// A worker that obeys needs no longer than this to stop, whatever it is doing.
 const OBEYS_WITHIN: Duration = Duration::from_millis(1_200);
+/// Of those that are added, the one that shares its supervisor's intensity.
+const SHARES: i32 = 1;
 /// A kill and an abort take this long at most before a child is left behind.
 const LADDER: Duration = Duration::from_secs(1);
 
@@ -96,6 +98,8 @@ fn some(rng: &mut StdRng, places: &Places) -> Happening {
             // Whenever it comes again, it is of that rank, and needs that or nothing.
             (plan.id, plan.rank) = (format!("new{n}"), n - 1);
             plan.needs = (n == 2).then(|| "w0".to_owned());
+            // And has a budget of its own or none.
+            plan.budget = (n != SHARES).then(|| plan.budget.unwrap_or(Intensity::new(2, Duration::from_secs(10))));
             Happening::Start(Box::new(plan), under)
         }
         6 => Happening::Remove(any(rng)),
@@ -155,6 +159,16 @@ fn plan(rng: &mut StdRng, n: usize, depth: usize) -> Plan {
 impl Group {
     pub(super) fn specs(&self, at: &ActorPath, stage: &Stage) -> Vec<ChildSpec> {
         self.children.iter().map(|plan| plan.spec(at, stage)).collect()
+    }
+
+    /// Whether the child at `path`, which stands at `at`, in this group or below it, counts against a budget of its own.
+    pub(super) fn has_own_budget(&self, at: &ActorPath, path: &ActorPath) -> bool {
+        let known = self.children.iter().find(|plan| path.is_within(&at.child(&plan.id)));
+        match known.map(|plan| (at.child(&plan.id), plan)) {
+            Some((it, plan)) if it == *path => plan.budget.is_some(),
+            Some((it, Plan { group: Some(group), .. })) => group.has_own_budget(&it, path),
+            _ => path.id() != format!("new{SHARES}"),
+        }
     }
 
     fn places(&self, prefix: &str, into: &mut Places) {

@@ -7,6 +7,15 @@ use super::{
 };
 use std::time::{Duration, Instant};
 
+/// The least of three for `few` and for `many`, taken in turns: what else the machine does at a moment only adds to one.
+async fn least<F: Future<Output = Duration>>(few: impl Fn() -> F, many: impl Fn() -> F) -> (Duration, Duration) {
+    let mut least = (Duration::MAX, Duration::MAX);
+    for _ in 0..3 {
+        least = (least.0.min(few().await), least.1.min(many().await));
+    }
+    least
+}
+
 /// Too short to measure: whatever is faster counts as this.
 const LEAST: Duration = Duration::from_millis(2);
 
@@ -27,7 +36,8 @@ async fn come_and_go<S: System>(count: usize) -> Duration {
 
 /// Ten times as many temporary children take at most fifty times as long.
 pub(crate) async fn simple_one_for_one_scale_many_temporary_children<S: System>() {
-    let (few, many) = (come_and_go::<S>(200).await, come_and_go::<S>(2_000).await);
+    let take = |count| move || come_and_go::<S>(count);
+    let (few, many) = least(take(200), take(2_000)).await;
     assert!(many < few * 50, "200 in {few:?}, 2,000 in {many:?}");
 }
 
@@ -43,6 +53,7 @@ async fn start_and_stop<S: System>(count: usize) -> Duration {
 
 /// A hundred times as many children take at most a thousand times as long to start and stop in order.
 pub(crate) async fn scale_start_stop_many_children<S: System>() {
-    let (few, many) = (start_and_stop::<S>(50).await, start_and_stop::<S>(5_000).await);
+    let take = |count| move || start_and_stop::<S>(count);
+    let (few, many) = least(take(50), take(5_000)).await;
     assert!(many < few * 1_000, "50 in {few:?}, 5,000 in {many:?}");
 }
