@@ -103,6 +103,13 @@ pub(super) enum Happening {
     Shutdown,
 }
 
+impl Happening {
+    /// Whether a caller asks for it.
+    pub(super) fn is_call(self) -> bool {
+        matches!(self, Self::StartChild(..) | Self::Terminate(..) | Self::Restart(..) | Self::Delete(..))
+    }
+}
+
 /// What the supervisor asks of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Deed {

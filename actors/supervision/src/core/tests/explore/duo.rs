@@ -28,8 +28,8 @@ pub(super) struct Case {
     pub(super) specs: Vec<Spec>,
     /// One that may be added while it runs.
     pub(super) spare: Option<Spec>,
-    /// Whether callers start, terminate, restart and delete children.
-    pub(super) calls: bool,
+    /// How often callers start, terminate, restart or delete a child, at most; none: as often as they like.
+    pub(super) calls: Option<usize>,
     /// Only what the supervisor waits for happens while it waits: OTP's own schedule, where nothing is decided early.
     pub(super) in_turn: bool,
     /// Nobody shuts it down.
@@ -50,6 +50,8 @@ pub(super) struct Duo {
     model: Model,
     now: Time,
     tickets: u64,
+    /// Calls that are still made.
+    calls: Option<usize>,
 }
 
 impl Case {
@@ -72,6 +74,7 @@ impl Case {
             model: Model::new(self.flags, &self.specs, self.departures),
             now: Duration::from_secs(100),
             tickets: 0,
+            calls: self.calls,
             case: Arc::new(self),
         };
         duo.happens(Happening::Begin)?;
@@ -132,7 +135,7 @@ impl Subject for Duo {
             }
         }
         let ticket = self.tickets;
-        if self.case.calls && !matches!(self.model.phase, Phase::Ending(_)) {
+        if self.calls != Some(0) && !matches!(self.model.phase, Phase::Ending(_)) {
             for spec in self.case.specs.iter().chain(&self.case.spare) {
                 let id = spec.id;
                 happenings.extend([
@@ -163,7 +166,12 @@ impl Subject for Duo {
                 self.model.pass(self.now);
                 Ok(())
             }
-            Move::Happens(happening) => self.happens(happening),
+            Move::Happens(happening) => {
+                if let (Some(left), true) = (&mut self.calls, happening.is_call()) {
+                    *left -= 1;
+                }
+                self.happens(happening)
+            }
         }
     }
 
@@ -177,7 +185,7 @@ impl Subject for Duo {
             };
             (child.id(), proc(&child.life), then(child.goal), child.due, child.in_round, asked)
         });
-        hash((self.model.essence(), of_core.collect::<Vec<_>>()))
+        hash((self.model.essence(), of_core.collect::<Vec<_>>(), self.calls))
     }
 
     fn check(&mut self) -> Result<(), String> {

@@ -23,7 +23,7 @@ fn case(kind: Kind, auto: Auto, intensity: usize, types: &[Type]) -> Case {
         flags: Flags { kind, auto, intensity, period: PERIOD },
         specs: specs.collect(),
         spare: None,
-        calls: true,
+        calls: None,
         in_turn: false,
         endless: false,
         departures: Departures::OURS,
@@ -134,23 +134,39 @@ fn three_and_four_children_do_what_otp_says_on_long_ways_at_random() {
     println!("{walks} ways, {moves} moves in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// Without callers there are few enough states: children that start, fail to start, end in any way, obey or are deaf, and a
-/// shutdown at any point.
+/// With few calls there are few enough states: children that start, fail to start, end in any way, obey or are deaf, a
+/// shutdown at any point, and callers that have so many `calls` between them.
 #[track_caller]
-fn left_alone(what: &str, cases: Vec<Case>) {
-    let alone = cases.into_iter().map(|case| Case { calls: false, ..case });
-    let total = all(what, alone, usize::MAX);
+fn with_calls(calls: usize, what: &str, cases: Vec<Case>) {
+    let called = cases.into_iter().map(|case| Case { calls: Some(calls), ..case });
+    let total = all(what, called, usize::MAX);
     assert_eq!(total.complete, total.runs, "every state was seen");
 }
 
 #[test]
 fn three_children_that_nobody_orders_about_do_what_otp_says_in_every_interleaving() {
-    left_alone("3 children, no calls", some(cases(3), 60));
+    with_calls(0, "3 children, no calls", some(cases(3), 60));
 }
 
 #[test]
 fn four_children_that_nobody_orders_about_do_what_otp_says_in_every_interleaving() {
-    left_alone("4 children, no calls", some(cases(4), 600));
+    with_calls(0, "4 children, no calls", some(cases(4), 600));
+}
+
+/// The elder that stays, the one that fails and the younger that is ordered about meanwhile are three.
+#[test]
+fn three_children_and_one_call_do_what_otp_says_in_every_interleaving() {
+    with_calls(1, "3 children, 1 call", some(cases(3), 200));
+}
+
+#[test]
+fn three_children_and_two_calls_do_what_otp_says_in_every_interleaving() {
+    with_calls(2, "3 children, 2 calls", some(cases(3), 790));
+}
+
+#[test]
+fn four_children_and_one_call_do_what_otp_says_in_every_interleaving() {
+    with_calls(1, "4 children, 1 call", some(cases(4), 2_400));
 }
 
 /// In OTP's own schedule, where nothing happens while the supervisor waits, there is nothing to decide otherwise.
