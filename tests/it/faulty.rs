@@ -74,6 +74,7 @@ impl Actor for Fault {
     fn admin_messages() -> Vec<AdminSpec> {
         vec![
             AdminSpec::new("block", Role::Operate, "Blocks its thread for ever."),
+            AdminSpec::new("forget", Role::Operate, "Begins a task that nobody owns."),
             AdminSpec::with::<Value>("serve", Role::Operate, "Serves a number; dies of 13."),
             AdminSpec::with::<Value>("hold-control", Role::Operate, "Blocks the control plane for so many ms."),
         ]
@@ -82,6 +83,7 @@ impl Actor for Fault {
     async fn admin(&mut self, call: AdminCall, _: &Ctx<Self>) -> Result<Value, AdminError> {
         match call.name.as_str() {
             "block" => sleep(FOR_EVER),
+            "forget" => drop(tokio::spawn(std::future::pending::<()>())),
             "serve" => assert_ne!(call.params["number"], 13, "told to die of it"),
             _ => {
                 let held = Duration::from_millis(call.params["ms"].as_u64().unwrap());
@@ -247,4 +249,18 @@ fn a_blocked_root_starves_the_watchdog_while_the_bot_answers_and_is_fed_again_af
     let errors: Vec<_> = errors.iter().filter(|line| line["level"] == "error").collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(bot.terminate(), 0);
+}
+
+#[test]
+fn tasks_that_no_actor_owns_are_told_of_and_left_alone() {
+    let discord = discord();
+    let home = Home::new(&discord);
+    let bot = start(&home);
+    for actor in ["fault-1", "fault-2"] {
+        bot.cli(&["tell", actor, "forget"]).exits(0);
+    }
+    assert_eq!(bot.terminate(), 0);
+    let last = home.json(&["status", "--last-shutdown"]).exits(0).json();
+    assert!(last["report"]["unowned"].as_u64().is_some_and(|tasks| tasks >= 2), "{last}");
+    assert_eq!(last["report"]["cut_off"].as_array().map(Vec::len), Some(0), "{last}");
 }

@@ -315,18 +315,6 @@ fn a_deaf_report_server_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn tasks_that_no_actor_owns_are_told_of_and_left_alone() {
-    let discord = discord();
-    let home = Home::new(&discord);
-    let bot = home.start();
-    assert_answers(&discord); // the HTTP client keeps its connections open, by tasks of its own
-    assert_eq!(bot.terminate(), 0);
-    let last = home.json(&["status", "--last-shutdown"]).exits(0).json();
-    assert!(last["report"]["unowned"].is_u64(), "{last}");
-    assert_eq!(last["report"]["cut_off"].as_array().map(Vec::len), Some(0), "{last}");
-}
-
-#[test]
 fn sighup_reloads_all_or_nothing() {
     let discord = discord();
     let home = Home::new(&discord);
