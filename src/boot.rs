@@ -10,7 +10,7 @@ pub(crate) mod phases;
 use crate::{
     LIBRARY, VERSION, admin,
     admin::SharedTree,
-    config::Loaded,
+    config::{KnownActors, Loaded},
     exit::{Code, Fatal},
     flags::{Flags, Step},
     folder::DataFolder,
@@ -155,6 +155,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     (around.book.zone, around.check_ins) = (config.tasks.zone.clone(), config.tasks.check_ins);
     (around.clock, around.capture) = (Arc::clone(&clock), Arc::clone(&reports));
     around.cache = Some(Arc::clone(&cache) as _);
+    around.actors = Some(Arc::new(KnownActors::of(config, &more_cogs)));
     let registry = TaskRegistry::within(around);
     let host = cog_room(CogRoom {
         loaded: &loaded,

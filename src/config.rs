@@ -45,7 +45,7 @@ pub use service::{ServiceManager, service_manager};
 pub use show::{human, json, json_problems};
 pub use socket::{locate_data, locate_socket, socket_path};
 pub use sources::{Flag, Sources, TokenRule};
-pub use standing::{Standing, standing};
+pub use standing::{KnownActors, Standing, standing};
 pub(crate) use tasks::declared_tasks;
 pub use token::check_shape as check_token;
 pub use values::{Origin, Setting, Values};

@@ -4,7 +4,11 @@
 
 use super::{sections::Config, tasks};
 use crate::rules::rulebook;
+use cog_host::Cog;
+use protocol::ports::Actors;
+use std::collections::BTreeSet;
 use supervision::{ActorPath, Policy};
+use task_supervisor::TaskRegistry;
 
 /// Who stands at a path.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,31 @@ pub fn standing(path: &ActorPath, config: &Config, cogs: &[String]) -> Standing 
 /// Every path that is known by name, for suggestions.
 pub(super) fn paths(config: &Config, cogs: &[String]) -> impl Iterator<Item = String> {
     declared(config, cogs).into_iter().map(|(path, _)| path)
+}
+
+/// Which actors there can be, for whoever needs one: those that are declared, the tasks of cogs beside the built-in ones
+/// among them, and any shard.
+#[derive(Debug)]
+pub struct KnownActors(BTreeSet<String>);
+
+impl KnownActors {
+    /// As `config` has it, with `cogs` beside the built-in ones.
+    pub fn of(config: &Config, cogs: &[Cog]) -> Self {
+        let names: Vec<String> = cogs.iter().map(|cog| cog.name().to_owned()).collect();
+        let tasks = cogs.iter().flat_map(Cog::declared_tasks).map(|task| TaskRegistry::path(&task.name).to_string());
+        Self(paths(config, &names).chain(tasks).collect())
+    }
+}
+
+impl Actors for KnownActors {
+    fn may_stand(&self, path: &str) -> bool {
+        let numbered = || path.strip_prefix(GATEWAY)?.strip_prefix('/').map(shard);
+        self.0.contains(path) || numbered() == Some(true)
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.0.iter().cloned().collect()
+    }
 }
 
 /// Who is declared, and with which rules; of the shards the first one.

@@ -290,3 +290,30 @@ fn whoever_shortens_the_shutdown_shortens_its_drain() {
 fn a_script_cogs_keys_are_its_own_business() {
     assert!(Home::with("[cogs.my_script]\nanything = 1").load(&[]).is_ok());
 }
+
+#[test]
+fn a_task_may_need_what_is_built_in_or_declared_and_any_shard() {
+    use cog_host::Cog;
+    use protocol::{
+        ports::Actors,
+        task::{Schedule, TaskSpec},
+    };
+    let task = TaskSpec::declared("weather", "forecast", Schedule::daily(4, 30, "UTC"));
+    let cog = Cog::new("weather", "Says what it will be like").task(task, |_, _| None);
+    let known = KnownActors::of(&Home::with("").load(&[]).unwrap().config, &[cog]);
+    for path in [
+        "database",
+        "emoji-cache",
+        "cog-host/info",
+        "cog-host/weather",
+        "gateway/shard-7",
+        "task-supervisor/presence",
+        "task-supervisor/forecast",
+    ] {
+        assert!(known.may_stand(path), "{path}");
+    }
+    for path in ["databse", "gateway/shard-07", "gateway/shard-x", "task-supervisor/forcast", "cog-host/wether", ""] {
+        assert!(!known.may_stand(path), "{path}");
+    }
+    assert_eq!(supervision::nearest("databse", known.paths().into_iter()).as_deref(), Some("database"));
+}

@@ -40,5 +40,6 @@ mod standing;
 mod stopped;
 mod suspension;
 mod sync;
+mod tasks;
 mod tryout;
 mod unsaved;

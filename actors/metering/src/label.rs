@@ -41,6 +41,8 @@ labels! {
     Class "class" "A class of traffic or work.",
     Reason "reason" "Why.",
     State "state" "A state.",
+    Category "category" "What a background task is for: `command`, `system`, `scheduled`, `gateway`.",
+    Priority "priority" "How much a background task matters: `low`, `normal`, `high`, `critical`.",
     ExceptionType "exception_type" "The class of an exception in a timed block.",
     ArgusVersion "argus_version" "Argus' name for the version of the telemetry.",
     LibraryVersion "discord_py_version" "Argus' name for the version of the Discord library.",

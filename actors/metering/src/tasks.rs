@@ -1,7 +1,7 @@
 //! Background tasks.
 
 use crate::{
-    Label::{Class, Outcome, State, Task},
+    Label::{Category, Class, Outcome, Priority, State, Task},
     Metric, Name, Scrape,
     metric::count,
 };
@@ -15,7 +15,23 @@ static TASKS: Metric = Metric::gauge("impresario_tasks", &[State], 16, "Tasks, b
 static HEALTH: Metric = Metric::gauge("impresario_task_health", &[State], 8, "Tasks, by how well they are");
 static UNOWNED: Metric = Metric::gauge("impresario_unowned_work", &[], 1, "Tokio tasks alive that no actor owns");
 
-pub(crate) static METRICS: &[&Metric] = &[&RUNS, &DURATION, &RESTARTS, &TASKS, &HEALTH, &UNOWNED];
+static CATEGORY: Metric = Metric::gauge("impresario_tasks_by_category", &[Category], 8, "Tasks, by what they are for");
+static PRIORITY: Metric = Metric::gauge("impresario_tasks_by_priority", &[Priority], 8, "Tasks, by priority");
+static LAST_RUN: Metric = Metric::gauge(
+    "impresario_task_last_run_timestamp_seconds",
+    &[Task],
+    250,
+    "When the last run of a task ended, in seconds since 1970",
+);
+static LAST_ERROR: Metric = Metric::gauge(
+    "impresario_task_last_error_timestamp_seconds",
+    &[Task],
+    250,
+    "When a run of a task last failed, in seconds since 1970",
+);
+
+pub(crate) static METRICS: &[&Metric] =
+    &[&RUNS, &DURATION, &RESTARTS, &TASKS, &HEALTH, &CATEGORY, &PRIORITY, &LAST_RUN, &LAST_ERROR, &UNOWNED];
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +84,26 @@ pub fn in_state(scrape: &Scrape, state: &'static str, n: usize) {
 /// Tasks that are so well (a fixed word).
 pub fn in_health(scrape: &Scrape, health: &'static str, n: usize) {
     HEALTH.set(scrape, [health.into()], count(n));
+}
+
+/// Tasks of one category (a fixed word).
+pub fn in_category(scrape: &Scrape, category: &'static str, n: usize) {
+    CATEGORY.set(scrape, [category.into()], count(n));
+}
+
+/// Tasks of one priority (a fixed word).
+pub fn in_priority(scrape: &Scrape, priority: &'static str, n: usize) {
+    PRIORITY.set(scrape, [priority.into()], count(n));
+}
+
+/// When the last run of `task` ended, in seconds since 1970.
+pub fn last_run(scrape: &Scrape, task: impl Into<Name>, at: f64) {
+    LAST_RUN.set(scrape, [task.into().into()], at);
+}
+
+/// When a run of `task` last failed, in seconds since 1970.
+pub fn last_error(scrape: &Scrape, task: impl Into<Name>, at: f64) {
+    LAST_ERROR.set(scrape, [task.into().into()], at);
 }
 
 /// Tokio tasks alive that no actor owns.

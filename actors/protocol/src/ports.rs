@@ -168,6 +168,15 @@ pub enum CheckInSchedule {
     Minutes(u64),
 }
 
+/// Which actors there can be, as far as that is known before they are there.
+pub trait Actors: Send + Sync + 'static {
+    /// Whether an actor may come to stand at `path`: one that is built in, or that some cog declares.
+    fn may_stand(&self, path: &str) -> bool;
+
+    /// Every path that is known by name, for suggestions.
+    fn paths(&self) -> Vec<String>;
+}
+
 /// Takes failure reports (Sentry, when configured). Never blocks and never fails its caller.
 pub trait Capture: Send + Sync + 'static {
     /// Takes one report.

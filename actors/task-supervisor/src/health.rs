@@ -14,6 +14,8 @@ pub const RECOVERING: Duration = Duration::from_secs(300);
 pub const ERRORS_AN_HOUR: u32 = 10;
 /// So many restarts within the window of its restart limit are too many.
 pub const RESTARTS: u32 = 3;
+/// After so many of its health intervals a task that waits for a path at which nobody stands is failing.
+pub const LACKING: u32 = 3;
 /// A run past its timeout is cut off at once; one that is still there after this does not let itself be cut off.
 const CUT_OFF_GRACE: Duration = Duration::from_secs(5);
 
@@ -70,6 +72,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) status: Option<Status>,
     /// Why it is not there although it was to be: it was refused when it was to be started.
     pub(crate) refused: Option<String>,
+    /// What it needs that has stood nowhere for [`LACKING`] intervals, and for how long.
+    pub(crate) lacking: Option<(String, Duration)>,
     /// What its supervisor is doing; none before there is one, or where the task has nothing more to do.
     pub(crate) supervisor: Option<Status>,
     /// Why there will be no supervisor at all.
@@ -97,6 +101,12 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
         Some(Status::Quarantined) => return because(Health::Parked, why("its last incarnation could not be ended")),
         None => return absent(facts),
         _ => {}
+    }
+    if let Some((path, since)) = &facts.lacking {
+        let since = span(whole_seconds(*since));
+        let reason =
+            format!("needs {path}, and nobody has stood there for {since}: bring that up, or correct its needs");
+        return because(Health::Failing, reason);
     }
     if let Some(reason) = stalled(facts) {
         return because(Health::Stalled, reason);
@@ -173,6 +183,7 @@ mod tests {
         Facts {
             status: Some(Status::Running),
             refused: None,
+            lacking: None,
             supervisor: Some(Status::Running),
             left_out: None,
             reason: None,

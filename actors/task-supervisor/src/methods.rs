@@ -66,7 +66,7 @@ pub fn methods(registry: &Arc<TaskRegistry>) -> Vec<Method> {
     methods
 }
 
-/// The check rehearses the order: limit and cooldown refuse it there already, and nothing has changed.
+/// Forced it overrides limit and cooldown, as `actor.restart` does, and takes the same role. The check rehearses the order: limit and cooldown refuse it there already, and nothing has changed.
 fn restart(registry: &Arc<TaskRegistry>) -> Method {
     let about = "Stops a task and starts it again, within its restart limit and cooldown unless forced.";
     let registry = Arc::clone(registry);
@@ -76,6 +76,12 @@ fn restart(registry: &Arc<TaskRegistry>) -> Method {
         let registry = Arc::clone(&registry);
         async move {
             let (task, tree) = found?;
+            if which.force && asked.peer.role < Role::Admin {
+                let (needed, role) = (Role::Admin, asked.peer.role);
+                let text =
+                    format!("tasks.restart with force takes the role {needed}, you have {role}: leave force out");
+                return Err(MethodError::refused(text));
+            }
             let (path, verb) = (TaskRegistry::path(&which.name), Verb::Restart { force: which.force });
             tree.order(&path, verb, asked.if_incarnation, true).await.map_err(refused)?;
             let would = json!({ "force": which.force, "state": registry.row(&task)["state"] });

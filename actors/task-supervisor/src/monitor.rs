@@ -214,6 +214,9 @@ async fn judge_all(registry: &Arc<TaskRegistry>) -> usize {
     let mut judged = 0;
     for task in registry.all() {
         let node = registry.node(&task.spec.name);
+        if let Some(tree) = registry.tree.get() {
+            task.note_lacking(node.as_ref(), tree);
+        }
         let given_up = node.as_ref().is_some_and(|node| matches!(node.status, Status::Parked | Status::Quarantined));
         let due = |judged: &Judged| {
             let told = judged.verdict.as_ref().is_some_and(|verdict| verdict.health == Health::Parked);

@@ -4,7 +4,7 @@ mod held;
 
 use crate::{
     config::TaskRules,
-    health::{Facts, Verdict, judge},
+    health::{Facts, LACKING, Verdict, judge},
     monitor::{MONITOR, MonitorMsg, NotBrought},
     order,
     schedule::Timetable,
@@ -68,6 +68,8 @@ pub(crate) struct Judged {
     pub(crate) told: Option<u64>,
     /// Why it could not be started the last time, if it could not.
     pub(crate) refused: Option<String>,
+    /// What it needs and nobody has stood at, and since when.
+    pub(crate) lacks: Option<(String, Instant)>,
 }
 
 impl Registered {
@@ -86,6 +88,25 @@ impl Registered {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }
 
+    /// Notes what it needs that stands nowhere, if that is so; what stands and is not up may come back by itself.
+    pub(crate) fn note_lacking(&self, node: Option<&Node>, tree: &Tree) {
+        let nowhere = |need: &&String| tree.node(&ActorPath::from(need.as_str())).is_none();
+        let lacks = node.and_then(|node| node.missing.iter().find(nowhere));
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        judged.lacks = lacks.map(|lacks| match judged.lacks.take() {
+            Some(known) if known.0 == *lacks => known,
+            _ => (lacks.clone(), Instant::now()),
+        });
+    }
+
+    /// What it needs that has stood nowhere for too long, and for how long.
+    fn lacking(&self) -> Option<(String, Duration)> {
+        let judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let (path, since) = judged.lacks.as_ref()?;
+        let long = since.elapsed() >= self.spec.health_check.saturating_mul(LACKING);
+        long.then(|| (path.clone(), since.elapsed()))
+    }
+
     /// How well it is now; `node` is what the tree says of it.
     pub(crate) fn verdict(&self, node: Option<&Node>, registry: &TaskRegistry) -> Verdict {
         let (budget, around) = (node.and_then(|node| node.budget), &registry.around);
@@ -93,6 +114,7 @@ impl Registered {
             // What is held waits for what it needs, as what is suspended does.
             status: node.map(|node| if node.is_held() { Status::Suspended } else { node.status }),
             refused: self.refused(),
+            lacking: self.lacking(),
             supervisor: registry.supervisor().filter(|_| !self.is_over()),
             left_out: registry.left_out.get().map(String::as_str),
             reason: node.and_then(|node| node.reason.as_deref()),
@@ -182,6 +204,23 @@ impl TaskRegistry {
         change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Why it would wait for ever, if it needs what is not there and could not be.
+    fn needs_nobody(&self, spec: &TaskSpec) -> Option<String> {
+        let actors = self.around.actors.as_ref()?;
+        let stands = |need: &str| self.tree.get().is_some_and(|tree| tree.node(&ActorPath::from(need)).is_some());
+        let task = |need: &str| crate::named(need).is_some_and(|name| name == spec.name || self.knows(name));
+        let unknown = |need: &&String| !stands(need) && !task(need) && !actors.may_stand(need);
+        let need = spec.needs.iter().find(unknown)?;
+        let there = self.tree.get().into_iter().flat_map(Tree::nodes).map(|node| node.path.to_string());
+        let tasks = self.all().into_iter().map(|task| Self::path(&task.spec.name).to_string());
+        let near = supervision::nearest(need, there.chain(tasks).chain(actors.paths()));
+        let meant = near.map_or_else(String::new, |near| format!("; was {near} meant?"));
+        Some(format!(
+            "it needs {need:?}, and there is no such actor, nor does any cog declare one{meant} Name an actor's path, or \
+             register or declare the task first that it needs"
+        ))
+    }
+
     fn insert(&self, spec: TaskSpec) -> Result<Option<Registered>, RegisterError> {
         self.with(|held| held.enter(Arc::new(spec)))
     }
@@ -231,6 +270,9 @@ impl Tasks for TaskRegistry {
     /// Before the task supervisor is up a task is only noted; it is started when its turn comes.
     fn register(&self, spec: TaskSpec) -> BoxFuture<'_, Result<(), RegisterError>> {
         Box::pin(async move {
+            if let Some(reason) = self.needs_nobody(&spec) {
+                return Err(RegisterError::Invalid { name: spec.name, rule: TaskRule::Needs, reason });
+            }
             let Some(task) = self.insert(spec)? else { return Ok(()) };
             if !self.monitor.is_running() {
                 return Ok(());

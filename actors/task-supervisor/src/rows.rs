@@ -7,11 +7,12 @@ use crate::{
     stats::{LastRun, TaskFigures},
     unowned::Work,
 };
+use chrono::{DateTime, Utc};
 use metering::{Collector, Scrape};
 use protocol::task::{Category, Priority, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use supervision::{Node, Status};
 
 /// All tasks together.
@@ -158,15 +159,34 @@ impl Collector for TaskRegistry {
             let node = self.node(&task.spec.name);
             let state = state(node.as_ref(), &task.verdict(node.as_ref(), self));
             *states.entry(state.name()).or_default() += 1;
+            let (name, figures) = (task.spec.name.as_str(), task.stats.read());
+            if let Some(at) = figures.last_at {
+                metering::tasks::last_run(scrape, name, seconds(at));
+            }
+            if let Some(error) = figures.last_error {
+                metering::tasks::last_error(scrape, name, seconds(error.at));
+            }
         }
         for (state, tasks) in states {
             metering::tasks::in_state(scrape, state, tasks);
         }
-        for (health, tasks) in self.statistics().health {
+        let all = self.statistics();
+        for (category, tasks) in all.categories {
+            metering::tasks::in_category(scrape, category, tasks);
+        }
+        for (priority, tasks) in all.priorities {
+            metering::tasks::in_priority(scrape, priority, tasks);
+        }
+        for (health, tasks) in all.health {
             metering::tasks::in_health(scrape, health, tasks);
         }
         if let Some(work) = self.work() {
             metering::tasks::unowned(scrape, work.unowned);
         }
     }
+}
+
+/// Seconds since 1970, to the millisecond.
+fn seconds(at: DateTime<Utc>) -> f64 {
+    Duration::from_millis(u64::try_from(at.timestamp_millis()).unwrap_or(0)).as_secs_f64()
 }

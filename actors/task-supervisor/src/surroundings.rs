@@ -4,7 +4,7 @@ use crate::{config::TaskRules, rules::Rulebook, schedule::Moment};
 use protocol::{
     Clock, SystemClock,
     cache::CacheView,
-    ports::{Capture, NoCapture},
+    ports::{Actors, Capture, NoCapture},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, time::Instant};
@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub capture: Arc<dyn Capture>,
     /// What is known of guilds.
     pub cache: Option<Arc<dyn CacheView>>,
+    /// Which actors there can be; without it a task may need any path.
+    pub actors: Option<Arc<dyn Actors>>,
     epoch: Instant,
 }
 
@@ -36,6 +38,7 @@ impl Surroundings {
             clock: Arc::new(SystemClock),
             capture: Arc::new(NoCapture),
             cache: None,
+            actors: None,
             epoch: Instant::now(),
         }
     }

@@ -18,6 +18,7 @@ mod before_after;
 mod calendar;
 mod declaration;
 mod defects;
+mod needs;
 mod order;
 mod outlook;
 mod overlap;

@@ -13,9 +13,13 @@ use tracing::{Subscriber, field::Visit, span};
 
 impl World {
     async fn call(&self, method: &str, params: Value) -> Result<Value, MethodError> {
+        self.call_as(Role::Operate, method, params).await
+    }
+
+    async fn call_as(&self, role: Role, method: &str, params: Value) -> Result<Value, MethodError> {
         let method = crate::methods(&self.registry).into_iter().find(|known| known.name == method).unwrap();
         let Handler::Call(run) = method.handler else { panic!("it streams") };
-        run(MethodCall { params, peer: Peer { uid: 0, pid: None, role: Role::Operate } }).await
+        run(MethodCall { params, peer: Peer { uid: 0, pid: None, role } }).await
     }
 }
 
@@ -129,7 +133,10 @@ async fn an_ordered_restart_keeps_to_limit_and_cooldown_unless_it_is_forced() {
     tokio::time::sleep(S(31)).await;
     let refusal = restart(false).await.unwrap_err().to_string();
     assert!(refusal.contains("budget is spent"), "{refusal}");
-    assert_eq!(restart(true).await.unwrap()["incarnation"], 3);
+    let refusal = restart(true).await.unwrap_err().to_string();
+    assert_eq!(refusal, "tasks.restart with force takes the role admin, you have operate: leave force out");
+    let forced = world.call_as(Role::Admin, "tasks.restart", json!({ "name": "count", "force": true })).await;
+    assert_eq!(forced.unwrap()["incarnation"], 3);
     let unknown = world.call("tasks.restart", json!({ "name": "cuont" })).await.unwrap_err().to_string();
     assert!(unknown.contains("there is no task \"cuont\"; there are: count"), "{unknown}");
 }

@@ -62,6 +62,8 @@ fn no_id_reaches_the_page_from_any_hook() {
         commands::finished(commands::Surface::Prefix, ID, ID, commands::CommandOutcome::Refused, 0.1);
         commands::panicked(format!("cog{ID}").as_str(), ID);
         tasks::run(format!("unban-{ID}").as_str(), "system", tasks::TaskOutcome::Done, 0.1);
+        tasks::last_run(&metering::Scrape::begin(), format!("unban-{ID}").as_str(), 1.0);
+        tasks::last_error(&metering::Scrape::begin(), format!("unban-{ID}").as_str(), 1.0);
         supervision::decision(format!("lanes/{ID}").as_str(), "restart");
         metering::control::call(ID, metering::control::CallOutcome::Invalid, 0.1);
         database::query(database::QueryOutcome::Done, 0.1);
