@@ -1,8 +1,8 @@
 //! What a service manager hears, on a real datagram socket.
 
-use crate::harness::{Bot, Home, PATIENCE, assert_answers, discord};
+use crate::harness::{Bot, Home, PATIENCE, assert_answers, discord, discord_with};
 use rustix::process::Signal;
-use sandbox::{Fault, SandboxConfig, Strict};
+use sandbox::Fault;
 use std::{
     os::{
         linux::net::SocketAddrExt,
@@ -145,8 +145,7 @@ fn the_watchdog_is_fed_until_the_database_does_not_answer_and_again_when_it_does
 
 #[test]
 fn the_watchdog_is_not_fed_while_no_heartbeat_is_answered() {
-    let config = SandboxConfig { heartbeat_interval_ms: 1_000, ..SandboxConfig::default() };
-    let discord = Strict::start(config).unwrap();
+    let discord = discord_with(|config| config.heartbeat_interval_ms = 1_000);
     let (manager, home) = Manager::of(Home::new(&discord), 3_000);
     let bot = home.start();
     let mark = manager.mark();

@@ -7,15 +7,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::{Draft, Registry, Resource, Validator};
 use serde_json::{Map, Value, json};
 
+use super::faults::Misfit;
+
 /// The name under which the description's parts refer to each other.
 const NAME: &str = "urn:discord";
+
+/// A schema, ready to judge by, or why it cannot be compiled.
+pub(super) type Compiled = Result<Arc<Validator>, Misfit>;
 
 /// Paths and schemas, with the schemas compiled so far.
 pub(super) struct Description {
     document: Value,
     schemas: Value,
     registry: Registry<'static>,
-    compiled: Mutex<HashMap<String, Option<Arc<Validator>>>>,
+    compiled: Mutex<HashMap<String, Compiled>>,
 }
 
 impl Description {
@@ -65,15 +70,20 @@ impl Description {
         }
     }
 
-    /// The compiled form of a schema of this description; `None` when it cannot be compiled.
-    pub(super) fn compiled(&self, name: &str, schema: &Value) -> Option<Arc<Validator>> {
-        let known = |all: &HashMap<String, Option<Arc<Validator>>>| all.get(name).cloned();
+    /// The compiled form of a schema of this description. One that cannot be compiled can judge nothing, which is told as a
+    /// fault of what it should have judged: nothing passes because nobody could look at it.
+    pub(super) fn compiled(&self, name: &str, schema: &Value) -> Compiled {
+        let known = |all: &HashMap<String, Compiled>| all.get(name).cloned();
         if let Some(found) = known(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner)) {
             return found;
         }
         let options = jsonschema::options().with_draft(Draft::Draft202012).with_registry(&self.registry).offline();
         let compiled = options.should_validate_formats(true).should_ignore_unknown_formats(true).build(schema);
-        let compiled = compiled.map(Arc::new).map_err(|error| tracing::error!(name, %error, "no such schema")).ok();
+        let compiled = compiled.map(Arc::new).map_err(|error| Misfit {
+            place: "description".into(),
+            keyword: "schema".into(),
+            problem: format!("the schema of {name} cannot be compiled: {error}"),
+        });
         let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.to_owned(), compiled.clone());
         compiled

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::description::Description;
+use super::description::{Compiled, Description};
 use super::exceptions::excuse;
 use super::faults::{Misfit, misfits};
 use super::{Judgement, Violation, multipart, payloads};
@@ -222,9 +222,10 @@ fn parameters(description: &Description, sample: &Sample) -> Vec<Misfit> {
                 continue;
             };
             let schema = format!("{} {} {here}", sample.method, sample.template);
-            let Some(validator) = description.compiled(&schema, &parameter["schema"]) else { continue };
-            if !readings(text).iter().any(|value| validator.is_valid(value)) {
-                wrong.push(at(&here, "schema", "does not fit the parameter"));
+            match description.compiled(&schema, &parameter["schema"]) {
+                Err(misfit) => wrong.push(misfit),
+                Ok(validator) if readings(text).iter().any(|value| validator.is_valid(value)) => {}
+                Ok(_) => wrong.push(at(&here, "schema", "does not fit the parameter")),
             }
         }
     }
@@ -273,8 +274,7 @@ fn request(description: &Description, sample: &Sample) -> Vec<Misfit> {
     let content = ["application/json", "multipart/form-data"].into_iter().find_map(|kind| kinds.get(kind));
     let Some(content) = content else { return Vec::new() };
     let name = format!("{} {} request", sample.method, sample.template);
-    let validator = description.compiled(&name, &content["schema"]);
-    let mut wrong = validator.map(|validator| misfits(&validator, &body)).unwrap_or_default();
+    let mut wrong = judged_by(description.compiled(&name, &content["schema"]), &body);
     // Discord ignores a field it does not know, so that a misspelt one is never noticed; here it is.
     let fields = description.fields(&content["schema"]);
     let strangers = body.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|key| !fields.contains(*key));
@@ -303,8 +303,11 @@ fn answer(description: &Description, sample: &Sample) -> Vec<Misfit> {
         400.. => "4XX".to_owned(),
         status => format!("{} {} {status}", sample.method, sample.template),
     };
-    let validator = description.compiled(&name, &content["schema"]);
-    validator.map(|validator| misfits(&validator, &body)).unwrap_or_default()
+    judged_by(description.compiled(&name, &content["schema"]), &body)
+}
+
+fn judged_by(schema: Compiled, body: &Value) -> Vec<Misfit> {
+    schema.map_or_else(|misfit| vec![misfit], |validator| misfits(&validator, body))
 }
 
 fn at(place: &str, keyword: &str, problem: &str) -> Misfit {
@@ -395,6 +398,28 @@ mod tests {
         assert_eq!(wrong(|sample| sample.answer = Some(None)), one("body required"));
         assert_eq!(wrong(|sample| sample.status = 202), one("status responses"));
         assert_eq!(wrong(|sample| sample.status = 204), one("body unknown"));
+    }
+
+    #[test]
+    fn what_no_schema_can_judge_does_not_pass() {
+        let broken = json!({ "type": "no type at all" });
+        let content = json!({ "application/json": { "schema": broken } });
+        let parameter = json!({ "name": "id", "in": "path", "required": true, "schema": broken });
+        let description = Description::new(json!({
+            "paths": { TEMPLATE: { "parameters": [parameter], "post": {
+                "requestBody": { "required": true, "content": content },
+                "responses": { "200": { "content": content } },
+            } } },
+            "components": { "schemas": {} },
+        }))
+        .unwrap();
+        let sample = Sample { query: Vec::new(), ..sound() };
+        let found: Vec<_> = judge(&description, &sample)
+            .into_iter()
+            .filter(|(_, misfit)| misfit.place == "description")
+            .map(|(by, misfit)| (by, misfit.keyword))
+            .collect();
+        assert_eq!(found, [Side::Peer, Side::Peer, Side::Sandbox].map(|by| (by, "schema".to_owned())));
     }
 
     #[test]

@@ -25,8 +25,9 @@ const GATEWAY: &str = "\
 ## Gateway
 
 JSON over WebSocket, API version 10, plain, with `compress=zlib-stream` or `compress=zstd-stream`, or with `compress`
-in IDENTIFY. Another version closes with 4012, another encoding or compression with 4002. In the sandbox's own tests
-and in the bot's black-box tests every payload has to fit serenity's strict types.
+in IDENTIFY. Another version closes with 4012, another encoding or compression with 4002. In the sandbox's own tests,
+in those of the gateway and in the bot's black-box tests every payload that it sends of its own accord has to fit serenity's strict
+types (`try` brings a stand-in of its own, and nobody judges that one).
 
 | | |
 |---|---|
@@ -43,7 +44,7 @@ and in the bot's black-box tests every payload has to fit serenity's strict type
 - No guild has soundboard sounds: asking for them is answered with an empty list.
 - A bot that stops its heartbeats is not disconnected.
 - A full member request is limited to one in 30 s (the event RATE_LIMITED) where that is configured.
-- `resume_gateway_url` is the gateway's own address.
+- `resume_gateway_url` is the gateway's own address, unless `Fault::ResumeUrl` tells another.
 - Rate limits are fixed windows by route and major parameter, 50 requests a second unless configured; buckets that several routes share, shared limits, the global limit and the end after too many invalid requests are there where they are configured. The global limit never applies to interactions.
 - The first follow-up to a deferred answer fills that in, as Discord does though it does not document it.
 - Messages hold no stickers, polls or forwards: asking for them is answered 501. Attachments are named, not stored.
@@ -53,6 +54,22 @@ and in the bot's black-box tests every payload has to fit serenity's strict type
 - Pinning posts no message about it. The audit log has no list of changes.
 - Ephemeral answers cause no gateway event.
 - People's messages have no length limit.
+";
+
+const NOT_JUDGED: &str = "
+## What is not judged
+
+Requests and answers are judged where Discord's description is at hand: without it the tests say so, and the full tier fails. A schema
+of the description that cannot be compiled counts as a violation of each exchange that it should have judged. Let pass, besides the
+exceptions below:
+
+- answers of 500 and more: 501 is the sandbox speaking of itself, and the others are made on order;
+- answers that a fault on order has spoiled, and the page of HTML that stands in front of Discord; their requests are judged;
+- bodies of media types other than JSON and forms, of which the part `payload_json` is judged; the names of forms' files are not;
+- gateway payloads that a fault makes up (`SendRaw`, `Dispatch`, `Flood`, `Traffic`, `Mutated` and the like); what the bot sends
+  over the gateway, which the sandbox reads and refuses itself;
+- requests that a test makes in order to see them refused (`Strict::excusing_refusals`: 400 to 499), and those of other libraries
+  (`Strict::excusing_requests`), whose answers are judged.
 ";
 
 #[tokio::test]
@@ -112,6 +129,7 @@ fn render(described: &Operations, covered: &Operations, judged: &Operations) -> 
         let checked = if checked == methods { "all".to_owned() } else { checked.join(", ") };
         writeln!(out, "| `{path}` | {} | {checked} |", methods.join(", ")).unwrap();
     }
+    out.push_str(NOT_JUDGED);
     exceptions(&mut out);
     out.push_str("\n## Gateway events that serenity's types do not know\n\n| Event | Reason |\n|---|---|\n");
     for (event, reason) in sandbox::payload_exceptions() {

@@ -6,12 +6,18 @@ use protocol::{
     BoxFuture, Delivery, Dispatch, Event, EventKind, EventSink, KindSet, Secret, SystemClock,
     ports::{Capture, GatewayBot, GatewayDirectory, IdentifyAsk, IdentifyGrant, IdentifyLedger, NotNow, Report},
 };
+use sandbox::{SandboxConfig, Strict};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 use supervision::{ChildSpec, Flags, NoObserver, Planes, Strategy, Tree};
 use tokio::{runtime::Handle, sync::watch};
+
+/// A stand-in for Discord; when the test ends, all that it sent of its own accord has to fit serenity's types.
+pub(crate) fn stand_in(config: SandboxConfig) -> Strict {
+    Strict::start(SandboxConfig { judge_payloads: true, ..config }).unwrap()
+}
 
 /// Takes the ids of messages, and the sequence numbers of new members; can be shut, and panics where it is told to.
 #[derive(Default)]

@@ -8,12 +8,12 @@ use protocol::{
     id::GuildId,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use sandbox::{Fault, Sandbox, SandboxConfig};
+use sandbox::{Fault, SandboxConfig, Strict};
 use serde_json::json;
 use serenity::model::id::RoleId;
 
-async fn start(config: SandboxConfig) -> (Sandbox, Bot) {
-    let sandbox = Sandbox::start(config).unwrap();
+async fn start(config: SandboxConfig) -> (Strict, Bot) {
+    let sandbox = stand_in(config);
     let bot = Bot::start(Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) }).await;
     soon("ready", bot.gateway.wait_ready()).await;
     (sandbox, bot)
@@ -135,6 +135,22 @@ async fn mutated_frames_and_events_stop_nothing() {
     assert!(counts.malformed > 500 && counts.unknown > 20, "{counts:?}");
     assert_eq!((counts.disconnects, counts.identifies), (0, 1));
     assert!(bot.gateway.cache().guild(GuildId::new(guild)).is_some());
+    bot.stop().await;
+}
+
+/// G17: the largest guild that anybody has seen, from somebody else's hand.
+#[tokio::test]
+async fn a_guild_of_twenty_megabytes_from_the_stand_in_is_read_and_events_go_on() {
+    let (sandbox, bot) = start(SandboxConfig::default()).await;
+    let known = bot.gateway.counts().guilds;
+    let bytes = 20_000_000;
+    sandbox.fault(Fault::HugeGuild { bytes });
+    let said = sandbox.say("alice", "still there?").0;
+    assert_eq!(bot.sink.has(1).await, [said]);
+    let counts = bot.gateway.statuses()[0].counts;
+    println!("G17 sandbox: guild_bytes={bytes} malformed={} disconnects={}", counts.malformed, counts.disconnects);
+    assert_eq!((counts.malformed, counts.disconnects), (0, 0));
+    assert_eq!(bot.gateway.counts().guilds, known + 1);
     bot.stop().await;
 }
 

@@ -335,7 +335,7 @@ async fn the_sandbox_gives_what_is_asked_for() {
         member_request_interval_ms: 0,
         ..SandboxConfig::default()
     };
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = stand_in(config);
     let intents = Intents::Exactly(GatewayIntents::GUILD_MEMBERS);
     let sink = std::sync::Arc::new(Sink { members: true, ..Sink::default() });
     let setup = Setup { token: sandbox.token(), intents, sink, ..Setup::at(sandbox.gateway_url()) };

@@ -2,13 +2,13 @@
 
 use super::fake::*;
 use crate::GatewayConfig;
-use sandbox::{Fault, Sandbox, SandboxConfig};
+use sandbox::{Fault, SandboxConfig};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn reset_connections_are_back_within_two_seconds_with_everything() {
     const RESETS: u64 = 20;
-    let sandbox = Sandbox::start(SandboxConfig::default()).unwrap();
+    let sandbox = stand_in(SandboxConfig::default());
     let setup = Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) };
     // The waits of the shipped configuration.
     let config = GatewayConfig { reconnect_min_ms: 500, reconnect_max_ms: 300_000, ..setup.config.clone() };

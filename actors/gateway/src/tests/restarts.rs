@@ -4,7 +4,7 @@ use super::fake::*;
 use crate::{Phase, ShardPlan, Snapshot};
 use protocol::{cache::CacheView, id::GuildId};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sandbox::{Fault, Sandbox, SandboxConfig};
+use sandbox::{Fault, SandboxConfig};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ async fn a_hundred_cuts_with_ten_restarts_lose_and_double_nothing_and_cost_one_i
     let seed = 77;
     let mut rng = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(SandboxConfig::default()).unwrap();
+    let sandbox = stand_in(SandboxConfig::default());
     let setup = || Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) };
     let mut bot = Bot::start(setup()).await;
     let sink = Arc::clone(&bot.sink);
@@ -140,7 +140,7 @@ async fn sixteen_shards_resume_with_their_guilds_and_one_that_cannot_begins_anew
         members_per_guild: 2,
         ..SandboxConfig::default()
     };
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = stand_in(config);
     let setup = || Setup {
         token: sandbox.token(),
         plan: ShardPlan::all(16),

@@ -4,7 +4,7 @@
 use super::fake::*;
 use crate::{Cause, Intents, OnlineStatus, Phase, PresenceData};
 use protocol::ports::ReportLevel;
-use sandbox::{Fault, Sandbox, SandboxConfig, SandboxStats, Side};
+use sandbox::{Fault, Sandbox, SandboxConfig, SandboxStats, Side, Strict, VirtualTime};
 use serenity::model::gateway::GatewayIntents;
 use std::time::{Duration, Instant};
 use supervision::Status;
@@ -13,8 +13,8 @@ fn setup(sandbox: &Sandbox) -> Setup {
     Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) }
 }
 
-async fn start(config: SandboxConfig) -> (Sandbox, Bot) {
-    let sandbox = Sandbox::start(config).unwrap();
+async fn start(config: SandboxConfig) -> (Strict, Bot) {
+    let sandbox = stand_in(config);
     let bot = Bot::start(setup(&sandbox)).await;
     soon("ready", bot.gateway.wait_ready()).await;
     (sandbox, bot)
@@ -94,8 +94,9 @@ async fn sessions_that_are_over_begin_anew_and_are_not_resumed() {
     }
 }
 
-/// G9 and G10: parked at the first close, by what the stand-in refuses of its own accord and by the other codes on order.
-#[tokio::test]
+/// G9 and G10: parked at the first close, by what the stand-in refuses of its own accord and by the other codes on order;
+/// and then nothing for ten minutes.
+#[tokio::test(start_paused = true)]
 async fn what_discord_refuses_for_good_is_tried_once() {
     let privileged = GatewayIntents::GUILD_MEMBERS;
     let without = SandboxConfig::default().allowed_intents & !privileged.bits();
@@ -106,7 +107,7 @@ async fn what_discord_refuses_for_good_is_tried_once() {
             4014 => config.allowed_intents = without,
             _ => {}
         }
-        let sandbox = Sandbox::start(config).unwrap();
+        let sandbox = stand_in(config);
         let mut setup = setup(&sandbox);
         match code {
             4004 => setup.token = "wrong".into(),
@@ -114,16 +115,22 @@ async fn what_discord_refuses_for_good_is_tried_once() {
             4011 => {}
             code => sandbox.fault(Fault::CloseOnIdentify { code, times: u32::MAX }),
         }
+        let time = VirtualTime::of(&sandbox);
         let bot = Bot::start(setup).await;
-        let shard = "gateway/shard-0".into();
-        eventually("parked", || bot.tree.node(&shard).is_some_and(|node| node.status == Status::Parked)).await;
+        let is_parked = || bot.tree.node(&"gateway/shard-0".into()).is_some_and(|node| node.status == Status::Parked);
+        time.until("parked", is_parked).await;
+        for _ in 0..600 {
+            time.pass(Duration::from_secs(1)).await;
+        }
+        assert!(is_parked());
         let said = bot.gateway.statuses()[0].parked.clone().unwrap();
         assert!(said.contains(&code.to_string()), "{said}");
         let alerts = bot.reports.all().iter().filter(|report| report.level == ReportLevel::Fatal).count();
         let stats = sandbox.stats();
-        println!("G9/G10 sandbox: code={code} connections={} alerts={alerts}", stats.connections);
+        println!("G9/G10 sandbox: code={code} connections_in_10_min={} alerts={alerts}", stats.connections);
         assert_eq!((stats.connections, alerts), (1, 1), "{code}");
         assert_eq!(stats.disconnects.get(&(Some(code), Side::Sandbox)), Some(&1), "{:?}", stats.disconnects);
+        drop(time);
         bot.stop().await;
     }
 }

@@ -8,7 +8,7 @@ use protocol::{
     ports::{Capture, GatewayBot, Report},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sandbox::{Fault, Sandbox, SandboxConfig, SandboxEvent, Side, VirtualTime};
+use sandbox::{Fault, Sandbox, SandboxConfig, SandboxEvent, Side, Strict, VirtualTime};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use supervision::{Flags, NoObserver, Planes, Status, Strategy, Tree};
 use tokio::{runtime::Handle, time::Instant};
@@ -19,10 +19,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(250);
 
 /// With the waits of the shipped configuration, and the heartbeats out of the way.
-fn begin(seed: u64, change: impl FnOnce(&mut SandboxConfig)) -> (Sandbox, Setup) {
+fn begin(seed: u64, change: impl FnOnce(&mut SandboxConfig)) -> (Strict, Setup) {
     let mut config = SandboxConfig { seed, heartbeat_interval_ms: 600_000, ..SandboxConfig::default() };
     change(&mut config);
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = stand_in(config);
     let setup = Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) };
     let config = GatewayConfig { reconnect_min_ms: 500, reconnect_max_ms: 300_000, ..setup.config.clone() };
     (sandbox, Setup { config, ..setup })

@@ -4,7 +4,7 @@
 
 use super::bot::*;
 use crate::Phase;
-use sandbox::{Sandbox, SandboxConfig, SandboxEvent};
+use sandbox::{SandboxConfig, SandboxEvent};
 use std::{
     sync::{
         Arc,
@@ -53,7 +53,7 @@ impl Drop for Busy {
 fn heartbeats_go_out_in_time_while_commands_block_every_thread_and_the_cores_are_busy() {
     supervision::install_panic_hook();
     let config = SandboxConfig { heartbeat_interval_ms: INTERVAL_MS, ..SandboxConfig::default() };
-    let sandbox = Sandbox::start(config).unwrap();
+    let sandbox = stand_in(config);
     let (control, data) = (runtime(1), runtime(WORKERS));
     let planes = Planes { control: control.handle().clone(), data: data.handle().clone() };
     let setup =

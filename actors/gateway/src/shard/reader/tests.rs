@@ -3,7 +3,7 @@
 use crate::{Compression, GatewayConfig, tests::fake::*};
 use flate2::{Compress, FlushCompress};
 use futures_util::SinkExt;
-use sandbox::{Fault, Sandbox, SandboxConfig};
+use sandbox::{Fault, SandboxConfig};
 use tokio_tungstenite::tungstenite::Message;
 
 fn with(compression: Compression, setup: Setup) -> Setup {
@@ -14,7 +14,7 @@ fn with(compression: Compression, setup: Setup) -> Setup {
 #[tokio::test]
 async fn messages_come_over_both_compressions_and_through_cuts() {
     for compression in [Compression::Zlib, Compression::Zstd, Compression::Auto] {
-        let sandbox = Sandbox::start(SandboxConfig::default()).unwrap();
+        let sandbox = stand_in(SandboxConfig::default());
         let setup = Setup { token: sandbox.token(), ..Setup::at(sandbox.gateway_url()) };
         let bot = Bot::start(with(compression, setup)).await;
         soon("ready", bot.gateway.wait_ready()).await;
