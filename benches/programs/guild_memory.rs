@@ -29,9 +29,10 @@ fn measure() -> Result<(), Failure> {
     let sizes = scale([0, 1000, 5000], [0, 2, 4]);
     let runs = option("--runs").unwrap_or_else(|| scale(3, 1));
     println!("{:<17} {:>7} {:>20} {:>20} {:>16}", "consumer", "guilds", "RSS MB", "CPU us/guild", "KB/guild");
-    for consumer in
-        scale([Consumer::GatewayCommands, Consumer::GatewayMembers, Consumer::Bot].as_slice(), &[Consumer::Bot])
-    {
+    for consumer in scale(
+        [Consumer::GatewayCommands, Consumer::GatewayMembers, Consumer::Bot, Consumer::BotMembers].as_slice(),
+        &[Consumer::Bot],
+    ) {
         let mut seen: Vec<(f64, f64)> = Vec::new();
         for guilds in sizes {
             let mut rss = Vec::new();

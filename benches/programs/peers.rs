@@ -30,6 +30,9 @@ const DISTINCT: u64 = 20_000;
 const SEED: u64 = 1;
 /// Of a thousand messages in a burst.
 const COMMANDS: u64 = 10;
+const WITHOUT_MEMBERS: &str = "memory per guild without members, KB";
+/// The other libraries keep them unless they are told not to.
+const WITH_MEMBERS: &str = "memory per guild of 50 members, KB";
 /// While latency is measured. Discord allows 50 requests a second, and the whole bot keeps to that: at just 50 commands it
 /// would be that limit which is measured.
 const COMMANDS_PER_SECOND: u64 = 40;
@@ -184,12 +187,18 @@ fn measure() -> Result<(), Failure> {
 fn compare(work: &Work, at: usize, bot: &Peer, table: &mut Table, remarks: &mut Vec<String>) -> Result<(), Failure> {
     let (mb, name) = (|kb: u64| kb as f64 / 1024.0, bot.name());
     let empty = Run::start(bot, 0, &work.none)?.loaded_kb;
+    let per_guild = |loaded: u64| loaded.saturating_sub(empty) as f64 / work.guilds as f64;
 
     let mut run = Run::start(bot, work.guilds, &work.frames)?;
     let first = format!("{} guilds to first answer, s", work.guilds);
     table.add(at, &first, "0.12 at 1,000", 2, run.first_answer.as_secs_f64());
-    let per_guild = run.loaded_kb.saturating_sub(empty) as f64 / work.guilds as f64;
-    table.add(at, "memory per guild, KB", "10 without members", 1, per_guild);
+    if matches!(bot, Peer::Own) {
+        table.add(at, WITHOUT_MEMBERS, "10", 1, per_guild(run.loaded_kb));
+        let with = Run::start(&Peer::OwnMembers, work.guilds, &work.frames)?;
+        table.add(at, WITH_MEMBERS, "25", 1, per_guild(with.loaded_kb));
+    } else {
+        table.add(at, WITH_MEMBERS, "25", 1, per_guild(run.loaded_kb));
+    }
     let burst = run.burst(&Flood::new(&work.stream)?, work.events, work.commands())?;
     table.add(at, "CPU per event of the burst, us", "3.0, then 2.0", 2, burst.event_us);
     table.add(at, "memory loaded, MB", "", 0, mb(run.loaded_kb));

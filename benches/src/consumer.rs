@@ -56,11 +56,13 @@ pub enum Consumer {
     Bot,
     /// The same, with a cog that hears each message and counts it.
     Hooked,
+    /// The whole process with a cog that reads members, so that they are kept.
+    BotMembers,
 }
 
 impl Consumer {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Frames,
         Self::Headers,
         Self::Serenity,
@@ -71,6 +73,7 @@ impl Consumer {
         Self::Least,
         Self::Bot,
         Self::Hooked,
+        Self::BotMembers,
     ];
 
     /// Its name in tables and on the command line.
@@ -86,6 +89,7 @@ impl Consumer {
             Self::Least => "least",
             Self::Bot => "whole-bot",
             Self::Hooked => "whole-bot-hook",
+            Self::BotMembers => "whole-bot-members",
         }
     }
 
@@ -117,6 +121,13 @@ impl Consumer {
             Self::Hooked => {
                 let how = process::Start { cogs: vec![listener(folder)], ..process::Start::default() };
                 return Ok(process::run(sources(gateway, api, folder), how));
+            }
+            Self::BotMembers => {
+                let how = process::Start { cogs: vec![reader()], ..process::Start::default() };
+                let mut sources = sources(gateway, api, folder);
+                let key = "gateway.members_max";
+                sources.flags.push(Flag { key, value: 1_000_000.into(), flag: "benchmark" });
+                return Ok(process::run(sources, how));
             }
             Self::GatewayUnwanted => KindSet::default(),
             Self::GatewayCommands | Self::GatewayMembers => {
@@ -244,6 +255,11 @@ fn listener(folder: &str) -> Cog {
             Box::pin(async { Ok(()) })
         },
     )
+}
+
+/// Has members kept.
+fn reader() -> Cog {
+    Cog::new("reader", "Reads members").reads_members()
 }
 
 /// Messages that the listener of [`Consumer::Hooked`] in `folder` has heard, in full thousands.

@@ -16,6 +16,8 @@ use std::{
 pub enum Peer {
     /// This project's, as in the other benchmarks.
     Own,
+    /// The same with members in its cache, as the others keep them.
+    OwnMembers,
     /// The least program that answers: no bot, but what a bot's figures can be read against.
     Least,
     /// Another library's.
@@ -45,7 +47,7 @@ impl Peer {
 
     fn is_built(&self) -> bool {
         match self {
-            Self::Own | Self::Least => true,
+            Self::Own | Self::OwnMembers | Self::Least => true,
             Self::Other { program, .. } => program.is_file(),
         }
     }
@@ -54,6 +56,7 @@ impl Peer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Own => "impresario",
+            Self::OwnMembers => "impresario with members",
             Self::Least => "least",
             Self::Other { name, .. } => name,
         }
@@ -62,8 +65,12 @@ impl Peer {
     /// Starts it on its core, with its log in `folder`. The calling thread stays on the other one.
     pub(crate) fn spawn(&self, gateway: &str, api: &str, folder: &Path) -> Result<Child, Failure> {
         let mut command = match self {
-            Self::Own | Self::Least => {
-                let consumer = if matches!(self, Self::Own) { Consumer::Bot } else { Consumer::Least };
+            Self::Own | Self::OwnMembers | Self::Least => {
+                let consumer = match self {
+                    Self::Own => Consumer::Bot,
+                    Self::OwnMembers => Consumer::BotMembers,
+                    _ => Consumer::Least,
+                };
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["--consumer", consumer.name(), gateway, api]).arg(folder);
                 command
