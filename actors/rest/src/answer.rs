@@ -17,7 +17,7 @@ const REMAINING: &str = "x-ratelimit-remaining";
 const RESET_AFTER: &str = "x-ratelimit-reset-after";
 const SCOPE: &str = "x-ratelimit-scope";
 /// The longest wait that is believed.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest error text that is passed on, in characters.
 const TEXT_MAX: usize = 300;
 /// How deep the tree of field errors is followed.
@@ -63,6 +63,7 @@ impl Answer {
                 Seen::NotFound { code, message }
             }
             429 => self.limited(),
+            400 if self.error().0 != 0 => Seen::Faulty,
             200..=299 => Seen::Success,
             _ => Seen::Valid,
         }

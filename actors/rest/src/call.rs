@@ -10,8 +10,13 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, USER_AGENT},
 };
 use serde::{Serialize, de::IgnoredAny};
+use serde_json::Value;
 use serenity::http::{LightMethod, Request, Route};
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 /// What serenity puts before every API path.
 const SERENITY_BASE: &str = "https://discord.com/api/v10/";
@@ -139,21 +144,59 @@ impl Call {
         (kind && !self.of_interaction && !self.pattern.ends_with("/followers")).then_some(about)
     }
 
-    /// Where a refusal of this request would apply again: the whole path for routes of a guild (who stands above whom decides
-    /// there), and, should it be the permission that is missing, the route in its guild; for those of a channel the channel
-    /// and the route, as each channel has overwrites of its own. `lane` is its own.
-    ///
-    /// To ban and to end a ban takes the same permission. No other routes share one for sure: which one a change of a member
-    /// takes hangs on its fields, and a ban of many at once takes two.
+    /// Where a refusal of this request would apply again: the whole path where the target decides as well (who stands above
+    /// whom in a guild, whose message it is), and, should it be the permission that is missing, what [`permission_of`] says;
+    /// for the other routes of a channel the channel and the route, as each channel has overwrites of its own. `lane` is its
+    /// own.
     pub(crate) fn place(&self, lane: &LaneKey) -> Option<Place> {
-        if self.pattern.starts_with("guilds/{id}") {
-            let itself = LaneKey { method: self.method.clone(), path: self.path.as_str().into() };
-            let unban = self.method == Method::DELETE && self.pattern == "guilds/{id}/bans/{id}";
-            let method = if unban { Method::PUT } else { lane.method.clone() };
-            return Some(Place { itself, permission: Some(LaneKey { method, path: Arc::clone(&lane.path) }) });
+        let of_member = self.method == Method::PATCH && self.pattern == "guilds/{id}/members/{id}";
+        let fields = if of_member { self.fields() } else { String::new() };
+        let itself = LaneKey { method: self.method.clone(), path: format!("{}{fields}", self.path).into() };
+        if let Some(permission) = permission_of(&itself) {
+            return Some(Place::new(itself, Some(permission)));
         }
-        self.pattern.starts_with("channels/{id}").then(|| Place { itself: lane.clone(), permission: None })
+        self.pattern.starts_with("channels/{id}").then(|| Place::new(lane.clone(), None))
     }
+
+    /// The names of the body's fields as `?a,b`: which permissions a change of a member takes hangs on them. Of `roles` and
+    /// `channel_id` the value says which roles and which channel, so that a number made of it stands with them.
+    fn fields(&self) -> String {
+        let body: BTreeMap<String, Value> =
+            self.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+        let named = body.iter().map(|(name, value)| match name.as_str() {
+            "roles" | "channel_id" => {
+                let mut hasher = DefaultHasher::new();
+                value.hash(&mut hasher);
+                format!("{name}:{:08x}", hasher.finish() >> 32)
+            }
+            _ => name.clone(),
+        });
+        format!("?{}", named.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// What may be missing where `itself` (method, and path with the fields of its body where they matter) was refused: its
+/// route in its guild, or in its channel for one message to be deleted, as others' messages take a permission and one's own
+/// none. None where refusals are not remembered by target.
+///
+/// Which role is given or taken stays in it, since the role's rank decides. To ban and to end a ban takes the same permission.
+/// No other routes share one for sure: a ban of many at once takes two.
+pub(crate) fn permission_of(itself: &LaneKey) -> Option<LaneKey> {
+    let (path, fields) = itself.path.split_at(itself.path.find('?').unwrap_or(itself.path.len()));
+    let (pattern, mut route) = (pattern(path), bucket_path(path));
+    let deletes = itself.method == Method::DELETE;
+    let of_message = deletes && pattern == "channels/{id}/messages/{id}";
+    if !of_message && !pattern.starts_with("guilds/{id}") {
+        return None;
+    }
+    if pattern == "guilds/{id}/members/{id}/roles/{id}"
+        && let (Some((route_above, _)), Some((_, role))) = (route.rsplit_once('/'), path.rsplit_once('/'))
+    {
+        route = format!("{route_above}/{role}");
+    }
+    let unban = deletes && pattern == "guilds/{id}/bans/{id}";
+    let method = if unban { Method::PUT } else { itself.method.clone() };
+    Some(LaneKey { method, path: format!("{route}{fields}").into() })
 }
 
 /// Whether a segment holds an escaped dot, slash or backslash.
@@ -186,6 +229,33 @@ mod tests {
             let route = Route::ChannelMessageReactionMe { channel_id, message_id, reaction };
             assert!(Call::new(LightMethod::Put, route).is_ok(), "{reaction:?} was refused");
         }
+    }
+
+    #[test]
+    fn what_takes_another_permission_or_another_rank_is_another_place() {
+        let permission = |method: Method, path: &str, body: &str| {
+            let call = Call { method, ..at(path) };
+            let call = Call { body: (!body.is_empty()).then(|| body.as_bytes().to_vec()), ..call };
+            call.place(&call.lane()).unwrap().permission().unwrap().clone()
+        };
+        let edit = |member: u64, body: &str| permission(Method::PATCH, &format!("guilds/1/members/{member}"), body);
+        let (nick, timeout) = (r#"{"nick":"x"}"#, r#"{"communication_disabled_until":"2030-01-01T00:00:00Z"}"#);
+        assert!(edit(5, nick) == edit(6, r#"{"nick":"y"}"#) && edit(5, nick) != edit(5, timeout));
+        assert!(edit(5, r#"{"mute":true,"deaf":true}"#) == edit(6, r#"{"deaf":false,"mute":true}"#));
+        assert!(edit(5, r#"{"roles":["1"]}"#) != edit(5, r#"{"roles":["2"]}"#), "another role, another rank");
+        let role =
+            |member: u64, role: u64| permission(Method::PUT, &format!("guilds/1/members/{member}/roles/{role}"), "");
+        assert!(role(5, 7) == role(6, 7) && role(5, 7) != role(5, 8));
+        let delete = |message: u64| permission(Method::DELETE, &format!("channels/1/messages/{message}"), "");
+        assert!(delete(1) == delete(2));
+        let ban = permission(Method::PUT, "guilds/1/bans/3", "");
+        assert!(ban == permission(Method::DELETE, "guilds/1/bans/4", "") && &*ban.path == "guilds/1/bans/{id}");
+    }
+
+    fn at(path: &str) -> Call {
+        let mut call = Call::new(LightMethod::Get, Route::Gateway).unwrap();
+        (call.path, call.pattern) = (path.to_owned(), pattern(path));
+        call
     }
 
     #[test]

@@ -95,10 +95,12 @@ impl Way<'_> {
                 }
             };
             attempts += 1;
+            let flight = Flight(self);
             let setback = match self.attempt(pass, &mut turn).await {
                 Ok(done) => return done,
                 Err(setback) => setback,
             };
+            drop(flight);
             let dice = rand::random();
             let Some(pause) = retry::wait(repeatable, setback.trouble, attempts, self.shared.config.attempts, dice)
             else {
@@ -209,6 +211,15 @@ impl Way<'_> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Ok(Outgoing { method: self.call.method.clone(), path, headers, body: self.call.body.clone() })
+    }
+}
+
+/// A request that was let through, until it has ended.
+struct Flight<'a, 'w>(&'a Way<'w>);
+
+impl Drop for Flight<'_, '_> {
+    fn drop(&mut self) {
+        self.0.shared.ended(&self.0.target);
     }
 }
 

@@ -124,7 +124,7 @@ impl Shared {
         self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges a request whose turn it is; a `Go` must be followed by sending it.
+    /// Judges a request whose turn it is; a `Go` must be followed by sending it, and that by [`Self::ended`].
     pub(crate) fn admit(&self, target: &Target<'_>) -> Verdict {
         let verdict = self.conduct().admit(Instant::now(), target);
         if matches!(verdict, Verdict::Go(Pass { probe: true })) {
@@ -144,6 +144,12 @@ impl Shared {
             self.keeper.wake();
         }
         self.tell(notices);
+    }
+
+    /// A request that was let through is under way no more, whatever became of it.
+    pub(crate) fn ended(&self, target: &Target<'_>) {
+        let notice = self.conduct().ended(Instant::now(), target);
+        self.tell(notice.into_iter().collect());
     }
 
     /// An operator has mended the cause.

@@ -59,7 +59,7 @@ impl RestStatus {
             invalid_10_min: conduct.breaker.count(now),
             invalid_limit: shared.config.invalid_limit,
             refusals: conduct.refusals.len(),
-            permissions_missing: conduct.refusals.believed(),
+            permissions_missing: conduct.refusals.believed(now),
             gone: conduct.gone.len(),
             routes,
             buckets,

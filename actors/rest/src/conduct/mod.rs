@@ -2,6 +2,7 @@
 //! actor, so that a restart forgets none of it.
 
 pub(crate) mod breaker;
+mod flights;
 pub(crate) mod gone;
 pub(crate) mod left;
 mod memory;
@@ -50,6 +51,8 @@ pub(crate) enum Seen {
     Valid,
     /// It was carried out.
     Success,
+    /// A 400 whose code says what is wrong with it.
+    Faulty,
     Unauthorized,
     Forbidden {
         code: u32,
@@ -174,7 +177,7 @@ impl Conduct {
         Ok(self.stop.until(now, target.own_token))
     }
 
-    /// Judges a request whose turn it is; a `Go` must be followed by sending it.
+    /// Judges a request whose turn it is; a `Go` must be followed by sending it, and that by [`Self::ended`].
     pub(crate) fn admit(&mut self, now: Instant, target: &Target<'_>) -> Verdict {
         match self.judge(now, target) {
             Err(error) => Verdict::No(error),
@@ -206,6 +209,10 @@ impl Conduct {
                 }
                 false
             }
+            Seen::Faulty => {
+                self.answered(target);
+                false
+            }
             Seen::Unauthorized => {
                 // A route with a token of its own says nothing about the bot's.
                 if !target.own_token && !self.unauthorized {
@@ -217,10 +224,11 @@ impl Conduct {
             Seen::Forbidden { code, message } => {
                 let place = target.place.as_ref();
                 let believed = place.filter(|place| self.refusals.note(now, place, *code, message));
-                notices.extend(believed.and_then(|place| place.permission.as_ref()).map(missing));
+                notices.extend(believed.and_then(|place| place.permission()).map(missing));
                 true
             }
             Seen::NotFound { code, message } => {
+                self.answered(target);
                 let about = target.about.filter(|about| self.gone.note(now, about, *code, message));
                 notices.extend(about.map(gone));
                 false
@@ -259,6 +267,18 @@ impl Conduct {
             None => {}
         }
         notices
+    }
+
+    fn answered(&mut self, target: &Target<'_>) {
+        if let Some(place) = &target.place {
+            self.refusals.answered(place);
+        }
+    }
+
+    /// A request that was let through is under way no more, whatever became of it.
+    pub(crate) fn ended(&mut self, now: Instant, target: &Target<'_>) -> Option<Notice> {
+        let believed = target.place.as_ref().filter(|place| self.refusals.ended(now, place))?;
+        believed.permission().map(missing)
     }
 
     /// Whether Discord refuses the token.

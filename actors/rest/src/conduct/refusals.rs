@@ -1,8 +1,16 @@
 //! Remembers for a while what Discord forbade, so that a loop does not ask it again. Pure.
 
-use super::{memory::Memory, permissions::Permissions};
-use crate::call::LaneKey;
-use std::{collections::HashSet, time::Duration};
+use super::{
+    flights::Flights,
+    memory::Memory,
+    permissions::{Permissions, Refusal},
+};
+use crate::call::{LaneKey, permission_of};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long a refusal is believed.
@@ -18,19 +26,40 @@ pub(crate) struct Refusals {
     places: Memory<LaneKey>,
     /// By guild and route, whatever the target.
     permissions: Permissions,
+    flights: Flights,
 }
 
 /// Where a refusal of a request would apply again.
 pub(crate) struct Place {
     /// To the same request: its path, or a channel's route.
-    pub(crate) itself: LaneKey,
-    /// To all of its kind in its guild, if it is a permission that is missing.
-    pub(crate) permission: Option<LaneKey>,
+    itself: LaneKey,
+    /// To all of its kind in its guild or channel, if it is a permission that is missing.
+    permission: Option<LaneKey>,
+    /// Which request it is.
+    request: u64,
+}
+
+impl Place {
+    /// A request's that is refused by itself, and with all that take the same permission where that is said to be known.
+    pub(crate) fn new(itself: LaneKey, permission: Option<LaneKey>) -> Self {
+        static REQUESTS: AtomicU64 = AtomicU64::new(0);
+        Self { itself, permission, request: REQUESTS.fetch_add(1, Relaxed) }
+    }
+
+    /// What is believed to be missing, should it be that.
+    pub(crate) fn permission(&self) -> Option<&LaneKey> {
+        self.permission.as_ref()
+    }
+
+    fn key(&self) -> &LaneKey {
+        self.permission.as_ref().unwrap_or(&self.itself)
+    }
 }
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self { places: Memory::new(BELIEVED, REFUSALS_MAX), permissions: Permissions::default() }
+        let places = Memory::new(BELIEVED, REFUSALS_MAX);
+        Self { places, permissions: Permissions::default(), flights: Flights::default() }
     }
 }
 
@@ -41,28 +70,49 @@ impl Refusals {
         itself.or_else(|| self.permissions.recall(now, place.permission.as_ref()?))
     }
 
-    /// A request goes out that nothing held back.
+    /// A request is sent; [`Self::ended`] must follow.
     pub(crate) fn admit(&mut self, now: Instant, place: &Place) {
-        if let Some(permission) = &place.permission {
-            self.permissions.admit(now, permission);
-        }
+        self.flights.began(now, place.key(), place.request);
+    }
+
+    /// It is under way no more, whatever became of it; true when from now on a refusal is believed of all such requests.
+    pub(crate) fn ended(&mut self, now: Instant, place: &Place) -> bool {
+        self.flights.ended(place.key(), place.request);
+        place.permission.as_ref().is_some_and(|permission| self.permissions.ended(now, permission, place.request))
     }
 
     /// Notes a 403; true when from now on it is believed of all such requests in the guild.
     pub(crate) fn note(&mut self, now: Instant, place: &Place, code: u32, message: &str) -> bool {
-        if !LASTING_CODES.contains(&code) {
-            return false;
-        }
+        // Sent before permissions changed, it says nothing about those that hold now.
+        let sent = self.flights.sent(place.key(), place.request);
+        let Some(sent) = sent.filter(|_| LASTING_CODES.contains(&code)) else { return false };
         self.places.note(now, place.itself.clone(), code, message);
         let Some(permission) = &place.permission else { return false };
-        self.permissions.refused(now, permission, &place.itself.path, code, message)
+        let (path, beside) = (&place.itself.path, self.flights.beside(permission, place.request));
+        self.permissions.refused(now, permission, Refusal { path, sent, code, message, beside })
     }
 
     /// A request was carried out: the bot has the permission.
     pub(crate) fn succeeded(&mut self, place: &Place) {
-        if let Some(permission) = &place.permission {
-            self.permissions.succeeded(permission);
+        if let Some(permission) = &place.permission
+            && self.permissions.succeeded(permission)
+        {
+            self.forget_below(permission);
         }
+    }
+
+    /// A request was found wanting in something else than permission.
+    pub(crate) fn answered(&mut self, place: &Place) {
+        if let Some(permission) = &place.permission
+            && let Some(sent) = self.flights.sent(permission, place.request)
+            && self.permissions.answered(permission, sent)
+        {
+            self.forget_below(permission);
+        }
+    }
+
+    fn forget_below(&mut self, permission: &LaneKey) {
+        self.places.retain(|itself| permission_of(itself).as_ref() != Some(permission));
     }
 
     /// Forgets what was refused below `scope` (`guilds/1`, `channels/2`): permissions have changed there.
@@ -71,6 +121,7 @@ impl Refusals {
             |key: &LaneKey| key.path.strip_prefix(scope).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'));
         self.places.retain(keep);
         self.permissions.retain(keep);
+        self.flights.retain(keep);
     }
 
     /// Forgets what was refused in `guild` and in `channels`, in one pass whatever their number.
@@ -86,12 +137,14 @@ impl Refusals {
         };
         self.places.retain(keep);
         self.permissions.retain(keep);
+        self.flights.retain(keep);
     }
 
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         self.places.reset();
         self.permissions.reset();
+        self.flights.reset();
     }
 
     /// How many are kept.
@@ -100,8 +153,8 @@ impl Refusals {
     }
 
     /// Of how many guilds and routes it is believed that a permission is missing.
-    pub(crate) fn believed(&self) -> usize {
-        self.permissions.believed()
+    pub(crate) fn believed(&self, now: Instant) -> usize {
+        self.permissions.believed(now)
     }
 }
 
@@ -111,13 +164,51 @@ mod tests {
     use reqwest::Method;
 
     fn key(path: &str) -> Place {
-        Place { itself: LaneKey { method: Method::POST, path: path.into() }, permission: None }
+        Place::new(LaneKey { method: Method::POST, path: path.into() }, None)
     }
 
     fn ban(guild: u64, target: u64) -> Place {
-        let key = |path: String| LaneKey { method: Method::PUT, path: path.into() };
-        let permission = Some(key(format!("guilds/{guild}/bans/{{id}}")));
-        Place { itself: key(format!("guilds/{guild}/bans/{target}")), permission }
+        let itself = LaneKey { method: Method::PUT, path: format!("guilds/{guild}/bans/{target}").into() };
+        let permission = permission_of(&itself);
+        Place::new(itself, permission)
+    }
+
+    /// Sends it, and notes that it was refused.
+    fn refuse(refusals: &mut Refusals, now: Instant, place: &Place, code: u32) -> bool {
+        refusals.admit(now, place);
+        let news = refusals.note(now, place, code, "Missing Permissions");
+        refusals.ended(now, place) || news
+    }
+
+    #[test]
+    fn what_was_sent_before_permissions_changed_is_not_believed() {
+        let now = Instant::now();
+        let mut refusals = Refusals::default();
+        let bans: Vec<Place> = (0..10).map(|target| ban(1, target)).collect();
+        bans.iter().for_each(|ban| refusals.admit(now, ban));
+        refusals.permissions_changed(1, &HashSet::new());
+        for ban in &bans {
+            assert!(!refusals.note(now, ban, 50_013, "Missing Permissions") && !refusals.ended(now, ban));
+        }
+        assert_eq!((refusals.len(), refusals.believed(now)), (0, 0));
+    }
+
+    #[test]
+    fn a_success_against_what_is_believed_forgets_its_targets_and_no_others() {
+        let now = Instant::now();
+        let mut refusals = Refusals::default();
+        let kick = |target: u64| {
+            let itself = LaneKey { method: Method::DELETE, path: format!("guilds/1/members/{target}").into() };
+            let permission = permission_of(&itself);
+            Place::new(itself, permission)
+        };
+        for target in 0..5 {
+            refuse(&mut refusals, now, &ban(1, target), 50_013);
+            refuse(&mut refusals, now, &kick(target), 50_013);
+        }
+        refusals.succeeded(&ban(1, 99));
+        assert!(refusals.recall(now, &ban(1, 0)).is_none());
+        assert!(refusals.recall(now, &kick(0)).is_some() && refusals.recall(now, &kick(99)).is_some());
     }
 
     #[test]
@@ -126,9 +217,9 @@ mod tests {
         let mut refusals = Refusals::default();
         let forbid = |refusals: &mut Refusals| {
             for target in 0..5 {
-                refusals.note(now, &ban(1, target), 50_013, "Missing Permissions");
+                refuse(refusals, now, &ban(1, target), 50_013);
             }
-            assert!(refusals.recall(now, &ban(1, 99)).is_some() && refusals.believed() == 1);
+            assert!(refusals.recall(now, &ban(1, 99)).is_some() && refusals.believed(now) == 1);
         };
         forbid(&mut refusals);
         refusals.forget("guilds/2");
@@ -140,7 +231,7 @@ mod tests {
         refusals.permissions_changed(1, &HashSet::new());
         assert!(refusals.recall(now, &ban(1, 99)).is_none() && refusals.recall(now, &ban(1, 0)).is_none());
         for target in 0..100 {
-            refusals.note(now, &ban(1, target), 10_007, "Unknown Member");
+            refuse(&mut refusals, now, &ban(1, target), 10_007);
         }
         assert!(refusals.recall(now, &ban(1, 99)).is_none(), "that is about a member");
     }
@@ -149,9 +240,9 @@ mod tests {
     fn a_missing_permission_is_recalled_until_it_expires_or_permissions_change() {
         let now = Instant::now();
         let mut refusals = Refusals::default();
-        refusals.note(now, &key("channels/1/messages"), 50_013, "Missing Permissions");
-        refusals.note(now, &key("channels/12/messages"), 50_013, "Missing Permissions");
-        refusals.note(now, &key("channels/2/messages"), 50_007, "Cannot send messages to this user");
+        refuse(&mut refusals, now, &key("channels/1/messages"), 50_013);
+        refuse(&mut refusals, now, &key("channels/12/messages"), 50_013);
+        refuse(&mut refusals, now, &key("channels/2/messages"), 50_007);
         assert!(refusals.recall(now, &key("channels/1/messages")).is_some());
         assert!(refusals.recall(now, &key("channels/2/messages")).is_none(), "50007 is about a user");
         assert!(refusals.recall(now + BELIEVED, &key("channels/1/messages")).is_none());
@@ -166,7 +257,7 @@ mod tests {
         let mut refusals = Refusals::default();
         for n in 0..u64::try_from(REFUSALS_MAX).unwrap() * 2 {
             let at = now + Duration::from_millis(n);
-            refusals.note(at, &key(&format!("channels/{n}/messages")), 50_001, "Missing Access");
+            refuse(&mut refusals, at, &key(&format!("channels/{n}/messages")), 50_001);
         }
         assert_eq!(refusals.len(), REFUSALS_MAX);
         assert!(refusals.recall(now, &key("channels/0/messages")).is_none(), "the oldest was kept");

@@ -1,13 +1,14 @@
 //! The one clock that every request waits for while Discord wants silence from the whole bot. Pure.
 
 use super::left;
+use crate::answer::RETRY_AFTER_MAX;
 use protocol::millis;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The first silence after a 429 that did not come from the API itself; it doubles with each that follows.
 pub(crate) const EDGE_FIRST: Duration = Duration::from_secs(60);
-/// The longest such silence.
+/// The longest such silence, unless the edge itself names a longer one.
 pub(crate) const EDGE_MAX: Duration = Duration::from_secs(3600);
 
 /// Until when nothing may be sent.
@@ -63,10 +64,10 @@ impl GlobalStop {
         (self.strikes > 0).then_some(left::Edge { left_ms: millis(left), strikes: self.strikes })
     }
 
-    /// Takes over what a process left so long ago; no stop lasts longer than the longest there is. Strikes of long ago are no
-    /// reason to double any more.
+    /// Takes over what a process left so long ago; no stop lasts longer than the longest wait that is believed. Strikes of
+    /// long ago are no reason to double any more.
     pub(crate) fn take_over(&mut self, now: Instant, passed: Duration, edge: left::Edge) {
-        let left = Duration::from_millis(edge.left_ms).min(EDGE_MAX);
+        let left = Duration::from_millis(edge.left_ms).min(RETRY_AFTER_MAX);
         if passed < left + EDGE_MAX {
             self.edge = Some(now + left.saturating_sub(passed));
             self.strikes = edge.strikes;
@@ -127,7 +128,20 @@ mod tests {
         assert_eq!((late.until(now, true), late.edge(now, None)), (None, now + EDGE_FIRST));
         let mut nonsense = GlobalStop::default();
         nonsense.take_over(now, Duration::ZERO, left::Edge { left_ms: u64::MAX, strikes: u32::MAX });
-        assert_eq!(nonsense.until(now, true), Some(now + EDGE_MAX));
-        assert_eq!(nonsense.edge(now + EDGE_MAX, None), now + EDGE_MAX * 2);
+        assert_eq!(nonsense.until(now, true), Some(now + RETRY_AFTER_MAX));
+        assert_eq!(nonsense.edge(now + RETRY_AFTER_MAX, None), now + RETRY_AFTER_MAX + EDGE_MAX);
+    }
+
+    #[test]
+    fn a_stop_of_many_hours_goes_on_in_the_next_process() {
+        let (now, named) = (Instant::now(), Duration::from_secs(20 * 3_600));
+        let mut stop = GlobalStop::default();
+        stop.edge(now, Some(named));
+        let left = stop.leave(now).unwrap();
+        for passed in [15, 7_200, 72_000 - 1].map(Duration::from_secs) {
+            let mut next = GlobalStop::default();
+            next.take_over(now + passed, passed, left);
+            assert_eq!(next.until(now + passed, true), Some(now + named));
+        }
     }
 }
