@@ -78,8 +78,9 @@ pub trait EventSink: Send + Sync + 'static {
         let _ = (guild, emojis);
     }
 
-    /// Is told that roles, a channel's overwrites or the bot's own roles have changed in a guild, after the gateway's cache
-    /// has taken that up: what was forbidden there may be allowed now. Never waits.
+    /// Is told that roles, a channel's overwrites or the bot's own roles have changed in a guild, or that it came anew with
+    /// all of them (GUILD_CREATE), after the gateway's cache has taken that up: what was forbidden there may be allowed now.
+    /// Never waits.
     fn permissions_changed(&self, guild: GuildId) {
         let _ = guild;
     }

@@ -28,6 +28,8 @@ pub(crate) struct Sink {
     pub(crate) members: bool,
     /// Whether it takes interactions, by their sequence numbers.
     pub(crate) interactions: bool,
+    /// The guilds whose permissions it was told to have changed.
+    pub(crate) permissions: Mutex<Vec<u64>>,
 }
 
 impl Sink {
@@ -48,6 +50,10 @@ impl EventSink for Sink {
 
     fn may_concern(&self, _: EventKind, payload: &str) -> bool {
         !payload.contains("nobody's business")
+    }
+
+    fn permissions_changed(&self, guild: protocol::id::GuildId) {
+        self.permissions.lock().unwrap().push(guild.get());
     }
 
     fn deliver(&self, dispatch: Dispatch) -> Delivery<'_> {

@@ -165,6 +165,21 @@ async fn the_cache_fills_although_nobody_subscribes_to_guilds() {
 }
 
 #[tokio::test]
+async fn a_guild_that_comes_anew_may_have_other_permissions_and_whoever_watches_is_told() {
+    let fake = Fake::bind().await;
+    let bot = Bot::start(Setup::of(&fake)).await;
+    let mut peer = fake.begin(40_000).await;
+    for seq in [2, 3] {
+        let guild = r#"{"id":"100","name":"g","owner_id":"7","member_count":2}"#;
+        peer.raw(&format!(r#"{{"t":"GUILD_CREATE","s":{seq},"op":0,"d":{guild}}}"#)).await;
+    }
+    peer.message(4).await;
+    bot.sink.has(1).await;
+    assert_eq!(*bot.sink.permissions.lock().unwrap(), [100, 100]);
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_member_that_joined_while_the_shard_was_killed_is_delivered_and_counted_once() {
     let fake = Fake::bind().await;
     let bot = Bot::start(Setup::of(&fake)).await;

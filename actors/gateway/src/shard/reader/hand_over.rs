@@ -31,7 +31,11 @@ impl Reader {
         let decoded = guarded_sync(|| {
             if cached && books.apply(seq) {
                 match header.decode_with(|data| this.cache.apply(kind, data))? {
-                    Some(Passed::Emojis(guild, emojis)) => this.sink.guild_emojis(guild, &emojis),
+                    Some(Passed::Emojis(guild, emojis)) => {
+                        this.sink.guild_emojis(guild, &emojis);
+                        // The guild came anew with all its roles: a new invitation, a new session.
+                        this.sink.permissions_changed(guild);
+                    }
                     Some(Passed::Permissions(guild)) => this.sink.permissions_changed(guild),
                     None => {}
                 }
