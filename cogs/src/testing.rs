@@ -262,7 +262,7 @@ impl Bot {
             commands: 256,
             prefix_cache: 100,
         };
-        let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox: true };
+        let access = Access { owners: vec![UserId::new(OWNER)].into(), operators: vec![], sandbox: true };
         let (out, sent) = mpsc::channel(256);
         let host =
             CogHost::new(config, services, Arc::new(List(out)), access, crate::builtin(), &BTreeMap::new()).unwrap();

@@ -6,7 +6,7 @@ use crate::{
     exit::{Code, Fatal},
     ports::{PresencePort, ProcessFacts, TreePort},
 };
-use cog_host::{Access, Cog, CogHost, CogSettings, Prefixes, Services};
+use cog_host::{Access, Cog, CogHost, CogSettings, Owners, Prefixes, Services};
 use database::Db;
 use emoji_cache::Emojis;
 use gateway::{Cache, Gateway};
@@ -20,7 +20,7 @@ pub(super) struct CogRoom<'a> {
     pub(super) loaded: &'a Loaded,
     /// Cogs beside the built-in ones.
     pub(super) more: Vec<Cog>,
-    pub(super) owners: Vec<UserId>,
+    pub(super) owners: Owners,
     pub(super) sandbox: bool,
     pub(super) db: &'a Db,
     pub(super) rest: &'a Rest,

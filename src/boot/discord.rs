@@ -6,6 +6,7 @@ use crate::{
     sharding::Sharding,
     status::Status,
 };
+use cog_host::Owners;
 use gateway::ShardPlan;
 use protocol::{
     id::UserId,
@@ -21,21 +22,44 @@ const SHARDS_DEADLINE: Duration = Duration::from_secs(10);
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
-/// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's.
-pub(super) async fn preflight(rest: &Rest, access: &rest::Access, configured: &[u64]) -> Result<Vec<UserId>, Fatal> {
+/// Whose token it is. Only a refusal ends boot; the owners are the configured ones, else the application's. Where nobody is
+/// configured and Discord does not say (it does not answer, or the process before has left a silence), it is asked again
+/// beside everything else until it does.
+pub(super) async fn preflight(rest: &Rest, access: &rest::Access, configured: &[u64]) -> Result<Owners, Fatal> {
     let configured: Vec<UserId> = configured.iter().filter(|id| **id != 0).map(|id| UserId::new(*id)).collect();
     match rest.preflight(access).await {
         Preflight::Refused => Err(token_refused()),
         Preflight::Accepted { application } => {
             tracing::info!(application.id = application.id.get(), name = application.name, "the token is good");
-            Ok(if configured.is_empty() { application.owners } else { configured })
+            Ok(if configured.is_empty() { application.owners } else { configured }.into())
         }
         Preflight::Unknown(reason) => {
             tracing::warn!(reason, "the token could not be checked; boot goes on");
-            if configured.is_empty() {
-                tracing::warn!("no owners are known: set discord.owners to use owner commands");
+            if !configured.is_empty() {
+                return Ok(configured.into());
             }
-            Ok(configured)
+            tracing::warn!(
+                "no owners are known, so nobody can use owner commands until Discord says who they are: it is asked again \
+                 every minute, once no silence holds; discord.owners names them without it"
+            );
+            let owners = Owners::default();
+            tokio::spawn(learn_owners(rest.clone(), access.clone(), owners.clone(), ASK_AGAIN_MAX));
+            Ok(owners)
+        }
+    }
+}
+
+/// Asks who the owners are after each `pause`, until Discord says so or refuses the token. In a silence nothing is sent.
+async fn learn_owners(rest: Rest, access: rest::Access, owners: Owners, pause: Duration) {
+    loop {
+        tokio::time::sleep(pause).await;
+        match rest.preflight(&access).await {
+            Preflight::Accepted { application } => {
+                tracing::info!(owners = application.owners.len(), "Discord has said who the bot's owners are");
+                return owners.are(application.owners);
+            }
+            Preflight::Refused => return, // the client finds that out by itself and tells
+            Preflight::Unknown(reason) => tracing::debug!(reason, "no owners are known yet"),
         }
     }
 }
@@ -122,4 +146,31 @@ pub(super) fn intents(configured: &Intents) -> Result<gateway::Intents, Fatal> {
             known.ok_or_else(|| Fatal::new(Code::Config, format!("discord.intents: there is no intent {name:?}")))?;
     }
     Ok(gateway::Intents::Exactly(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Secret;
+    use sandbox::{Fault, SandboxConfig, Strict};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn owners_that_discord_does_not_name_at_boot_are_asked_for_until_it_does() {
+        let discord = Strict::start(SandboxConfig::default()).unwrap();
+        let access = rest::Access {
+            api_base: discord.api_base(),
+            token: Secret::new(discord.token()),
+            allow_hosts: vec!["127.0.0.1".to_owned()],
+        };
+        let config = rest::RestConfig { global_per_second: 50, deadline_ms: 15_000, attempts: 3, invalid_limit: 5_000 };
+        let rest = Rest::standalone(config, &access).unwrap();
+        let route = "GET /oauth2/applications/@me".to_owned();
+        discord.fault(Fault::RestStatus { route, status: 500, body: "{}".to_owned(), times: 3 });
+        let owners = preflight(&rest, &access, &[]).await.map_err(|_| "it ends boot").unwrap();
+        let owner = UserId::new(discord.owner_id());
+        assert!(!owners.contains(&owner));
+        learn_owners(rest, access, owners.clone(), Duration::from_millis(5)).await;
+        assert!(owners.contains(&owner));
+        assert_eq!(discord.stats().requests_by_route["GET /oauth2/applications/@me"], 4);
+    }
 }

@@ -1,7 +1,10 @@
 //! Who may run a command. The answer is a list of reasons, not a bool, so that a denial explains itself.
 
 use serenity::model::{Permissions, id::UserId};
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// What a command demands of whoever runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +25,33 @@ impl Guard {
         Self { owner_only: false, sandbox_only: false, guild_only: false, permissions: Permissions::empty() };
 }
 
+/// The bot's owners, who may become known while the bot runs. Cheap to clone; clones know the same.
+#[derive(Debug, Clone, Default)]
+pub struct Owners(Arc<OnceLock<Vec<UserId>>>);
+
+impl Owners {
+    /// Whether `user` is one; nobody is before they are known.
+    pub fn contains(&self, user: &UserId) -> bool {
+        self.0.get().is_some_and(|owners| owners.contains(user))
+    }
+
+    /// Says who they are; what was said first stands.
+    pub fn are(&self, owners: Vec<UserId>) {
+        self.0.set(owners).ok(); // they were known already
+    }
+}
+
+impl From<Vec<UserId>> for Owners {
+    fn from(owners: Vec<UserId>) -> Self {
+        Self(Arc::new(OnceLock::from(owners)))
+    }
+}
+
 /// Who may do more than their guild permissions say.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// The bot's owners: owner commands, and every permission check.
-    pub owners: Vec<UserId>,
+    pub owners: Owners,
     /// Operators: every permission check, but no owner commands.
     pub operators: Vec<UserId>,
     /// Whether this process talks to the sandbox.
@@ -131,7 +156,20 @@ mod tests {
     const MEMBER: UserId = UserId::new(3);
 
     fn access(sandbox: bool) -> Access {
-        Access { owners: vec![OWNER], operators: vec![OPERATOR], sandbox }
+        Access { owners: vec![OWNER].into(), operators: vec![OPERATOR], sandbox }
+    }
+
+    #[test]
+    fn owners_that_become_known_later_are_owners_from_then_on() {
+        let access = Access::default();
+        let guard = Guard { owner_only: true, ..Guard::OPEN };
+        let holds = |access: &Access| judge(&guard, &caller(OWNER, None), access).denial().is_none();
+        let running = access.clone();
+        assert!(!holds(&running));
+        access.owners.are(vec![OWNER]);
+        access.owners.are(vec![MEMBER]);
+        assert!(holds(&running));
+        assert!(judge(&guard, &caller(MEMBER, None), &running).denial().is_some());
     }
 
     fn caller(user: UserId, permissions: Option<Permissions>) -> Caller {

@@ -55,7 +55,7 @@ pub use command::{Command, Run};
 pub use config::CogHostConfig;
 pub use context::{CogCtx, CogTasks, Ctx, Invocation, Services, Source};
 pub use database::{AUDIT_PRUNED_MAX, DbError};
-pub use guard::{Access, Caller, Check, Guard, Verdict, judge};
+pub use guard::{Access, Caller, Check, Guard, Owners, Verdict, judge};
 pub use host::{CogCounts, CogHost, DISPATCH, PATH, cog_policy, dispatch_policy, policy};
 pub use lanes::LANES_MAX;
 pub use limiter::{ErrorLimiter, PER_CHANNEL, PER_USER, REMEMBERED_MAX};

@@ -317,7 +317,7 @@ impl World {
         let store = MapStore::new();
         let (out, sent) = mpsc::channel(4096);
         let services = services(Arc::clone(&nothing), Arc::clone(&store));
-        let access = Access { owners: vec![UserId::new(OWNER)], operators: vec![], sandbox };
+        let access = Access { owners: vec![UserId::new(OWNER)].into(), operators: vec![], sandbox };
         let host = CogHost::new(config(), services, Arc::new(List::into(out)), access, cogs, &settings).unwrap();
         let flags = Flags::new(Strategy::OneForOne);
         let tree = Tree::start(Planes::single(), flags, vec![host.child()], Arc::new(NoObserver)).await.unwrap();
