@@ -110,7 +110,8 @@ async fn a_prefix_that_was_set_survives_the_process() {
     bot.tree.shutdown(None);
     bot.tree.ended().await;
     let bot = Bot::start(database(dir.path()), true).await;
-    bot.host.prefixes().read_all().await.unwrap(); // as boot does: a disk that is busy costs no prefix
+    // As boot does: a disk that is busy costs no prefix.
+    assert_eq!(bot.host.prefixes().read_all().await.unwrap(), cog_host::PrefixReading::Done);
     assert_eq!(bot.ask(6, "?prefix show").await, "My prefix here is `?`; a mention works as well.");
     assert_eq!(bot.ask(MODERATOR, "?prefix reset").await, "My prefix here is now `!`.");
     bot.tree.order(&"cog-host/info".into(), Verb::Kill, None, false).await.unwrap();
