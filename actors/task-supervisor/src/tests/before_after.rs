@@ -173,22 +173,25 @@ fn td6_a_run_that_is_stuck_and_cannot_be_cut_off_is_found_and_its_task_restarted
         let path = TaskRegistry::path("stuck");
         let found = async {
             loop {
-                let told = world.tree.explain(&path, 50);
-                let cause = |entry: &Arc<supervision::Entry>| entry.decision.cause.as_ref().map(ToString::to_string);
-                if let Some(cause) = told.iter().filter_map(cause).find(|cause| cause.contains("stalled")) {
-                    return cause;
+                {
+                    let task = world.registry.get("stuck").unwrap();
+                    let judged = task.judged.lock().unwrap();
+                    let verdict = judged.verdict.as_ref().filter(|verdict| verdict.health == Health::Stalled);
+                    if let (Some(verdict), Some(_)) = (verdict, judged.told) {
+                        return verdict.reason.clone();
+                    }
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let freed = async {
-            // It is let go once the monitor has told the task; before that nothing would restart it.
-            while world.registry.get("stuck").unwrap().judged.lock().unwrap().told.is_none() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let cause = tokio::time::timeout(S(300), found).await.unwrap();
+        drop(free); // once it has been told; before that nothing would restart it
+        let restarted = async {
+            while world.tree.node(&path).is_none_or(|node| node.incarnation < 2) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            drop(free);
         };
-        let (cause, ()) = tokio::time::timeout(S(60), async { tokio::join!(found, freed) }).await.unwrap();
+        tokio::time::timeout(S(300), restarted).await.unwrap();
         let (_, lasted) = cause.split_once("its run has been under way for ").expect(&cause);
         let (seconds, past) = lasted.split_once(" s, ").expect(&cause);
         assert!(seconds.parse::<u64>().is_ok_and(|seconds| seconds >= 5), "{cause}");
