@@ -130,7 +130,7 @@ pub async fn boot(context: Context) -> Result<Vec<Kept>, Fatal> {
     phases.run(Phase::DataFolder, open(&folder, &config.data.dir, &status)).await?;
     let socket = phases.run(Phase::ControlSocket, async { bind(&loaded.socket) }).await?;
     // Before anybody is asked anything: a bot that only gives up again must not log in each time.
-    let budgets = remembered::past(&config.data.dir, ignore_budgets).await?;
+    let budgets = remembered::past(&config.data.dir, ignore_budgets, |path| config.carries(path)).await?;
     let access = rest::Access {
         api_base: config.discord.api_base.clone(),
         token: token.clone(),

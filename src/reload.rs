@@ -216,7 +216,7 @@ impl Plan {
             "dry_run": dry_run,
             "changes": self.changes,
             "waiting_for_restart": waiting,
-            "actors": self.actors.iter().map(wire::amendment).collect::<Vec<_>>(),
+            "actors": self.actors.iter().map(wire::amendment).filter(|row| row["rules"] != json!([])).collect::<Vec<_>>(),
             "tasks": self.tasks,
         })
     }

@@ -16,17 +16,19 @@ use supervision::{Flags, Limits, Observer, Past, Planes, Recorder, Tree, Withhel
 /// How long an audit row may take.
 const AUDIT: Duration = Duration::from_secs(2);
 
-/// Reads what earlier runs left in `folder`. Whatever is wrong with it costs a memory and no start.
+/// Reads what earlier runs left in `folder`. Whatever is wrong with it costs a memory and no start. `carries` tells of whom
+/// the configuration in force lets anything outlive a run: a give-up over another one withholds nothing.
 ///
 /// # Errors
 /// Exit 70 when the last run gave up on a budget that has no room yet, unless that is to be ignored.
-pub(crate) async fn past(folder: &Path, ignore_budgets: bool) -> Result<Past, Fatal> {
+pub(crate) async fn past(folder: &Path, ignore_budgets: bool, carries: impl Fn(&str) -> bool) -> Result<Past, Fatal> {
     let place = folder.to_owned();
     let read = tokio::task::spawn_blocking(move || Past::read(&place, SystemTime::now()));
     let mut past = read.await.map_err(|panic| Fatal::new(Code::Internal, format!("the journal's reader: {panic}")))?;
     for problem in past.problems() {
         tracing::warn!("{problem}");
     }
+    past.lift(carries);
     if ignore_budgets {
         past.forget();
     }

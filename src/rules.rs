@@ -26,12 +26,12 @@ impl Ruling {
         Arc::new(Self { watch, actors, tasks: Arc::clone(tasks), book: rulebook(config) })
     }
 
-    /// What `[tasks]` says.
     /// Whether it is a task that is switched off: on its way down, and nobody lives by its rules.
     fn is_off(&self, path: &ActorPath) -> bool {
         task_of(path).is_some_and(|task| !self.book.switches_on(task))
     }
 
+    /// What `[tasks]` says.
     fn of_task(&self, path: &ActorPath, policy: &mut Policy) {
         self.tasks.rule(&self.book, path, policy);
     }
@@ -40,14 +40,23 @@ impl Ruling {
     fn of_actor(&self, path: &ActorPath, policy: &mut Policy) {
         self.watch.apply(policy);
         if let Some(rules) = self.actors.get(path.as_str()) {
-            rules.apply(policy);
+            lay(rules, path, policy);
         }
+    }
+}
+
+/// Lays what an actor's own `rules` say over what it is declared with.
+pub(crate) fn lay(rules: &SupervisionRules, path: &ActorPath, policy: &mut Policy) {
+    match task_of(path) {
+        Some(_) => rules.apply_to_task(policy),
+        None => rules.apply(policy),
     }
 }
 
 /// The name of the task whose actor stands at `path`, where one can.
 pub(crate) fn task_of(path: &ActorPath) -> Option<&str> {
-    path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH).then(|| path.id())
+    let below = path.parent().is_some_and(|parent| parent.as_str() == task_supervisor::PATH);
+    (below && path.id() != task_supervisor::MONITOR).then(|| path.id())
 }
 
 /// What `config` says of tasks.

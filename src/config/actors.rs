@@ -1,5 +1,6 @@
 //! `[supervision]`: the rules that actors are given over what they were declared with.
 
+use super::sections::Config;
 use serde::Deserialize;
 use std::time::Duration;
 use supervision::{ActorPath, Backoff, Criticality, Flags, Intensity, Kind, Poison, Policy, Probe, Restart, Shutdown};
@@ -59,6 +60,13 @@ pub struct SupervisionRules {
     pub intensity: Option<u32>,
     /// Of a supervisor: that window, in seconds.
     pub intensity_window_s: Option<u64>,
+}
+
+impl Config {
+    /// Whether the configuration leaves it to the actor at `path` that its budget outlives the process.
+    pub fn carries(&self, path: &str) -> bool {
+        self.supervision.get(path).is_none_or(|rules| rules.carry != Some(false))
+    }
 }
 
 /// `[supervision]`, the keys of its own: what actors are watched by unless their own rules say otherwise.
@@ -164,6 +172,16 @@ impl SupervisionRules {
         }
         policy.crash_records = self.crash_records.unwrap_or(policy.crash_records);
         policy.carry = self.carry.unwrap_or(policy.carry);
+    }
+
+    /// The same of a task: the delays that nobody names follow from the budget and the cooldown that it has then, as those
+    /// that it was declared with follow from what was declared.
+    pub fn apply_to_task(&self, policy: &mut Policy) {
+        self.apply(policy);
+        let derived = task_supervisor::backoff(policy.budget.unwrap_or_default(), policy.cooldown.unwrap_or_default());
+        let given = (self.backoff_min_ms.map(Duration::from_millis), self.backoff_max_ms.map(Duration::from_millis));
+        let delays = delays(None, given, (derived.min, derived.max)).unwrap_or(derived);
+        policy.backoff = Some(Backoff { reset_after: derived.reset_after, ..delays });
     }
 
     /// Changes a supervisor's own rules where one is given.

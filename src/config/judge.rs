@@ -10,9 +10,9 @@ use super::{
     tasks,
     values::{Origin, Values},
 };
-use crate::rules::task_of;
+use crate::rules::{lay, task_of};
 use supervision::{
-    ActorPath, Kind, ROOT,
+    ActorPath, Criticality, Kind, Policy, ROOT,
     core::{self, PolicyRule},
 };
 
@@ -70,8 +70,12 @@ impl Judge<'_> {
                     self.refuse(&key, reason, None);
                 }
                 _ => {
+                    let vital = || known.as_ref().is_some_and(|declared| never_parks(rules, declared));
                     if let Some(switch) = switched_off(rules, key.name()) {
                         self.refuse(&key, format!("has no effect beside {switch} = false"), None);
+                    } else if key.name().starts_with("retry_parked") && vital() {
+                        let reason = "has no effect on an actor that is vital: it is never parked";
+                        self.refuse(&key, reason.to_owned(), None);
                     }
                 }
             }
@@ -85,7 +89,7 @@ impl Judge<'_> {
         }
         if let Some(mut policy) = known.filter(|_| !self.problems.iter().any(refused)) {
             self.config.watch.apply(&mut policy);
-            rules.apply(&mut policy);
+            lay(rules, &path, &mut policy);
             if let Err(said) = core::check(None, &policy) {
                 let whole = || (Key::of(["supervision", name]), Origin::Default);
                 let (key, origin) = place(self.values, name, said.rule).unwrap_or_else(whole);
@@ -133,6 +137,11 @@ impl Judge<'_> {
     }
 }
 
+/// Whether the tree does not go on without it.
+fn never_parks(rules: &SupervisionRules, declared: &Policy) -> bool {
+    rules.criticality.unwrap_or(declared.criticality) == Criticality::Vital
+}
+
 /// The switch that is off of what `rule` is a part of.
 fn switched_off(rules: &SupervisionRules, rule: &str) -> Option<&'static str> {
     let (switch, on) = match rule {
@@ -156,7 +165,7 @@ fn given<'v>(values: &'v Values, name: &str) -> impl Iterator<Item = &'v Key> {
 pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Key, Origin)> {
     let about: &[&str] = match rule {
         PolicyRule::Needs => &["needs"],
-        PolicyRule::Budget => &["cooldown_ms", "window_s", "restarts", "backoff_min_ms"],
+        PolicyRule::Budget => &["cooldown_ms", "window_s", "restarts", "backoff_min_ms", "backoff_max_ms"],
         PolicyRule::Backoff => &["backoff_max_ms", "backoff_min_ms"],
         PolicyRule::RetryParked => &["retry_parked_max_ms", "retry_parked_min_ms"],
         PolicyRule::Probe => &["stall_ms", "probe_ms"],
@@ -169,7 +178,7 @@ pub(crate) fn place(values: &Values, name: &str, rule: PolicyRule) -> Option<(Ke
     let given = |rule: &str| values.get(&Key::of(["supervision", name, rule])).and_then(|it| it.value.as_integer());
     let about = match rule {
         PolicyRule::Budget if given("cooldown_ms").is_some() && given("backoff_min_ms") > given("cooldown_ms") => {
-            &["backoff_min_ms", "window_s", "restarts", "cooldown_ms"]
+            &["backoff_min_ms", "window_s", "restarts", "cooldown_ms", "backoff_max_ms"]
         }
         _ => about,
     };

@@ -8,7 +8,12 @@ use supervision::{Amendment, Backoff, Flags, Intensity, Policy, Shutdown};
 pub fn amendment(amendment: &Amendment) -> Value {
     let own = amendment.flags.map(|(before, now)| differences(&of_supervisor(&before), &of_supervisor(&now)));
     let child = amendment.policy.as_ref().map(|(before, now)| differences(&of_child(before), &of_child(now)));
-    let rules: Vec<Value> = own.into_iter().chain(child).flatten().collect();
+    let mut rules: Vec<Value> = Vec::new();
+    for rule in own.into_iter().chain(child).flatten() {
+        if !rules.contains(&rule) {
+            rules.push(rule); // a supervisor carries as itself and as a child: told once
+        }
+    }
     json!({ "path": amendment.path, "rules": rules })
 }
 
@@ -20,8 +25,7 @@ fn differences(before: &Words, now: &Words) -> Vec<Value> {
 }
 
 fn of_supervisor(flags: &Flags) -> Words {
-    // `carry` is told once, of the child that it is.
-    vec![("intensity", budget(flags.intensity))]
+    vec![("intensity", budget(flags.intensity)), ("carry", flags.carry.to_string())]
 }
 
 fn of_child(policy: &Policy) -> Words {

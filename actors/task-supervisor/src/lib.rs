@@ -43,6 +43,7 @@ pub use rows::Statistics;
 pub use rules::{Becomes, RuleChange, Rulebook, TaskChange};
 pub use stats::{LastError, LastRun, RunRecord, TaskFigures, Timing};
 pub use surroundings::Surroundings;
+pub use task::backoff;
 pub use unowned::Work;
 
 use std::{sync::Arc, time::Duration};

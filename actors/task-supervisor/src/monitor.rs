@@ -163,8 +163,13 @@ fn next_look(registry: &TaskRegistry, every: Duration) -> Duration {
 /// operator is there, and stays as it is.
 async fn bring_all(registry: &Arc<TaskRegistry>) -> usize {
     let mut brought = 0;
-    for task in order::starts(registry.all()) {
-        if registry.node(&task.spec.name).is_some() || task.is_over() {
+    let all = registry.all();
+    let absent = |task: &Registered| registry.node(&task.spec.name).is_none() && !task.is_over();
+    if !all.iter().any(absent) {
+        return brought; // and whose turn it would be is nobody's question
+    }
+    for task in order::starts(all) {
+        if !absent(&task) {
             continue;
         }
         brought += 1;

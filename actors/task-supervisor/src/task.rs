@@ -2,6 +2,7 @@
 
 mod child;
 
+pub use child::backoff;
 pub(crate) use child::{child, policy, rule};
 
 use crate::{

@@ -61,9 +61,13 @@ pub(in crate::cli) fn boot(answer: &Value, output: &Output) -> String {
     let phases = answer["boot"].as_array().map(Vec::as_slice).unwrap_or_default();
     let took = |phase: &Value| phase["took_ms"].as_u64().unwrap_or_default();
     let row = |name: &str, millis: u64| vec![clean(name), format!("{millis:>7} ms")];
-    let mut rows: Vec<_> =
-        phases.iter().map(|phase| row(phase["phase"].as_str().unwrap_or("?"), took(phase))).collect();
-    rows.push(row("in all", phases.iter().map(took).sum()));
+    let line = |phase: &Value| row(phase["phase"].as_str().unwrap_or("?"), took(phase));
+    // What follows READY is no part of the time until it.
+    let until_ready = phases.iter().filter(|phase| phase["phase"] != "post-ready");
+    let after = phases.iter().filter(|phase| phase["phase"] == "post-ready");
+    let mut rows: Vec<_> = until_ready.clone().map(line).collect();
+    rows.push(row("in all", until_ready.map(took).sum()));
+    rows.extend(after.map(line));
     if let Some(after) = answer["ready_after_ms"].as_u64() {
         rows.push(row("ready after", after));
     }

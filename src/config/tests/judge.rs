@@ -234,3 +234,48 @@ fn a_budget_never_spent_is_told_at_the_longer_one_of_what_keeps_restarts_apart()
     assert!(at(100, 4_000).contains("supervision.emoji-cache.backoff_min_ms"), "{}", at(100, 4_000));
     assert!(at(4_000, 100).contains("supervision.emoji-cache.cooldown_ms"), "{}", at(4_000, 100));
 }
+
+/// What a task that is built in lives by under `[supervision."task-supervisor/presence"]`: the default budget of five restarts
+/// an hour, 30 s apart at least.
+fn presence(rules: &str) -> supervision::Policy {
+    let home = Home::with(&format!("[supervision.\"task-supervisor/presence\"]\n{rules}"));
+    let config = home.load(&[]).unwrap_or_else(|said| panic!("{rules}: {said}")).config;
+    let declared = crate::config::tasks::declared().into_iter().find(|task| task.name == "presence").unwrap();
+    let registry = task_supervisor::TaskRegistry::new(Default::default(), tokio::sync::watch::channel(true).1);
+    let mut policy = crate::rules::rulebook(&config).policy(&declared);
+    let path = task_supervisor::TaskRegistry::path("presence");
+    supervision::Rules::policy(&*crate::rules::Ruling::of(&config, &registry), &path, &mut policy);
+    policy
+}
+
+#[test]
+fn the_delays_of_a_task_follow_from_the_budget_and_the_cooldown_that_it_is_given_unless_they_are_given_too() {
+    let delays = |rules: &str| {
+        let policy = presence(rules);
+        assert_eq!(supervision::core::check(None, &policy), Ok(()), "{rules}");
+        let (budget, backoff) = (policy.budget.unwrap(), policy.backoff.unwrap());
+        assert_eq!(backoff.reset_after, budget.window, "{rules}");
+        (backoff.min.as_secs(), backoff.max.as_secs())
+    };
+    for (rules, expected) in [
+        ("criticality = \"optional\"\n", (30, 600)),
+        ("window_s = 300\n", (30, 50)),
+        ("restarts = 10\n", (30, 327)),
+        ("cooldown_ms = 5000\n", (5, 600)),
+        ("backoff_max_ms = 20000\n", (20, 20)),
+        ("backoff_min_ms = 700000\n", (700, 700)),
+        ("window_s = 60\ncooldown_ms = 5000\n", (5, 10)),
+    ] {
+        assert_eq!(delays(rules), expected, "{rules}");
+    }
+}
+
+#[test]
+fn tries_while_parked_have_no_effect_on_one_that_is_vital() {
+    refused(
+        "[supervision.rest]\ncriticality = \"vital\"\nretry_parked_min_ms = 100000\n",
+        &[
+            "config.toml:3: supervision.rest.retry_parked_min_ms: has no effect on an actor that is vital: it is never parked",
+        ],
+    );
+}

@@ -16,8 +16,8 @@ use std::time::Duration;
 /// many used.
 pub const RESTARTS_KEPT: usize = 256;
 
-/// A child that said that a restart cannot help is tried once in the next process, but only when it has been left alone
-/// this long: each try may cost a login, and a process that is restarted in a loop would spend them all.
+/// A child that said that a restart cannot help is tried once in the next process, if it is tried while parked at all, but
+/// only when it has been left alone this long: each try may cost a login, and a process that is restarted in a loop would spend them all.
 pub const FATAL_AGAIN: Duration = Duration::from_secs(300);
 
 /// What is known of one child from before: times are [`Time`] in the core, and milliseconds of the wall clock in a record.
@@ -154,11 +154,11 @@ fn stay_parked(state: &mut State, at: usize, parked: Parking, quiet: Duration, n
     let fatal = parked.exit.as_ref().is_some_and(Exit::is_fatal);
     // However wrong a clock was: never later than its rule would have it now.
     let longest = |rule: Backoff| rule.max.min(FOREVER).mul_f64(1.0 + rule.jitter.clamp(0.0, 1.0));
-    let latest = child.policy.retry_parked.map_or(now, |rule| now + longest(rule));
-    let retry_at = match fatal {
+    // Without a rule for tries an operator alone brings it back, whatever it had when it was parked.
+    let retry_at = child.policy.retry_parked.and_then(|rule| match fatal {
         true => (quiet >= FATAL_AGAIN).then_some(now),
-        false => parked.retry_at.map(|at| at.clamp(now, latest)),
-    };
+        false => parked.retry_at.map(|at| at.clamp(now, now + longest(rule))),
+    });
     child.due = false;
     child.in_round = false;
     child.asked = Asked::Rule;

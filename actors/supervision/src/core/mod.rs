@@ -54,7 +54,7 @@ use std::time::Duration;
 
 /// Which rules these are: counted up whenever the same events lead to other decisions, or to others in words. A journal says
 /// by which its decisions were made, so that a replay by later ones is not taken for a fault.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// Monotonic time since the tree began.
 pub type Time = Duration;

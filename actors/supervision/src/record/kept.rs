@@ -42,6 +42,9 @@ pub(crate) struct GaveUp {
     pub(crate) until: u64,
     /// The budget's window, in milliseconds.
     pub(crate) window: u64,
+    /// Whether that was the root's own intensity, spent by a child without a budget.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) shared: bool,
 }
 
 impl Kept {

@@ -147,6 +147,13 @@ impl Past {
         })
     }
 
+    /// Forgets what the tree gave up over where by now that ends with the process: `carries` tells it of a child of the root.
+    /// A child without a budget of its own spent the root's intensity, which outlives the process whatever the child's rules
+    /// are.
+    pub fn lift(&mut self, carries: impl Fn(&str) -> bool) {
+        self.kept.gave_up.take_if(|gave_up| !gave_up.shared && !carries(&gave_up.child));
+    }
+
     /// Forgets budgets, failures, parking, and what the tree gave up over. What was decided stays known.
     pub fn forget(&mut self) {
         for carried in self.kept.children.values_mut() {

@@ -221,7 +221,8 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
         Event::Exited { id, .. } | Event::Elapsed { id, .. } => id.clone(),
         _ => String::new(),
     };
-    // One whose budget ends with the process keeps no process from being started.
+    // One whose budget ends with the process keeps no process from being started. One without a budget spends the root's
+    // intensity, and that outlives the process.
     if state.child(&child).is_some_and(|it| !it.policy.carry && (fatal || it.policy.budget.is_some())) {
         return None;
     }
@@ -240,7 +241,8 @@ fn gave_up(event: &Event, state: &State, seen: &Seen<'_>, clocks: Clocks) -> Opt
     let hold = fatal.then(|| seen.now + FATAL_AGAIN);
     let until = clocks.wall(full.max(hold)?);
     let longest = if fatal { budget.window.max(FATAL_AGAIN) } else { budget.window };
-    Some(GaveUp { child, said, until, window: millis(longest).saturating_add(1) })
+    let shared = !fatal && own.is_none();
+    Some(GaveUp { child, said, until, window: millis(longest).saturating_add(1), shared })
 }
 
 #[cfg(test)]

@@ -507,5 +507,11 @@ async fn one_that_carries_nothing_keeps_no_process_from_being_started() {
         tree.ended().await;
         assert!(tree.recorder().unwrap().seal(false, PATIENCE).await);
         assert_eq!(read(folder.path()).withheld().is_some(), carry);
+        // Said after it, that lifts what was withheld.
+        let mut past = read(folder.path());
+        past.lift(|child| child != "another");
+        assert_eq!(past.withheld().is_some(), carry);
+        past.lift(|child| child != "a");
+        assert!(past.withheld().is_none());
     }
 }

@@ -41,17 +41,18 @@ pub(crate) fn policy(spec: &TaskSpec) -> Policy {
 pub(crate) fn rule(spec: &TaskSpec, policy: &mut Policy) {
     let window = spec.restart_window;
     policy.budget = Some(Intensity::new(spec.restart_limit, window));
-    policy.backoff = Some(backoff(spec));
+    policy.backoff = Some(backoff(Intensity::new(spec.restart_limit, window), spec.cooldown));
     policy.cooldown = Some(spec.cooldown);
     policy.retry_parked = Some(Backoff::doubling(window / 4, window.saturating_mul(4)));
 }
 
-/// Delays double from the cooldown on: begun below it they would all be the cooldown, however long the failure lasts. They
+/// The delays between the restarts of a task that has this budget and this cooldown, unless somebody names them.
+///
+/// They double from the cooldown on: begun below it they would all be the cooldown, however long the failure lasts. They
 /// grow no longer than lets as many restarts as are allowed fall into the window: a task that fails at each start shall use
 /// its limit up, and not be restarted for ever.
-fn backoff(spec: &TaskSpec) -> Backoff {
-    let (limit, window) = (spec.restart_limit, spec.restart_window);
-    let first = spec.cooldown.max(BACKOFF_MIN);
-    let longest = BACKOFF_MAX.min(window / limit.saturating_add(1)).max(first);
-    Backoff { reset_after: window, ..Backoff::doubling(first, longest) }
+pub fn backoff(budget: Intensity, cooldown: Duration) -> Backoff {
+    let first = cooldown.max(BACKOFF_MIN);
+    let longest = BACKOFF_MAX.min(budget.window / budget.restarts.saturating_add(1)).max(first);
+    Backoff { reset_after: budget.window, ..Backoff::doubling(first, longest) }
 }

@@ -151,6 +151,23 @@ fn one_that_said_that_no_restart_helps_is_tried_once_unless_it_was_a_moment_ago(
 }
 
 #[test]
+fn without_a_rule_for_tries_an_operator_alone_brings_a_parked_one_back() {
+    let fatal = Exit::Fatal { message: "wrong intents".into() };
+    for (exit, retry_at_before) in [(boom(), Some(S(130))), (boom(), Some(S(20))), (fatal, None)] {
+        let policy = Policy { retry_parked: None, ..frail("a") };
+        let mut script = Script::new(Flags::new(Strategy::OneForOne), vec![policy]);
+        script.now = S(1_000);
+        script.state.carry(Vec::new(), BTreeMap::from([("a".to_owned(), parked(retry_at_before, exit, S(90)))]));
+        script.feed(Event::Begin);
+        assert_eq!(retry_at(&script, "a"), None, "{:?}", script.last("a", Rule::Carried));
+        script.pass(S(3_600));
+        assert!(script.spawned().is_empty());
+        script.order(Order::RestartChild { id: "a".into() });
+        assert_eq!(script.spawned(), ["a"]);
+    }
+}
+
+#[test]
 fn an_operator_starts_what_stays_parked_and_one_that_is_added_says_so() {
     let mut script = Script::new(Flags::new(Strategy::OneForOne), Vec::new());
     script.state.carry(Vec::new(), BTreeMap::from([("a".to_owned(), parked(None, boom(), S(90)))]));

@@ -488,7 +488,7 @@ fn a_revision_of_the_rules_stands_for_these_decisions_and_no_others() {
 
 /// The revision, and what it decided: of all that the simulation does, which is not poison, an overrun, what is taken over from
 /// another process or life, or a drain of one child alone.
-const DECIDES: (u32, u64) = (2, 15_886_188_529_259_424_643);
+const DECIDES: (u32, u64) = (3, 15_886_188_529_259_424_643);
 
 #[test]
 fn a_state_survives_serialisation_bit_by_bit() {
