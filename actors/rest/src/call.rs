@@ -149,13 +149,15 @@ impl Call {
     /// for the other routes of a channel the channel and the route, as each channel has overwrites of its own. `lane` is its
     /// own.
     pub(crate) fn place(&self, lane: &LaneKey) -> Option<Place> {
+        // First what most requests are, a message in a channel: nothing of it has to be made.
+        if !by_target(&self.method, &self.pattern) {
+            return self.pattern.starts_with("channels/{id}").then(|| Place::new(lane.clone(), None));
+        }
         let of_member = self.method == Method::PATCH && self.pattern == "guilds/{id}/members/{id}";
         let fields = if of_member { self.fields() } else { String::new() };
         let itself = LaneKey { method: self.method.clone(), path: format!("{}{fields}", self.path).into() };
-        if let Some(permission) = permission_of(&itself) {
-            return Some(Place::new(itself, Some(permission)));
-        }
-        self.pattern.starts_with("channels/{id}").then(|| Place::new(lane.clone(), None))
+        let permission = permission_of(&itself);
+        Some(Place::new(itself, permission))
     }
 
     /// The names of the body's fields as `?a,b`: which permissions a change of a member takes hangs on them. Of `roles` and
@@ -183,20 +185,24 @@ impl Call {
 /// No other routes share one for sure: a ban of many at once takes two.
 pub(crate) fn permission_of(itself: &LaneKey) -> Option<LaneKey> {
     let (path, fields) = itself.path.split_at(itself.path.find('?').unwrap_or(itself.path.len()));
-    let (pattern, mut route) = (pattern(path), bucket_path(path));
-    let deletes = itself.method == Method::DELETE;
-    let of_message = deletes && pattern == "channels/{id}/messages/{id}";
-    if !of_message && !pattern.starts_with("guilds/{id}") {
+    let pattern = pattern(path);
+    if !by_target(&itself.method, &pattern) {
         return None;
     }
+    let mut route = bucket_path(path);
     if pattern == "guilds/{id}/members/{id}/roles/{id}"
         && let (Some((route_above, _)), Some((_, role))) = (route.rsplit_once('/'), path.rsplit_once('/'))
     {
         route = format!("{route_above}/{role}");
     }
-    let unban = deletes && pattern == "guilds/{id}/bans/{id}";
+    let unban = itself.method == Method::DELETE && pattern == "guilds/{id}/bans/{id}";
     let method = if unban { Method::PUT } else { itself.method.clone() };
     Some(LaneKey { method, path: format!("{route}{fields}").into() })
+}
+
+/// Whether the target of a route decides as well as the permission.
+fn by_target(method: &Method, pattern: &str) -> bool {
+    pattern.starts_with("guilds/{id}") || *method == Method::DELETE && pattern == "channels/{id}/messages/{id}"
 }
 
 /// Whether a segment holds an escaped dot, slash or backslash.

@@ -17,7 +17,8 @@ use std::time::Duration;
 pub const RESTARTS_KEPT: usize = 256;
 
 /// A child that said that a restart cannot help is tried once in the next process, if it is tried while parked at all, but
-/// only when it has been left alone this long: each try may cost a login, and a process that is restarted in a loop would spend them all.
+/// only when it has been left alone this long: each try may cost a login, and a process that is restarted in a loop would
+/// spend them all.
 pub const FATAL_AGAIN: Duration = Duration::from_secs(300);
 
 /// What is known of one child from before: times are [`Time`] in the core, and milliseconds of the wall clock in a record.

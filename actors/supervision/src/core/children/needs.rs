@@ -10,7 +10,7 @@ impl Children {
     pub(in crate::core) fn last_unneeded(&mut self, mark: Mark, under: &str) -> Option<usize> {
         self.refresh();
         let marked = &self.marked[mark as usize];
-        let free = marked.iter().rev().find(|place| !self.leads_to(place, marked, |slot| self.needing(slot, under)));
+        let free = marked.iter().rev().find(|place| !self.is_needed(place, marked, under));
         self.position(free.or(marked.last())?)
     }
 
@@ -28,9 +28,21 @@ impl Children {
         self.position(&first)
     }
 
-    /// Whether `next`, taken again and again from the child at `from`, comes to another one of `marked`.
-    fn leads_to(&self, from: &Place, marked: &BTreeSet<Place>, next: impl Fn(&Slot) -> Vec<Place>) -> bool {
-        !self.reach(from, next).is_disjoint(marked)
+    /// Whether another one of `marked` needs the child at `from`, directly or over others. The first that is found is enough:
+    /// of thousands that need one child one is looked at, and only those without the mark are followed.
+    fn is_needed(&self, from: &Place, marked: &BTreeSet<Place>, under: &str) -> bool {
+        let (mut seen, mut open) = (BTreeSet::from([*from]), vec![*from]);
+        while let Some(slot) = open.pop().and_then(|place| self.position(&place)).map(|at| &*self.slots[at]) {
+            for place in self.needed.get(&format!("{under}{}", slot.child.id())).into_iter().flatten() {
+                if seen.insert(*place) {
+                    if marked.contains(place) {
+                        return true;
+                    }
+                    open.push(*place);
+                }
+            }
+        }
+        false
     }
 
     /// Where `next` comes to, taken again and again from the child at `from`; without that one itself.
@@ -41,11 +53,6 @@ impl Children {
         }
         seen.remove(from);
         seen
-    }
-
-    fn needing(&self, slot: &Slot, under: &str) -> Vec<Place> {
-        let needing = self.needed.get(&format!("{under}{}", slot.child.id()));
-        needing.into_iter().flatten().copied().collect()
     }
 
     fn needed_by(&self, slot: &Slot, under: &str) -> Vec<Place> {
